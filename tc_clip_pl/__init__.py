@@ -1,0 +1,1 @@
+"""Video action recognition with TC-CLIP (ECCV 2024)."""
