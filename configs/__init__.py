@@ -1,1 +1,0 @@
-"""Shipped configurations, as package data."""

@@ -1,0 +1,1 @@
+"""The network, one main class a file."""

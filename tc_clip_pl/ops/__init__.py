@@ -1,0 +1,1 @@
+"""Pure tensor functions: the ideas of the paper, without a model around them."""

@@ -1,0 +1,1 @@
+"""Token aggregation: seed tokens in, context tokens out."""
