@@ -1,0 +1,195 @@
+"""The checkpoints that the paper's authors published, converted key by key."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from transformers import CLIPTextConfig, CLIPVisionConfig
+
+from tc_clip_pl.modules.config import TCCLIPConfig
+from tc_clip_pl.modules.tc_clip import TCCLIP
+
+VISION_LAYER, TEXT_LAYER = (
+    r"image_encoder\.transformer\.resblocks\.(\d+)",
+    r"text_encoder\.transformer\.resblocks\.(\d+)",
+)
+PROMPTING = r"text_encoder\.prompt_generation_layer\.0"
+# Pattern of a name there -> name here; the whole name must match, and the first pattern that does is taken.
+KEYS = {
+    r"logit_scale": "logit_scale",
+    r"token_embedding\.weight": "text_model.embeddings.token_embedding.weight",
+    r"prompt_learner\.ctx": "prompt_learner.prompt_vectors",
+    r"image_encoder\.conv1\.weight": "vision_model.embeddings.patch_embedding.weight",
+    r"image_encoder\.class_embedding": "vision_model.embeddings.class_embedding",
+    r"image_encoder\.positional_embedding": "vision_model.embeddings.position_embedding.weight",
+    r"image_encoder\.ln_pre\.(\w+)": r"vision_model.pre_layrnorm.\1",
+    r"image_encoder\.ln_post\.(\w+)": r"vision_model.post_layernorm.\1",
+    r"image_encoder\.proj": "visual_projection.weight",
+    r"text_encoder\.positional_embedding": "text_model.embeddings.position_embedding.weight",
+    r"text_encoder\.ln_final\.(\w+)": r"text_model.final_layer_norm.\1",
+    r"text_encoder\.text_projection": "text_projection.weight",
+    rf"{VISION_LAYER}\.attn\.local_global_bias_table": r"vision_model.encoder.layers.\1.self_attn.local_global_bias",
+    rf"{VISION_LAYER}\.attn\.(.+)": r"vision_model.encoder.layers.\1.self_attn.\2",
+    rf"{VISION_LAYER}\.ln_([12])\.(\w+)": r"vision_model.encoder.layers.\1.layer_norm\2.\3",
+    rf"{VISION_LAYER}\.mlp\.c_fc\.(\w+)": r"vision_model.encoder.layers.\1.mlp.fc1.\2",
+    rf"{VISION_LAYER}\.mlp\.c_proj\.(\w+)": r"vision_model.encoder.layers.\1.mlp.fc2.\2",
+    rf"{TEXT_LAYER}\.attn\.(.+)": r"text_model.encoder.layers.\1.self_attn.\2",
+    rf"{TEXT_LAYER}\.ln_([12])\.(\w+)": r"text_model.encoder.layers.\1.layer_norm\2.\3",
+    rf"{TEXT_LAYER}\.mlp\.c_fc\.(\w+)": r"text_model.encoder.layers.\1.mlp.fc1.\2",
+    rf"{TEXT_LAYER}\.mlp\.c_proj\.(\w+)": r"text_model.encoder.layers.\1.mlp.fc2.\2",
+    rf"{PROMPTING}\.attn\.(.+)": r"prompt_generation_layer.cross_attn.\1",
+    rf"{PROMPTING}\.ln_1\.(\w+)": r"prompt_generation_layer.layer_norm_prompt.\1",
+    rf"{PROMPTING}\.ln_1_kv\.(\w+)": r"prompt_generation_layer.layer_norm_context.\1",
+    rf"{PROMPTING}\.ln_2\.(\w+)": r"prompt_generation_layer.layer_norm2.\1",
+    rf"{PROMPTING}\.mlp\.c_fc\.(\w+)": r"prompt_generation_layer.mlp.fc1.\1",
+    rf"{PROMPTING}\.mlp\.c_proj\.(\w+)": r"prompt_generation_layer.mlp.fc2.\1",
+}
+# Made there from the class names of one run; not learnt.
+IGNORED = ("prompt_learner.token_prefix", "prompt_learner.token_suffix")
+TOKEN_EMBEDDING = "text_model.embeddings.token_embedding.weight"
+HEAD_WIDTH = 64  # of every CLIP that OpenAI published
+
+
+class _Opaque(dict):
+    """Stands for an object of another library in a checkpoint: keeps its items, runs none of its code."""
+
+
+def load_official_checkpoint(path: str | Path, **options: object) -> TCCLIP:
+    """Reads a published ``.pth`` file without running anything that it holds.
+
+    Args:
+        path: of the file.
+        **options: as in `load_official_state_dict`. ``token_embedding`` is needed: the files leave it out.
+
+    Raises:
+        ValueError: as `load_official_state_dict`, or where the file holds no ``model``.
+    """
+    unknown = torch.serialization.get_unsafe_globals_in_checkpoint(path)
+    with torch.serialization.safe_globals([(_Opaque, name) for name in unknown]):
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+    if "model" not in checkpoint:
+        raise ValueError(
+            f"{path} holds no 'model', only {', '.join(sorted(map(str, checkpoint)))}: is it a TC-CLIP checkpoint?"
+        )
+    return load_official_state_dict(checkpoint["model"], **options)
+
+
+def load_official_state_dict(
+    state_dict: Mapping[str, Tensor],
+    num_frames: int = 16,
+    seed_ratio: float = 0.3,
+    num_context_tokens: int = 96,
+    merges_per_round: int = 100,
+    positional_embedding: str = "space",
+    token_embedding: Tensor | None = None,
+) -> TCCLIP:
+    """A TC-CLIP with published weights; widths, layers and sizes are read off their shapes.
+
+    Args:
+        state_dict: names as published, with or without ``module.`` before them.
+        num_frames: as in `TCCLIPConfig`; so are the next four.
+        seed_ratio: alpha.
+        num_context_tokens: k.
+        merges_per_round: r.
+        positional_embedding: "space" or "joint".
+        token_embedding: (vocabulary, d) of the CLIP that the model was made from, where ``state_dict`` has none.
+
+    Returns:
+        The model in evaluation mode. It has no tokenizer: set one, or use `TCCLIP.set_class_tokens`.
+
+    Raises:
+        ValueError: where a name is unknown, a weight is missing or has another shape, or there is no token embedding.
+    """
+    converted = convert_state_dict(state_dict)
+    if token_embedding is not None:
+        converted[TOKEN_EMBEDDING] = token_embedding
+    if TOKEN_EMBEDDING not in converted:
+        raise ValueError(
+            "The checkpoint has no token embeddings: give `token_embedding`, from the CLIP it was made from."
+        )
+    config = infer_config(
+        converted,
+        num_frames=num_frames,
+        seed_ratio=seed_ratio,
+        num_context_tokens=num_context_tokens,
+        merges_per_round=merges_per_round,
+        positional_embedding=positional_embedding,
+    )
+    model = TCCLIP(config)
+    try:
+        model.load_state_dict(converted)
+    except RuntimeError as error:
+        raise ValueError(f"The checkpoint is not a whole TC-CLIP with these settings: {error}") from error
+    return model.eval()
+
+
+def convert_state_dict(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Published names and layouts to those of `TCCLIP`.
+
+    Raises:
+        ValueError: for a name that no pattern knows.
+    """
+    converted = {}
+    for key, value in state_dict.items():
+        name = key.removeprefix("module.")
+        if name not in IGNORED:
+            converted.update(_convert(name, value))
+    return converted
+
+
+def _convert(name: str, value: Tensor) -> dict[str, Tensor]:
+    matches = ((re.fullmatch(pattern, name), target) for pattern, target in KEYS.items())
+    found = next((match.expand(target) for match, target in matches if match), None)
+    if found is None:
+        raise ValueError(f"The checkpoint has a weight of an unknown name, {name!r}: it is not a published TC-CLIP.")
+    if "in_proj_" in found:  # query, key and value stacked
+        return {
+            found.replace("in_proj_", f"{part}_proj."): rows for part, rows in zip("qkv", value.chunk(3), strict=True)
+        }
+    if found in ("visual_projection.weight", "text_projection.weight"):
+        return {found: value.T}  # x @ proj there
+    if found.endswith(("local_global_bias", "position_embedding.weight")):
+        return {found: value.reshape(-1, value.shape[-1])}  # (H, 1, 2); joint embedding: (T, N, D)
+    return {found: value}
+
+
+def infer_config(weights: Mapping[str, Tensor], **options: object) -> TCCLIPConfig:
+    """The configuration behind converted weights."""
+    (vision_width, _, patch_size, _), (projection_dim, _) = (
+        weights[name].shape for name in ("vision_model.embeddings.patch_embedding.weight", "visual_projection.weight")
+    )
+    positions = len(weights["vision_model.embeddings.position_embedding.weight"])
+    if options["positional_embedding"] == "joint":
+        positions //= options["num_frames"]
+    vocab_size, text_width = weights[TOKEN_EMBEDDING].shape
+    prompts = weights["prompt_learner.prompt_vectors"]
+    return TCCLIPConfig(
+        vision_config=CLIPVisionConfig(
+            **_encoder_sizes(weights, "vision_model", vision_width),
+            image_size=round((positions - 1) ** 0.5) * patch_size,
+            patch_size=patch_size,
+            projection_dim=projection_dim,
+        ),
+        text_config=CLIPTextConfig(
+            **_encoder_sizes(weights, "text_model", text_width),
+            vocab_size=vocab_size,
+            max_position_embeddings=len(weights["text_model.embeddings.position_embedding.weight"]),
+            projection_dim=projection_dim,
+        ),
+        projection_dim=projection_dim,
+        local_global_bias=any(name.endswith("local_global_bias") for name in weights),
+        num_prompt_vectors=len(prompts),
+        **options,
+    )
+
+
+def _encoder_sizes(weights: Mapping[str, Tensor], encoder: str, width: int) -> dict[str, int]:
+    layers = {name.split(".")[3] for name in weights if name.startswith(f"{encoder}.encoder.layers.")}
+    return {
+        "hidden_size": width,
+        "intermediate_size": len(weights[f"{encoder}.encoder.layers.0.mlp.fc1.weight"]),
+        "num_hidden_layers": len(layers),
+        "num_attention_heads": width // HEAD_WIDTH,
+    }

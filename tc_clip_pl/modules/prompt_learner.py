@@ -1,0 +1,34 @@
+"""Learnable prompt vectors in the place of "a photo of a" (Sec. 2.4, Appendix B)."""
+
+import torch
+from torch import Tensor, nn
+
+from tc_clip_pl.modules.config import TCCLIPConfig
+
+
+class PromptLearner(nn.Module):
+    """Makes [SOS | M prompt vectors | class name | "." | EOS] of the token embeddings of the prompt template and a class name."""
+
+    def __init__(self, config: TCCLIPConfig) -> None:
+        super().__init__()
+        self.template_length = len(config.prompt_token_ids)
+        self.prompt_vectors = nn.Parameter(torch.empty(config.num_prompt_vectors, config.text_config.hidden_size))
+
+    @torch.no_grad()
+    def initialize_from_template(self, template_embeds: Tensor) -> None:
+        """Starts the vectors as the template's token embeddings, (M', d); vectors beyond those from N(0, 0.02)."""
+        nn.init.normal_(self.prompt_vectors, std=0.02)
+        count = min(len(self.prompt_vectors), len(template_embeds))
+        self.prompt_vectors[:count] = template_embeds[:count]
+
+    def forward(self, token_embeds: Tensor) -> Tensor:
+        """Swaps the template for the prompt vectors.
+
+        Args:
+            token_embeds: (Y, L, d), of "{template} {class name}.".
+
+        Returns:
+            (Y, L - M' + M, d), where M' is the template's length.
+        """
+        prompts = self.prompt_vectors.expand(len(token_embeds), -1, -1)
+        return torch.cat((token_embeds[:, :1], prompts, token_embeds[:, 1 + self.template_length :]), dim=1)

@@ -1,0 +1,99 @@
+"""Context summarization by repeated bipartite soft matching (Sec. 2.3, Eq. 6, and Appendix G.2).
+
+In every round the tokens at even positions (A) each look for the most similar token at odd positions (B), and the A tokens with
+the best partners merge into them. A size-weighted mean of means is the plain mean of all seeds of a group, so the
+rounds only have to find the groups: they run without gradient, and one averaging product then makes the context tokens.
+"""
+
+import torch
+from torch import Tensor
+
+from tc_clip_pl.ops.tokens import average_groups, gather_tokens
+
+
+def merge_schedule(num_tokens: int, num_merged: int, merges_per_round: int) -> list[int]:
+    """How many pairs merge in each round, from ``num_tokens`` down to ``num_merged`` (Appendix G.2).
+
+    ``int((n - k) / r)`` rounds of r merges, then as many as are needed to end at k exactly; a round can merge at most half
+    of its tokens. Nothing merges where there are ``num_merged`` tokens or fewer.
+
+    >>> merge_schedule(928, 96, 100)
+    [100, 100, 100, 100, 100, 100, 100, 100, 32]
+    """
+    rounds = []
+    for _ in range(max(num_tokens - num_merged, 0) // merges_per_round):
+        rounds.append(min(merges_per_round, num_tokens // 2))
+        num_tokens -= rounds[-1]
+    while num_tokens > num_merged:
+        rounds.append(min(num_tokens - num_merged, num_tokens // 2))
+        num_tokens -= rounds[-1]
+    return rounds
+
+
+def match_round(sums: Tensor, num_merges: int) -> tuple[Tensor, Tensor]:
+    """One round of bipartite soft matching.
+
+    Args:
+        sums: (B, n, D) float32 or float64, the sum of the seeds that each token stands for. Their mean has the same
+            direction, and only directions are compared, so sizes need no keeping.
+        num_merges: r, at most n // 2.
+
+    Returns:
+        The (B, n - r, D) sums after the round: the unmerged A tokens in descending order of their best similarity, then
+        all B tokens. And (B, n) int64, the new position of every old token.
+    """
+    unit = torch.nn.functional.normalize(sums, dim=-1)
+    best, partner = (unit[:, ::2] @ unit[:, 1::2].transpose(1, 2)).max(dim=-1)  # (B, |A|)
+    order = best.argsort(dim=-1, descending=True, stable=True)
+    merged, kept = order[:, :num_merges], order[:, num_merges:]
+
+    targets = partner.gather(1, merged)  # (B, r), positions in B
+    a, b = sums[:, ::2], sums[:, 1::2]
+    b = b.scatter_add(1, targets.unsqueeze(-1).expand(-1, -1, b.shape[-1]), gather_tokens(a, merged))
+    sums = torch.cat((gather_tokens(a, kept), b), dim=1)
+
+    num_kept = kept.shape[1]
+    positions = partner.new_empty(len(sums), a.shape[1] + b.shape[1])
+    rank = torch.arange(num_kept, device=sums.device).expand_as(kept)
+    positions[:, ::2] = torch.empty_like(partner).scatter(1, kept, rank).scatter(1, merged, num_kept + targets)
+    positions[:, 1::2] = torch.arange(num_kept, num_kept + b.shape[1], device=sums.device)
+    return sums, positions
+
+
+@torch.no_grad()
+def match_tokens(seeds: Tensor, num_context_tokens: int, merges_per_round: int) -> Tensor:
+    """The context token that each seed ends in.
+
+    Runs in float32 (float64 for float64 seeds) whatever the autocast: ties and order decide every later round.
+
+    Args:
+        seeds: (B, S, D).
+        num_context_tokens: K; with S <= K every seed stays alone.
+        merges_per_round: r of Appendix G.2.
+
+    Returns:
+        (B, S) int64, values in [0, min(S, K)); every value occurs.
+    """
+    with torch.autocast(seeds.device.type, enabled=False):
+        sums = seeds if seeds.dtype == torch.float64 else seeds.float()
+        groups = torch.arange(seeds.shape[1], device=seeds.device).expand(seeds.shape[:2])
+        for num_merges in merge_schedule(seeds.shape[1], num_context_tokens, merges_per_round):
+            sums, positions = match_round(sums, num_merges)
+            groups = positions.gather(1, groups)
+    return groups
+
+
+def bipartite_soft_matching(seeds: Tensor, num_context_tokens: int, merges_per_round: int) -> tuple[Tensor, Tensor]:
+    """Merges seed tokens into context tokens (Eq. 6, the paper's default phi).
+
+    Args:
+        seeds: (B, S, D), frame by frame, in descending order of score within a frame.
+        num_context_tokens: K.
+        merges_per_round: r of Appendix G.2.
+
+    Returns:
+        context_tokens: (B, K, D), the mean of each group's seeds; gradients flow through the mean, not the matching.
+        groups: (B, S) int64, the context token of each seed.
+    """
+    groups = match_tokens(seeds.detach(), num_context_tokens, merges_per_round)
+    return average_groups(seeds, groups, min(num_context_tokens, seeds.shape[1])), groups

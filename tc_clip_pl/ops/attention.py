@@ -1,0 +1,70 @@
+"""Attention of frame tokens over their own frame and the context tokens of the video (Sec. 2.3, Eqs. 7 and 8)."""
+
+import torch
+from torch import Tensor
+from torch.nn.functional import scaled_dot_product_attention
+
+
+def join_keys(frame: Tensor, context: Tensor | None) -> Tensor:
+    """``[K_z | K_s]`` of Eq. 7: the context keys (or values) appended to those of every frame.
+
+    Args:
+        frame: (B, T, H, N, d).
+        context: (B, H, K, d), shared by the T frames; None where there are none.
+
+    Returns:
+        (B, T, H, N + K, d).
+    """
+    if context is None:
+        return frame
+    shared = context.unsqueeze(1).expand(-1, frame.shape[1], -1, -1, -1)
+    return torch.cat((frame, shared), dim=-2)
+
+
+def key_bias(local_global_bias: Tensor, num_frame_keys: int, num_context_keys: int) -> Tensor:
+    """The bias B of Eq. 8, which depends on the head and on whether a key is local or global.
+
+    Args:
+        local_global_bias: (H, 2), b_local and b_global.
+        num_frame_keys: N.
+        num_context_keys: K.
+
+    Returns:
+        (H, 1, N + K), to be added to the scores.
+    """
+    local, context = local_global_bias.unsqueeze(1).unbind(-1)  # (H, 1) each
+    return torch.cat((local.expand(-1, num_frame_keys), context.expand(-1, num_context_keys)), dim=-1).unsqueeze(1)
+
+
+def attention_weights(query: Tensor, key: Tensor, bias: Tensor | None) -> Tensor:
+    """Softmax of Eq. 7 (of Eq. 5 for the [CLS] query alone), in float32 or better whatever the autocast.
+
+    Args:
+        query: (..., H, Q, d), not yet scaled.
+        key: (..., H, K, d).
+        bias: (H, 1, K) or None.
+
+    Returns:
+        (..., H, Q, K) float32 (float64 for float64 inputs); rows add up to 1.
+    """
+    with torch.autocast(query.device.type, enabled=False):
+        dtype = torch.promote_types(query.dtype, torch.float32)
+        scores = (query.to(dtype) * query.shape[-1] ** -0.5) @ key.to(dtype).transpose(-1, -2)
+        return (scores if bias is None else scores + bias.to(dtype)).softmax(-1)
+
+
+def context_attention(query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None) -> Tensor:
+    """``Softmax(Q K^T / sqrt(d) + B) V`` of Eq. 7, without ever writing the attention matrix.
+
+    Args:
+        query: (B, T, H, Q, d).
+        key: (B, T, H, K, d), frame and context keys.
+        value: (B, T, H, K, d).
+        bias: (H, 1, K) or None. Kept that small: the kernels broadcast it.
+
+    Returns:
+        (B, T, H, Q, d).
+    """
+    mask = None if bias is None else bias.unsqueeze(0).to(query.dtype)
+    output = scaled_dot_product_attention(query.flatten(0, 1), key.flatten(0, 1), value.flatten(0, 1), attn_mask=mask)
+    return output.unflatten(0, query.shape[:2])

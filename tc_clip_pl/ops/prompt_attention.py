@@ -1,0 +1,50 @@
+"""The EOS query of the last text layer over [SOS | prompts of video b | rest of class c], for all (b, c) at once.
+
+Keys and values of SOS and of the class tokens do not depend on the video, those of the prompts do not depend on the class. So
+the class part is attended to once per class, the prompt part is a few scores per pair, and the two
+softmaxes are merged by their log-sum-exp. Exact; the plain way attends over the joined keys for every pair.
+"""
+
+import torch
+from torch import Tensor
+
+
+def attend_classes(query: Tensor, key: Tensor, value: Tensor, visible: Tensor) -> tuple[Tensor, Tensor]:
+    """Attention of each class's EOS query over the keys that no video changes.
+
+    Args:
+        query: (Y, H, d), already scaled.
+        key: (Y, L, H, d).
+        value: (Y, L, H, d).
+        visible: (Y, L) bool, false at the prompt positions and behind EOS.
+
+    Returns:
+        output: (Y, H, d), the attention over the visible keys alone.
+        log_sum_exp: (Y, H) of their scores, in float32 or better.
+    """
+    dtype = torch.promote_types(query.dtype, torch.float32)
+    scores = torch.einsum("yhd,ylhd->yhl", query, key).to(dtype).masked_fill(~visible[:, None], float("-inf"))
+    output = torch.einsum("yhl,ylhd->yhd", scores.softmax(-1).to(value.dtype), value)
+    return output, scores.logsumexp(-1)
+
+
+def merge_prompts(
+    query: Tensor, class_output: Tensor, class_log_sum_exp: Tensor, prompt_key: Tensor, prompt_value: Tensor
+) -> Tensor:
+    """Adds the prompt keys of every video to the attention of every class.
+
+    Args:
+        query: (Y, H, d), already scaled.
+        class_output: (Y, H, d) of `attend_classes`.
+        class_log_sum_exp: (Y, H) of `attend_classes`.
+        prompt_key: (B, M, H, d).
+        prompt_value: (B, M, H, d).
+
+    Returns:
+        (B, Y, H, d), the attention over all keys.
+    """
+    prompt_scores = torch.einsum("yhd,bmhd->byhm", query, prompt_key).to(class_log_sum_exp.dtype)
+    fixed = class_log_sum_exp.expand(len(prompt_key), -1, -1).unsqueeze(-1)
+    weights = torch.cat((fixed, prompt_scores), dim=-1).softmax(-1).to(prompt_value.dtype)  # (B, Y, H, 1 + M)
+    prompt_output = torch.einsum("byhm,bmhd->byhd", weights[..., 1:], prompt_value)
+    return weights[..., :1] * class_output + prompt_output

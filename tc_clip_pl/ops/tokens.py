@@ -1,0 +1,58 @@
+"""Picking tokens by index and by group."""
+
+import torch
+from torch import Tensor
+
+
+def gather_tokens(tokens: Tensor, indices: Tensor) -> Tensor:
+    """Picks tokens along the second-to-last dimension.
+
+    Args:
+        tokens: (..., N, D).
+        indices: (..., S) int64, values in [0, N).
+
+    Returns:
+        (..., S, D), in the order of ``indices``.
+    """
+    return tokens.gather(-2, indices.unsqueeze(-1).expand(*indices.shape, tokens.shape[-1]))
+
+
+def average_groups(tokens: Tensor, groups: Tensor, num_groups: int) -> Tensor:
+    """Mean of the tokens of every group.
+
+    A product with the (K, S) averaging matrix: unlike scattered additions it is deterministic on a GPU, and it carries the
+    gradient to every token with one more product.
+
+    Args:
+        tokens: (B, S, D).
+        groups: (B, S) int64, the group of each token, values in [0, K). No group may be empty.
+        num_groups: K.
+
+    Returns:
+        (B, K, D), in the dtype of ``tokens``.
+    """
+    membership = torch.nn.functional.one_hot(groups, num_groups).transpose(1, 2).to(tokens.dtype)  # (B, K, S)
+    averaging = membership / membership.sum(-1, keepdim=True)
+    with torch.autocast(tokens.device.type, enabled=False):
+        return averaging @ tokens
+
+
+def source_masks(groups: Tensor, seed_indices: Tensor, num_groups: int, num_patches: int) -> Tensor:
+    """Which patches of which frames were merged into each context token (Figs. 6 and 9).
+
+    Args:
+        groups: (B, T * S) int64, the context token of each seed, frame by frame.
+        seed_indices: (B, T, S) int64, the patch of each seed within its frame.
+        num_groups: K.
+        num_patches: P.
+
+    Returns:
+        (B, K, T * P) bool, frame-major. The rows are disjoint; their union is the set of seed positions.
+    """
+    batch, frames, _ = seed_indices.shape
+    offsets = torch.arange(frames, device=seed_indices.device)[:, None] * num_patches
+    positions = (seed_indices + offsets).flatten(1)  # (B, T * S)
+    masks = torch.zeros(batch, num_groups, frames * num_patches, dtype=torch.bool, device=groups.device)
+    rows = torch.arange(batch, device=groups.device)[:, None]
+    masks[rows, groups, positions] = True
+    return masks
