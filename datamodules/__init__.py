@@ -1,1 +1,31 @@
 """Video data for any model."""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from datamodules.base import TestSet as TestSet
+    from datamodules.base import VideoDataModule as VideoDataModule
+    from datamodules.batch import VideoBatch as VideoBatch
+    from datamodules.errors import DataError as DataError
+    from datamodules.hmdb51 import HMDB51DataModule as HMDB51DataModule
+    from datamodules.synthetic import write_synthetic_dataset as write_synthetic_dataset
+    from datamodules.transforms.augmentation import Augmentation as Augmentation
+
+# Loaded on first use, so that importing the package is quick.
+_HOMES = {
+    "Augmentation": "datamodules.transforms.augmentation",
+    "DataError": "datamodules.errors",
+    "HMDB51DataModule": "datamodules.hmdb51",
+    "TestSet": "datamodules.base",
+    "VideoBatch": "datamodules.batch",
+    "VideoDataModule": "datamodules.base",
+    "write_synthetic_dataset": "datamodules.synthetic",
+}
+__all__ = list(_HOMES)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'datamodules' has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)

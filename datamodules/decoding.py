@@ -1,0 +1,192 @@
+"""Reads chosen frames of a video file; a frame's index is its place in presentation order of a complete decode."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import av
+import numpy as np
+from av.packet import Packet
+from av.video.codeccontext import VideoCodecContext
+from av.video.frame import VideoFrame
+from av.video.reformatter import VideoReformatter
+
+from datamodules.errors import DataError
+
+ChooseFrames = Callable[[int], np.ndarray]
+
+# Containers that give every packet its presentation time, and codecs that show exactly one frame for each packet.
+TIMED_CONTAINERS = frozenset({"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm"})
+ONE_FRAME_PER_PACKET = frozenset({"h264", "hevc", "mpeg4", "vp9", "av1"})
+# Below this share of the frames that the header promises, a file counts as cut off.
+COMPLETE_SHARE = 0.9
+
+
+def decode_frames(path: Path | str, choose: ChooseFrames, decoder: str = "auto") -> np.ndarray:
+    """Reads frames of a video, upright and in full size.
+
+    Args:
+        path: The video file.
+        choose: Given the number n of frames of the video, the indices wanted, each in 0..n-1, in any order and
+            with repetitions.
+        decoder: A name in `DECODERS`. `auto` is `pyav`, which returns the right frames from every container;
+            `decord` is known to return wrong ones from AVI files with B-frames and several key frames.
+
+    Returns:
+        (number of indices, H, W, 3) uint8 RGB.
+
+    Raises:
+        DataError: The file cannot be read, with the reason.
+    """
+    try:
+        return DECODERS[decoder](Path(path), choose)
+    except DataError:
+        raise
+    # FFmpeg's errors, decord's, and what a decoder makes of a file without a single frame.
+    except (OSError, ValueError, RuntimeError, IndexError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise DataError(f"{path} cannot be decoded as a video ({reason}); replace or remove it.") from error
+
+
+def decode_with_pyav(path: Path, choose: ChooseFrames) -> np.ndarray:
+    """Reads frames with PyAV, decoding no more than needed where timestamps can be trusted.
+
+    The file is read once: its packets stay in memory, compressed, and those needed are decoded from there.
+    """
+    with av.open(str(path)) as container:
+        if not container.streams.video:
+            raise DataError(f"{path} holds no video stream; replace or remove it.")
+        stream = container.streams.video[0]
+        stream.thread_type = "NONE"  # one core a worker: parallelism comes from the workers
+        packets = [packet for packet in container.demux(stream) if packet.size]
+        _check_complete(path, len(packets), stream.frames)
+        index = _presentation_order(container.format.name, stream.codec_context.name, packets)
+        if index is not None:
+            wanted = choose(len(index))
+            found = _decode_by_jumps(stream.codec_context, packets, index, wanted)
+            if found is not None:
+                return _gather(found, wanted)
+        return _decode_from_start(path, stream.codec_context, packets, choose)
+
+
+def decode_with_decord(path: Path, choose: ChooseFrames) -> np.ndarray:
+    """Reads frames with decord, an optional dependency."""
+    try:
+        import decord
+    except ImportError as error:
+        raise DataError("decord is not installed on this machine; use --data.decoder pyav.") from error
+    reader = decord.VideoReader(str(path), num_threads=1)
+    return reader.get_batch(choose(len(reader)).tolist()).asnumpy()
+
+
+DECODERS: dict[str, Callable[[Path, ChooseFrames], np.ndarray]] = {
+    "auto": decode_with_pyav,
+    "pyav": decode_with_pyav,
+    "decord": decode_with_decord,
+}
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """One shown frame: its timestamp, the packet that carries it, and the key packet from where to decode it."""
+
+    pts: int
+    packet: int
+    key: int
+
+
+def _check_complete(path: Path, num_packets: int, num_promised: int) -> None:
+    if num_packets < COMPLETE_SHARE * num_promised:
+        raise DataError(
+            f"{path} is cut off (its header promises {num_promised} frames, {num_packets} are there); "
+            "replace or remove it."
+        )
+
+
+def _presentation_order(container: str, codec: str, packets: list[Packet]) -> list[_Entry] | None:
+    """Lists the frames in the order they are shown, or None where packets do not tell that for certain."""
+    if container not in TIMED_CONTAINERS or codec not in ONE_FRAME_PER_PACKET:
+        return None
+    times = [packet.pts for packet in packets]
+    keys = [position for position, packet in enumerate(packets) if packet.is_keyframe]
+    if not keys or keys[0] != 0 or None in times or len(set(times)) < len(times) or min(times) < times[0]:
+        return None
+    entries, key = [], 0
+    for position, packet in enumerate(packets):
+        previous = key
+        if packet.is_keyframe:
+            key = previous = position
+        elif packet.pts < times[key]:
+            # Shown before the key frame that precedes it in the file: it may need the group before as well.
+            previous = max((k for k in keys if k < key), default=0)
+        if not packet.is_discard:  # cut away by an edit list: decoded, never shown
+            entries.append(_Entry(packet.pts, position, previous))
+    return sorted(entries, key=lambda entry: entry.pts)
+
+
+def _decode_by_jumps(
+    codec: VideoCodecContext, packets: list[Packet], index: list[_Entry], wanted: np.ndarray
+) -> dict[int, VideoFrame] | None:
+    """Decodes the wanted frames from their key frames on; None if the decoder's output contradicts the index."""
+    number_at = {index[number].pts: number for number in np.unique(wanted).tolist()}
+    targets = sorted((index[number] for number in number_at.values()), key=lambda entry: entry.packet)
+    wanted_packets = {entry.packet for entry in targets}
+    found: dict[int, VideoFrame] = {}
+    for first, last in _runs(targets):
+        for frame in _decode_run(codec, packets, first, last, wanted_packets, set(number_at)):
+            found[number_at[frame.pts]] = frame
+    return found if len(found) == len(number_at) else None
+
+
+def _runs(targets: list[_Entry]) -> list[tuple[int, int]]:
+    """Joins targets, in packet order, into [first, last] packet ranges that are decoded in one go."""
+    runs: list[tuple[int, int]] = []
+    for target in targets:
+        if runs and target.key <= runs[-1][1]:
+            runs[-1] = (runs[-1][0], target.packet)
+        else:
+            runs.append((target.key, target.packet))
+    return runs
+
+
+def _decode_run(
+    codec: VideoCodecContext, packets: list[Packet], first: int, last: int, wanted: set[int], times: set[int]
+) -> Iterator[VideoFrame]:
+    """Decodes packets first..last, leaving out pictures that are neither wanted nor used by others."""
+    codec.flush_buffers()
+    for position in range(first, last + 1):
+        codec.skip_frame = "DEFAULT" if position in wanted else "NONREF"
+        yield from (frame for frame in codec.decode(packets[position]) if frame.pts in times)
+    codec.skip_frame = "DEFAULT"
+    yield from (frame for frame in codec.decode(None) if frame.pts in times)
+
+
+def _decode_from_start(path: Path, codec: VideoCodecContext, packets: list[Packet], choose: ChooseFrames) -> np.ndarray:
+    """Decodes every frame; where the packet count was a wrong guess of the frame count, once more with the true one."""
+    guess = len(packets)
+    while True:
+        wanted = choose(guess) if guess else np.zeros(0, dtype=np.int64)
+        keep, found, count = set(wanted.tolist()), {}, 0
+        codec.flush_buffers()
+        for packet in [*packets, None]:
+            for frame in codec.decode(packet):
+                if count in keep:
+                    found[count] = frame
+                count += 1
+        if count == 0:
+            raise DataError(f"{path} holds no frame that can be decoded; replace or remove it.")
+        if count == guess:
+            return _gather(found, wanted)
+        guess = count
+
+
+def _gather(found: dict[int, VideoFrame], wanted: np.ndarray) -> np.ndarray:
+    """Converts frames to RGB, upright, all in the size of the first, in the order asked for."""
+    first, converter = found[int(wanted[0])], VideoReformatter()
+    images = {}
+    for number, frame in found.items():
+        image = converter.reformat(frame, first.width, first.height, "rgb24").to_ndarray()
+        images[number] = np.rot90(image, round(frame.rotation / 90))
+    return np.stack([images[number] for number in wanted.tolist()])

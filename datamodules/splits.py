@@ -1,0 +1,185 @@
+"""Which clips belong to a split, and with which label: list files, K-shot draws, records."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import NamedTuple
+
+from datamodules.class_names import label_of, normalise
+from datamodules.errors import DataError
+from datamodules.root_index import scan_root
+
+
+class Entry(NamedTuple):
+    """One line of a split: the clip's name as it is written there, and its class id."""
+
+    name: str
+    label: int
+
+
+class VideoRecord(NamedTuple):
+    """One clip on disk: `video_id` is its path relative to the data root."""
+
+    path: str
+    video_id: str
+    label: int
+
+
+@dataclass(frozen=True)
+class Split:
+    """Clips with labels, and the files that say so."""
+
+    entries: list[Entry]
+    files: tuple[Path, ...]
+
+    def summary(self) -> dict[str, object]:
+        """Returns what a report must say of a split: its files, their SHA-256 and the number of clips."""
+        digest = hashlib.sha256()
+        for file in self.files:
+            digest.update(file.read_bytes())
+        return {
+            "files": [file.name for file in self.files],
+            "sha256": digest.hexdigest(),
+            "num_clips": len(self.entries),
+        }
+
+
+@dataclass(frozen=True)
+class Annotations:
+    """A data set's own annotations: clips with the names of their classes, `{"train": [(clip, class)], "test": ...}`."""
+
+    clips: dict[str, list[tuple[str, str]]]
+    files: tuple[Path, ...]
+
+    def classes(self) -> list[str]:
+        """Returns the names of all classes, as annotated, in alphabetical order."""
+        return sorted({name for part in self.clips.values() for _, name in part})
+
+    def split(self, part: str, class_names: Sequence[str]) -> Split:
+        """Turns a part into a split, with the positions in `class_names` as labels.
+
+        Raises:
+            DataError: An annotated class is not among `class_names`.
+        """
+        labels = label_of(class_names)
+        unknown = [name for name in self.classes() if normalise(name) not in labels]
+        if unknown:
+            raise DataError(
+                f"The annotations beside {self.files[0]} have a class {unknown[0]!r} that the label file does not name; "
+                "give the label file of this data set."
+            )
+        return Split([Entry(clip, labels[normalise(name)]) for clip, name in self.clips[part]], self.files)
+
+
+def split_last_blank(line: str, file: Path, number: int) -> tuple[str, int]:
+    """Splits `some clip.avi 3` at its last blank.
+
+    Raises:
+        DataError: There is no blank, or no whole number from 0 behind it.
+    """
+    name, _, value = line.strip().rpartition(" ")
+    if not name or not (value.isascii() and value.isdigit()):
+        raise DataError(
+            f"{file}, line {number}: {line.strip()!r} is not a clip's path, a blank and a whole number from 0; "
+            "correct the line."
+        )
+    return name.rstrip(), int(value)
+
+
+def read_numbered_lines(file: Path) -> list[tuple[str, int]]:
+    """Reads a text file of lines `name number`, passing over empty lines.
+
+    Raises:
+        DataError: The file is missing, empty or no text, or a line is malformed (file, line number and text are named).
+    """
+    try:
+        lines = file.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"The list {file} cannot be read ({error}); check the path and the file.") from error
+    rows = [split_last_blank(line, file, number) for number, line in enumerate(lines, start=1) if line.strip()]
+    if not rows:
+        raise DataError(f"The list {file} is empty; it needs one line `path label` for each clip.")
+    return rows
+
+
+def read_list_file(file: Path) -> Split:
+    """Reads a published list: one clip a line, `path label`, labels from 0, paths may contain blanks.
+
+    Raises:
+        DataError: As `read_numbered_lines`, or a clip is listed twice.
+    """
+    entries = [Entry(name, label) for name, label in read_numbered_lines(file)]
+    names = set()
+    for entry in entries:
+        if entry.name in names:
+            raise DataError(f"{file} lists {entry.name} twice; remove one of the lines.")
+        names.add(entry.name)
+    return Split(entries, (file,))
+
+
+def draw_shots(split: Split, num_shots: int, seed: int, class_names: Sequence[str]) -> Split:
+    """Draws `num_shots` clips of each class.
+
+    The clips of a class are ordered by a hash of seed and base name, and the first ones taken. So the draw is the same
+    on any machine and for any layout of the directory, and the 2-shot draw lies inside the 4-shot draw.
+
+    Args:
+        split: The training split to draw from.
+        num_shots: Number K of clips for each class, at least 1.
+        seed: Another seed gives another draw.
+        class_names: Y names; the draw has K x Y entries, class by class.
+
+    Raises:
+        DataError: A class has fewer than K clips.
+    """
+
+    def rank(entry: Entry) -> bytes:
+        return hashlib.sha256(f"{seed}/{PurePosixPath(entry.name).name}".encode()).digest()
+
+    of_class: dict[int, list[Entry]] = {label: [] for label in range(len(class_names))}
+    for entry in split.entries:
+        of_class[entry.label].append(entry)
+    for label, entries in of_class.items():
+        if len(entries) < num_shots:
+            raise DataError(
+                f"Class {class_names[label]!r} has {len(entries)} training clips, fewer than the {num_shots} shots asked "
+                f"for; set --data.num_shots to {min(map(len, of_class.values()))} or less."
+            )
+    drawn = [entry for entries in of_class.values() for entry in sorted(entries, key=rank)[:num_shots]]
+    return Split(drawn, split.files)
+
+
+def check_labels(split: Split, class_names: Sequence[str]) -> None:
+    """Checks that every label is the number of a class.
+
+    Raises:
+        DataError: A label is Y, the number of class names, or more.
+    """
+    for entry in split.entries:
+        if entry.label >= len(class_names):
+            raise DataError(
+                f"{split.files[0]} gives {entry.name} the label {entry.label}, but there are only {len(class_names)} "
+                f"classes (0 to {len(class_names) - 1}); the list and the label file do not belong together."
+            )
+
+
+def find_records(split: Split, root: Path) -> list[VideoRecord]:
+    """Finds the clips of a split on disk.
+
+    Raises:
+        DataError: Some are not there (their number and the first five are named), or a name is ambiguous.
+    """
+    index = scan_root(root)
+    if any(index.find(entry.name) is None for entry in split.entries):
+        index = scan_root(root, refresh=True)  # clips may have been added since
+    found = [(entry, index.find(entry.name)) for entry in split.entries]
+    missing = [entry.name for entry, path in found if path is None]
+    if missing:
+        raise DataError(
+            f"{len(missing)} of the {len(found)} clips in {split.files[0].name} are not under {root}, the first of them: "
+            f"{', '.join(missing[:5])}; check --data.root, or complete the data set."
+        )
+    return [VideoRecord(f"{root}/{path}", path, entry.label) for entry, path in found if path is not None]
