@@ -1,4 +1,7 @@
-"""Video action recognition with TC-CLIP (ECCV 2024). The names here load on first use: importing the package does no work."""
+"""Video action recognition with TC-CLIP (ECCV 2024).
+
+The names here load on first use: importing the package does no work.
+"""
 
 from importlib import import_module
 from typing import Any

@@ -1,6 +1,7 @@
 """The checkpoints that the paper's authors published, converted key by key."""
 
 import re
+from collections import OrderedDict
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -52,10 +53,6 @@ TOKEN_EMBEDDING = "text_model.embeddings.token_embedding.weight"
 HEAD_WIDTH = 64  # of every CLIP that OpenAI published
 
 
-class _Opaque(dict):
-    """Stands for an object of another library in a checkpoint: keeps its items, runs none of its code."""
-
-
 def load_official_checkpoint(path: str | Path, **options: object) -> TCCLIP:
     """Reads a published ``.pth`` file without running anything that it holds.
 
@@ -67,7 +64,8 @@ def load_official_checkpoint(path: str | Path, **options: object) -> TCCLIP:
         ValueError: as `load_official_state_dict`, or where the file holds no ``model``.
     """
     unknown = torch.serialization.get_unsafe_globals_in_checkpoint(path)
-    with torch.serialization.safe_globals([(_Opaque, name) for name in unknown]):
+    # An object of another library arrives as an ordered dictionary: its items are kept, its code does not run.
+    with torch.serialization.safe_globals([(OrderedDict, name) for name in unknown]):
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
     if "model" not in checkpoint:
         raise ValueError(

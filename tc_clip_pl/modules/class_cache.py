@@ -11,8 +11,8 @@ from tc_clip_pl.modules.outputs import ClassEncoding
 def fingerprint(tensors: Iterable[Tensor]) -> tuple[object, ...]:
     """A value that changes when any of the tensors does.
 
-    Autograd counts in-place changes and notices a move or a cast; the norms catch what goes round it, such as a write through
-    ``.data``. They cost a pass over the weights, well under a thousandth of encoding a batch of videos.
+    Autograd counts in-place changes and notices a move or a cast; the norms catch what goes round it, such as a write
+    through ``.data``. They cost a pass over the weights, well under a thousandth of encoding a batch of videos.
     """
     tensors = list(tensors)
     marks = tuple((t.data_ptr(), t.dtype, t.device, 0 if t.is_inference() else t._version) for t in tensors)

@@ -17,8 +17,8 @@ class TCCLIPConfig(CLIPConfig):
         merges_per_round: r of the bipartite matching (Appendix G.2).
         positional_embedding: "space" shares CLIP's table over frames, "joint" has one table per frame (Table 9a).
         local_global_bias: whether the bias of Eq. 8 is learnt (Table 9a).
-        tc_layers: the vision layers, counted from 1, that attend to context tokens; None means all but the first, which has
-            no layer before it. TC-CLIP§ of Table 6 is (4, 8, 12).
+        tc_layers: the vision layers, counted from 1, that attend to context tokens; None means all but the first,
+            which has no layer before it. TC-CLIP§ of Table 6 is (4, 8, 12).
         num_prompt_vectors: M (Table 13a).
         prompt_token_ids: token ids of the prompt template that the vectors replace and start from: "a photo of a" in
             CLIP's vocabulary. `TCCLIP.from_pretrained` fills in those of the model's tokenizer.
@@ -69,14 +69,14 @@ class TCCLIPConfig(CLIPConfig):
         """Raises ValueError where a video of that many frames leaves fewer seeds than context tokens."""
         if num_frames * self.num_seeds < self.num_context_tokens:
             raise ValueError(
-                f"{num_frames} frames x {self.num_seeds} seeds (seed_ratio {self.seed_ratio} of {self.num_patches} patches) are "
-                f"fewer than num_context_tokens={self.num_context_tokens}: lower num_context_tokens or raise seed_ratio."
+                f"{num_frames} frames x {self.num_seeds} seeds (seed_ratio {self.seed_ratio} of {self.num_patches} "
+                f"patches) are fewer than num_context_tokens={self.num_context_tokens}: lower that or raise seed_ratio."
             )
 
     def _check_ranges(self) -> None:
         if self.positional_embedding not in POSITIONAL_EMBEDDINGS:
             raise ValueError(
-                f"positional_embedding is {self.positional_embedding!r}: choose one of {', '.join(POSITIONAL_EMBEDDINGS)}."
+                f"positional_embedding is {self.positional_embedding!r}: choose {' or '.join(POSITIONAL_EMBEDDINGS)}."
             )
         if not 0 < self.seed_ratio <= 1:
             raise ValueError(f"seed_ratio is {self.seed_ratio}: give a share of the patches above 0 and up to 1.")

@@ -22,7 +22,7 @@ JOINT_TABLE = "vision_model.embeddings.position_embedding.weight"
 def load_tc_clip(
     cls: "type[TCCLIP]", load_saved: Callable[..., Any], name_or_path: str, overrides: Mapping[str, Any]
 ) -> "TCCLIP":
-    """Loads a plain CLIP or a saved TC-CLIP; see `TCCLIP.from_pretrained`. ``load_saved`` is transformers' own loader."""
+    """Loads a plain CLIP or a saved TC-CLIP, as `TCCLIP.from_pretrained` says; ``load_saved`` is the parent's."""
     stored = read_config(name_or_path)
     unknown = sorted(set(overrides) - set(TCCLIPConfig().to_dict()))
     if unknown:
@@ -90,9 +90,12 @@ def read_config(name_or_path: str) -> dict[str, Any]:
         ValueError: where it is not of a CLIP.
     """
     try:
-        stored = json.loads(Path(cached_file(name_or_path, CONFIG_NAME)).read_text())
+        path = cached_file(name_or_path, CONFIG_NAME)
     except OSError as error:
         raise OSError(_explain(name_or_path)) from error
+    if path is None:  # transformers' answer for a folder without the file
+        raise OSError(_explain(name_or_path))
+    stored = json.loads(Path(path).read_text())
     if stored.get("model_type") not in ("clip", TCCLIPConfig.model_type):
         raise ValueError(
             f"{name_or_path} holds a model of type {stored.get('model_type')!r}: give a CLIP with a vision transformer."
@@ -112,6 +115,6 @@ def _explain(name_or_path: str) -> str:
     if Path(name_or_path).is_dir():
         return f"The folder {name_or_path} does not hold a CLIP: config.json and model.safetensors are needed."
     return (
-        f"{name_or_path!r} is not a folder here, and Hugging Face's hub did not give it (no network, or no such model): "
-        "download a CLIP where there is a network and give the folder with its config.json, model.safetensors and tokenizer."
+        f"{name_or_path!r} is not a folder here, and Hugging Face's hub did not give it (no network or no such name): "
+        "give a local folder with CLIP's config.json, model.safetensors and tokenizer files."
     )

@@ -69,8 +69,8 @@ class TCCLIPOutput(ModelOutput):
         frame_embeds: (B, T, E), projected [CLS] tokens, not normalised.
         context_tokens: (B, K, E), of the last layer, projected.
         text_embeds: (B, Y, E), conditioned on each video, not normalised.
-        sources: with ``return_sources=True``, per layer (B, K, T * P) bool, the positions (frame-major) merged into each
-            context token; None for a layer that makes none.
+        sources: with ``return_sources=True``, per layer (B, K, T * P) bool, the positions (frame-major) merged into
+            each context token; None for a layer that makes none.
         attentions: with ``return_attentions=True``, per layer (B, T, H, N, N + K), rows adding up to 1.
     """
 

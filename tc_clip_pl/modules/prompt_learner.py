@@ -7,17 +7,17 @@ from tc_clip_pl.modules.config import TCCLIPConfig
 
 
 class PromptLearner(nn.Module):
-    """Makes [SOS | M prompt vectors | class name | "." | EOS] of the token embeddings of the prompt template and a class name."""
+    """Turns "{prompt template} {class name}." into [SOS | M prompt vectors | class name | "." | EOS]."""
 
     def __init__(self, config: TCCLIPConfig) -> None:
         super().__init__()
         self.template_length = len(config.prompt_token_ids)
-        self.prompt_vectors = nn.Parameter(torch.empty(config.num_prompt_vectors, config.text_config.hidden_size))
+        vectors = torch.empty(config.num_prompt_vectors, config.text_config.hidden_size)
+        self.prompt_vectors = nn.Parameter(nn.init.normal_(vectors, std=0.02))
 
     @torch.no_grad()
     def initialize_from_template(self, template_embeds: Tensor) -> None:
-        """Starts the vectors as the template's token embeddings, (M', d); vectors beyond those from N(0, 0.02)."""
-        nn.init.normal_(self.prompt_vectors, std=0.02)
+        """Starts the vectors as the template's token embeddings, (M', d); those beyond stay as drawn."""
         count = min(len(self.prompt_vectors), len(template_embeds))
         self.prompt_vectors[:count] = template_embeds[:count]
 

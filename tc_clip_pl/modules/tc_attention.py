@@ -16,12 +16,15 @@ class TCAttention(CLIPAttention):
         has_bias: whether to learn the local and global bias of Eq. 8.
 
     Attributes:
-        local_global_bias: (H, 2), added to the scores of frame keys and of context keys; or None.
+        local_global_bias: (H, 2), added to the scores of frame keys and of context keys, from N(0, 0.02) truncated; or
+            None.
     """
 
     def __init__(self, config: CLIPVisionConfig, has_bias: bool) -> None:
         super().__init__(config)
-        self.local_global_bias = nn.Parameter(torch.empty(self.num_heads, 2)) if has_bias else None
+        self.local_global_bias = None
+        if has_bias:
+            self.local_global_bias = nn.Parameter(nn.init.trunc_normal_(torch.empty(self.num_heads, 2), std=0.02))
 
     def forward(
         self, hidden_states: Tensor, context_tokens: Tensor | None, return_attentions: bool = False
@@ -34,8 +37,8 @@ class TCAttention(CLIPAttention):
             return_attentions: also return all attention weights; slower, same output to rounding.
 
         Returns:
-            (B, T, N, D) output; (B, T, H, P) attention of [CLS] to the patches, without gradient, which selects the seeds;
-            (B, T, H, N, N + K) weights, or None.
+            (B, T, N, D) output; (B, T, H, P) attention of [CLS] to the patches, without gradient, which selects the
+            seeds; (B, T, H, N, N + K) weights, or None.
         """
         query = self._split_heads(self.q_proj(hidden_states))
         key, value = (

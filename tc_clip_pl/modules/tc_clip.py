@@ -5,15 +5,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from transformers import CLIPModel, PreTrainedTokenizerBase
-from transformers import initialization as init
 
 from tc_clip_pl.modules.class_cache import ClassCache
 from tc_clip_pl.modules.config import TCCLIPConfig
 from tc_clip_pl.modules.outputs import ClassEncoding, TCCLIPOutput
 from tc_clip_pl.modules.prompt_learner import PromptLearner
-from tc_clip_pl.modules.tc_attention import TCAttention
 from tc_clip_pl.modules.text_encoder import condition_on_video, encode_classes, find_eos
 from tc_clip_pl.modules.tokenizer import tokenize_class_names
 from tc_clip_pl.modules.video_prompting import PromptGenerationLayer
@@ -45,8 +43,8 @@ class TCCLIP(CLIPModel):
         super().__init__(config)
         if config.projection_dim != config.text_config.hidden_size:
             raise ValueError(
-                f"The prompting block needs a CLIP whose projection_dim ({config.projection_dim}) is the width of its text "
-                f"encoder ({config.text_config.hidden_size})."
+                f"The prompting block needs a CLIP whose projection_dim ({config.projection_dim}) is the width of its "
+                f"text encoder ({config.text_config.hidden_size})."
             )
         self.vision_model = TCVisionModel(config)
         self.prompt_learner = PromptLearner(config)
@@ -184,11 +182,3 @@ class TCCLIP(CLIPModel):
         super().save_pretrained(save_directory, **kwargs)
         if self.tokenizer is not None:
             self.tokenizer.save_pretrained(save_directory)
-
-    @torch.no_grad()
-    def _init_weights(self, module: nn.Module) -> None:
-        super()._init_weights(module)
-        if isinstance(module, TCAttention) and module.local_global_bias is not None:
-            init.trunc_normal_(module.local_global_bias, std=0.02)
-        elif isinstance(module, PromptLearner):
-            init.normal_(module.prompt_vectors, std=0.02)

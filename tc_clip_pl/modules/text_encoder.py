@@ -1,7 +1,7 @@
 """The text encoder for many videos and many classes at once (Eq. 15).
 
-`encode_classes` runs once per set of class names; `condition_on_video` is the little that each (video, class) pair costs.
-Together they equal one pass of the text encoder per pair: attention is causal and the prompts come before
+`encode_classes` runs once per set of class names; `condition_on_video` is the little that each (video, class) pair
+costs. Together they equal one pass of the text encoder per pair: attention is causal and the prompts come before
 the class tokens, so below the last layer no state depends on the video, and there only EOS is read.
 """
 

@@ -35,7 +35,7 @@ class VideoEmbeddings(CLIPVisionEmbeddings):
             )
         if self.is_joint and video.shape[1] != self.num_frames:
             raise ValueError(
-                f"The joint positional embedding was made for {self.num_frames} frames and the video has {video.shape[1]}."
+                f"The joint positional embedding was made for {self.num_frames} frames; the video has {video.shape[1]}."
             )
         patches = self.patch_embedding(video.flatten(0, 1).to(self.patch_embedding.weight.dtype))
         patches = patches.flatten(2).transpose(1, 2).unflatten(0, video.shape[:2])  # (B, T, P, D)
@@ -45,7 +45,7 @@ class VideoEmbeddings(CLIPVisionEmbeddings):
 
 
 class TCVisionModel(CLIPVisionModel):
-    """CLIP's vision model over the frames of a video, every layer a `TCEncoderLayer`; CLIP's parameters keep their names."""
+    """CLIP's vision model over the frames of a video; every layer is a `TCEncoderLayer`."""
 
     def __init__(self, config: TCCLIPConfig) -> None:
         super().__init__(config.vision_config)

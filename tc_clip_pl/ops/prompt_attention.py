@@ -1,7 +1,7 @@
 """The EOS query of the last text layer over [SOS | prompts of video b | rest of class c], for all (b, c) at once.
 
-Keys and values of SOS and of the class tokens do not depend on the video, those of the prompts do not depend on the class. So
-the class part is attended to once per class, the prompt part is a few scores per pair, and the two
+Keys and values of SOS and of the class tokens do not depend on the video, those of the prompts do not depend on the
+class. So the class part is attended to once per class, the prompt part is a few scores per pair, and the two
 softmaxes are merged by their log-sum-exp. Exact; the plain way attends over the joined keys for every pair.
 """
 

@@ -20,8 +20,8 @@ def gather_tokens(tokens: Tensor, indices: Tensor) -> Tensor:
 def average_groups(tokens: Tensor, groups: Tensor, num_groups: int) -> Tensor:
     """Mean of the tokens of every group.
 
-    A product with the (K, S) averaging matrix: unlike scattered additions it is deterministic on a GPU, and it carries the
-    gradient to every token with one more product.
+    A product with the (K, S) averaging matrix: unlike scattered additions it is deterministic on a GPU, and it
+    carries the gradient to every token with one more product.
 
     Args:
         tokens: (B, S, D).

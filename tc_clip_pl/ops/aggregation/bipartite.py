@@ -1,8 +1,9 @@
 """Context summarization by repeated bipartite soft matching (Sec. 2.3, Eq. 6, and Appendix G.2).
 
-In every round the tokens at even positions (A) each look for the most similar token at odd positions (B), and the A tokens with
-the best partners merge into them. A size-weighted mean of means is the plain mean of all seeds of a group, so the
-rounds only have to find the groups: they run without gradient, and one averaging product then makes the context tokens.
+In every round the tokens at even positions (A) each look for the most similar token at odd positions (B), and the A
+tokens with the best partners merge into them. A size-weighted mean of means is the plain mean of all seeds of a
+group, so the rounds only have to find the groups: they run without gradient, and one averaging product then makes the
+context tokens.
 """
 
 import torch
@@ -14,8 +15,8 @@ from tc_clip_pl.ops.tokens import average_groups, gather_tokens
 def merge_schedule(num_tokens: int, num_merged: int, merges_per_round: int) -> list[int]:
     """How many pairs merge in each round, from ``num_tokens`` down to ``num_merged`` (Appendix G.2).
 
-    ``int((n - k) / r)`` rounds of r merges, then as many as are needed to end at k exactly; a round can merge at most half
-    of its tokens. Nothing merges where there are ``num_merged`` tokens or fewer.
+    ``int((n - k) / r)`` rounds of r merges, then as many as are needed to end at k exactly; a round can merge at most
+    half of its tokens. Nothing merges where there are ``num_merged`` tokens or fewer.
 
     >>> merge_schedule(928, 96, 100)
     [100, 100, 100, 100, 100, 100, 100, 100, 32]

@@ -1,0 +1,32 @@
+"""What several test folders share: a tiny CLIP and a tiny TC-CLIP."""
+
+import pytest
+import torch
+
+from tc_clip_pl import TCCLIP
+from tc_clip_pl.checkpoints.tiny_clip import save_tiny_clip
+
+CLASS_NAMES = ["brush hair", "cartwheel", "draw sword", "ride bike", "shake hands"]
+
+
+@pytest.fixture(scope="session")
+def tiny_clip_folder(tmp_path_factory):
+    """A folder with a plain tiny CLIP: 32-pixel frames of 16 patches, three layers."""
+    return save_tiny_clip(tmp_path_factory.mktemp("tiny_clip"), CLASS_NAMES, image_size=32)
+
+
+@pytest.fixture
+def tiny_model(tiny_clip_folder):
+    """A tiny TC-CLIP in float64, made from the tiny CLIP, with five classes and a bias that matters."""
+    torch.manual_seed(0)
+    model = TCCLIP.from_pretrained(tiny_clip_folder, num_frames=4, num_context_tokens=6, merges_per_round=4).double()
+    for layer in model.vision_model.encoder.layers[1:]:
+        torch.nn.init.normal_(layer.self_attn.local_global_bias)
+    model.set_class_names(CLASS_NAMES)
+    return model
+
+
+@pytest.fixture
+def tiny_video():
+    """Two videos of four frames for the tiny model, float64."""
+    return torch.randn(2, 4, 3, 32, 32, generator=torch.Generator().manual_seed(1), dtype=torch.float64)

@@ -1,0 +1,65 @@
+"""Attention over frame and context keys against explicit sums."""
+
+import torch
+
+from tc_clip_pl.ops.attention import attention_weights, context_attention, join_keys, key_bias
+
+
+def make_inputs(frames=3, heads=2, tokens=5, context=4, width=8):
+    generator = torch.Generator().manual_seed(0)
+
+    def draw(*shape):
+        return torch.randn(*shape, generator=generator, dtype=torch.float64, requires_grad=True)
+
+    query, frame_key, frame_value = (draw(2, frames, heads, tokens, width) for _ in range(3))
+    context_key, context_value = (draw(2, heads, context, width) for _ in range(2))
+    return query, frame_key, frame_value, context_key, context_value, draw(heads, 2)
+
+
+def slow_attention(query, frame_key, frame_value, context_key, context_value, bias):
+    """Eq. 7 one query at a time."""
+    output = torch.empty_like(query)
+    for b, t, h, i in torch.cartesian_prod(*(torch.arange(n) for n in query.shape[:4])).tolist():
+        key = torch.cat((frame_key[b, t, h], context_key[b, h]))
+        value = torch.cat((frame_value[b, t, h], context_value[b, h]))
+        local = torch.arange(len(key)) < frame_key.shape[-2]
+        scores = key @ query[b, t, h, i] / query.shape[-1] ** 0.5 + torch.where(local, bias[h, 0], bias[h, 1])
+        output[b, t, h, i] = scores.softmax(0) @ value
+    return output
+
+
+def fast_attention(query, frame_key, frame_value, context_key, context_value, bias):
+    key, value = join_keys(frame_key, context_key), join_keys(frame_value, context_value)
+    return context_attention(query, key, value, key_bias(bias, frame_key.shape[-2], context_key.shape[-2]))
+
+
+def test_matches_reference_with_gradients():
+    inputs = make_inputs()
+    fast, slow = fast_attention(*inputs), slow_attention(*inputs)
+    torch.testing.assert_close(fast, slow, rtol=0, atol=1e-10)
+    weight = torch.randn_like(fast)
+    fast_gradients = torch.autograd.grad((fast * weight).sum(), inputs)
+    slow_gradients = torch.autograd.grad((slow * weight).sum(), inputs)
+    for actual, expected in zip(fast_gradients, slow_gradients, strict=True):
+        torch.testing.assert_close(actual, expected, rtol=0, atol=1e-10)
+
+
+def test_weights_give_the_same_output():
+    query, frame_key, frame_value, context_key, context_value, bias = make_inputs()
+    key, value = join_keys(frame_key, context_key), join_keys(frame_value, context_value)
+    full_bias = key_bias(bias, frame_key.shape[-2], context_key.shape[-2])
+    weights = attention_weights(query, key, full_bias)
+    torch.testing.assert_close(weights.sum(-1), torch.ones_like(weights[..., 0]))
+    torch.testing.assert_close(weights @ value, context_attention(query, key, value, full_bias), rtol=0, atol=1e-10)
+
+
+def test_only_the_difference_of_the_biases_acts():
+    inputs = make_inputs()
+    shifted = (*inputs[:-1], inputs[-1] + 3.0)
+    torch.testing.assert_close(fast_attention(*shifted), fast_attention(*inputs), rtol=0, atol=1e-12)
+
+
+def test_no_context_is_plain_attention():
+    query, key, value, *_ = make_inputs()
+    expected = torch.nn.functional.scaled_dot_product_attention(query, key, value)
+    torch.testing.assert_close(context_attention(query, join_keys(key, None), value, None), expected)

@@ -1,0 +1,57 @@
+"""Seed selection and the picking of tokens."""
+
+import torch
+
+from tc_clip_pl.ops.seed_selection import count_seeds, select_seeds
+from tc_clip_pl.ops.similarity import cosine_logits, pool_frames
+from tc_clip_pl.ops.tokens import average_groups, gather_tokens, source_masks
+
+
+def test_count_rounds_down():
+    assert [count_seeds(196, alpha) for alpha in (0.2, 0.3, 0.5, 1.0)] == [39, 58, 98, 196]
+
+
+def test_selects_the_best_in_descending_order():
+    attention = torch.rand(2, 3, 4, 10, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    seeds = select_seeds(attention, 4)
+    for b, t in torch.cartesian_prod(torch.arange(2), torch.arange(3)).tolist():
+        scores = [sum(attention[b, t, h, i].item() for h in range(4)) for i in range(10)]
+        assert seeds[b, t].tolist() == sorted(range(10), key=lambda i: -scores[i])[:4]
+
+
+def test_selection_follows_a_permutation_of_the_patches():
+    attention = torch.rand(1, 2, 4, 10, dtype=torch.float64)
+    order = torch.randperm(10)
+    assert torch.equal(order[select_seeds(attention[..., order], 5)], select_seeds(attention, 5))
+
+
+def test_gather_picks_in_order():
+    tokens = torch.arange(24.0).view(2, 4, 3)
+    picked = gather_tokens(tokens, torch.tensor([[3, 0], [1, 1]]))
+    assert torch.equal(picked, torch.stack((tokens[0, [3, 0]], tokens[1, [1, 1]])))
+
+
+def test_group_means():
+    tokens = torch.randn(1, 5, 3, dtype=torch.float64)
+    means = average_groups(tokens, torch.tensor([[1, 0, 1, 1, 2]]), 3)
+    expected = torch.stack((tokens[0, 1], tokens[0, [0, 2, 3]].mean(0), tokens[0, 4]))
+    torch.testing.assert_close(means[0], expected)
+
+
+def test_sources_partition_the_seeds():
+    seeds = torch.tensor([[[2, 0], [3, 1]]])  # two frames of four patches
+    masks = source_masks(torch.tensor([[0, 1, 1, 2]]), seeds, 3, 4)
+    assert masks.shape == (1, 3, 8)
+    assert [row.nonzero().flatten().tolist() for row in masks[0]] == [[2], [0, 7], [5]]
+
+
+def test_similarity_is_a_scaled_cosine():
+    frames, text = torch.randn(2, 4, 6, dtype=torch.float64), torch.randn(2, 3, 6, dtype=torch.float64)
+    video = pool_frames(frames)
+    logits = cosine_logits(video, text, torch.tensor(2.0, dtype=torch.float64))
+    expected = torch.cosine_similarity(frames.mean(1)[:, None], text, dim=-1) * torch.tensor(2.0).exp()
+    torch.testing.assert_close(video.norm(dim=-1), torch.ones(2, dtype=torch.float64))
+    torch.testing.assert_close(logits, expected, check_dtype=False)
+    torch.testing.assert_close(
+        cosine_logits(video, text[0], torch.tensor(0.0))[0], expected[0] / torch.tensor(2.0).exp(), check_dtype=False
+    )
