@@ -1,0 +1,74 @@
+"""The `tcclip` command. What takes seconds to import is imported only by the subcommand that needs it."""
+
+import os
+import sys
+from collections.abc import Callable
+
+from tc_clip_pl.cli.configs import list_configs
+from tc_clip_pl.cli.errors import UserError, suggest
+from tc_clip_pl.cli.help import TOP_LEVEL_HELP, subcommand_help
+
+HELP_FLAGS = ("-h", "--help")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line.
+
+    Args:
+        arguments: Words after `tcclip`; those of the process by default.
+
+    Returns:
+        The exit code: 0, 1 for a mistake in data, model or configuration, 2 for an unknown subcommand.
+    """
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in words or bool(os.environ.get("TCCLIP_DEBUG"))
+    words = [word for word in words if word != "--debug"]
+    if not words or words[0] in HELP_FLAGS:
+        print(TOP_LEVEL_HELP)
+        return 0
+    if words[0] not in SUBCOMMANDS:
+        print(f"tcclip: there is no subcommand {words[0]}{suggest(words[0], SUBCOMMANDS)}", file=sys.stderr)
+        return 2
+    if any(flag in words for flag in HELP_FLAGS):
+        print(subcommand_help(words[0]))
+        return 0
+    return _run(SUBCOMMANDS[words[0]], words, debug)
+
+
+def _run(subcommand: Callable[[list[str]], None], words: list[str], debug: bool) -> int:
+    try:
+        subcommand(words)
+    except (UserError, ValueError, OSError) as error:
+        if debug:
+            raise
+        if os.environ.get("LOCAL_RANK", "0") == "0":
+            print(f"tcclip: {' '.join(str(error).split())}", file=sys.stderr)
+            print("(--debug shows where this came from)", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _train(words: list[str]) -> None:
+    from tc_clip_pl.cli.experiment import run_experiment
+
+    run_experiment(words)
+
+
+def _configs(words: list[str]) -> None:
+    list_configs(words[1:])
+
+
+def _make_demo(words: list[str]) -> None:
+    from tc_clip_pl.cli.demo import make_demo
+
+    make_demo(words[1:])
+
+
+SUBCOMMANDS: dict[str, Callable[[list[str]], None]] = {
+    "fit": _train,
+    "validate": _train,
+    "test": _train,
+    "predict": _train,
+    "configs": _configs,
+    "make-demo": _make_demo,
+}

@@ -1,0 +1,104 @@
+"""What goes wrong because of what was typed, said in one sentence."""
+
+import difflib
+import inspect
+import re
+from collections.abc import Iterable
+from importlib import import_module
+
+
+class UserError(Exception):
+    """Something only the user can put right; its text is one sentence for them."""
+
+
+def suggest(name: str, known: Iterable[str]) -> str:
+    """`; did you mean X?` with the nearest of the known names, or nothing if none is near.
+
+    Example:
+        >>> suggest("data.num_shot", ["data.root", "data.num_shots"])
+        '; did you mean data.num_shots?'
+        >>> suggest("num_shots", ["data.root", "data.num_shots"])
+        '; did you mean data.num_shots?'
+    """
+    known = list(known)
+    by_last_part = {key.rpartition(".")[2]: key for key in reversed(known)}
+    if near := difflib.get_close_matches(name, known, n=1, cutoff=0.75):
+        return f"; did you mean {near[0]}?"
+    if near := difflib.get_close_matches(name.rpartition(".")[2], by_last_part, n=1, cutoff=0.6):
+        return f"; did you mean {by_last_part[near[0]]}?"
+    return ""
+
+
+def ended(sentence: str) -> str:
+    """The sentence with a full stop, unless it asks."""
+    return sentence if sentence.endswith("?") else f"{sentence}."
+
+
+def explain_parser_error(message: str, known: Iterable[str]) -> str:
+    """Turn what jsonargparse says about a configuration into one sentence.
+
+    Args:
+        message: Text of its error, often many lines.
+        known: All configuration keys, dotted.
+    """
+    for pattern, explain in _EXPLANATIONS:
+        if found := re.search(pattern, message, flags=re.DOTALL):
+            return explain(found, list(known))
+    return " ".join(message.split())
+
+
+def _unknown_key(found: re.Match, known: list[str]) -> str:
+    key = found["key"].strip().lstrip("-").partition("=")[0]
+    return ended(f"There is no configuration key {key}{suggest(key, known)}")
+
+
+def _unknown_class_key(found: re.Match, known: list[str]) -> str:
+    parameters = [f"{found['parent']}.{name}" for name in _parameters(found["path"])]
+    key = f"{found['parent']}.{found['key']}"
+    return ended(f"{found['path'].rpartition('.')[2]} has no key {key}{suggest(key, parameters)}")
+
+
+def _required(found: re.Match, known: list[str]) -> str:
+    keys = re.sub(r"\b(fit|validate|test|predict)\.", "", found["keys"])
+    return f"Not given: {keys}; start from a configuration (--config NAME, `tcclip configs` lists them)."
+
+
+def _unknown_class(found: re.Match, known: list[str]) -> str:
+    return f"There is no class {found['path']} for {found['parent']}: {found['reason'].strip()}."
+
+
+def _wrong_type(found: re.Match, known: list[str]) -> str:
+    key = found["key"] if found["parent"] is None else f"{found['parent']}.{found['key']}"
+    kinds = dict.fromkeys(re.findall(r"Expected an? <class '(\w+)'>", found["reason"]))
+    value = re.search(r"(?:Got value|Given value): (.*)", found["reason"])
+    kind = " or ".join(kind.replace("NoneType", "null") for kind in kinds)
+    return f"{key} takes {kind}, not {value[1].strip() if value else 'this'}."
+
+
+_EXPLANATIONS = (
+    (r"^unrecognized arguments: (?P<key>\S+)", _unknown_key),
+    (r"^Subcommand '\w+' does not accept option '(?P<key>[^']+)'", _unknown_key),
+    (
+        r"Parser key \"(?P<parent>[\w.]+)\":.*class_path '(?P<path>[^']+)':\s+Option '(?P<key>[^']+)' is not accepted",
+        _unknown_class_key,
+    ),
+    (r"^the following arguments are required: (?P<keys>.+)", _required),
+    (
+        r"Parser key \"(?P<parent>[\w.]+)\":.*Problem with given class_path '[^']+':\s+"
+        r"Parser key \"(?P<key>\w+)\":(?P<reason>.*?Expected a.*)",
+        _wrong_type,
+    ),
+    (
+        r"Parser key \"(?P<parent>[\w.]+)\":.*class_path '(?P<path>[^']+)':\s+"
+        r"(?P<reason>(?:module|No module)[^\n]+)",
+        _unknown_class,
+    ),
+    (r"Parser key \"(?P<key>[\w.]+)\":(?P<reason>.*?Expected a <class.*)(?P<parent>\Zx)?", _wrong_type),
+)
+
+
+def _parameters(class_path: str) -> list[str]:
+    module, _, name = class_path.rpartition(".")
+    cls = getattr(import_module(module), name)
+    names = (name for base in cls.__mro__ for name in inspect.signature(base.__init__).parameters)
+    return [name for name in dict.fromkeys(names) if name not in ("self", "args", "kwargs")]

@@ -1,0 +1,184 @@
+"""`tcclip fit|validate|test|predict`: one experiment from a configuration to its results."""
+
+from __future__ import annotations
+
+from argparse import ArgumentError
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
+from lightning.pytorch.callbacks import LearningRateMonitor, ModelCheckpoint
+from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
+from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.utilities import rank_zero_info
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
+
+from tc_clip_pl.cli.arguments import configs_first
+from tc_clip_pl.cli.errors import UserError, explain_parser_error
+from tc_clip_pl.cli.outputs import write_predictions, write_report
+from tc_clip_pl.evaluation.results import TestRun
+from tc_clip_pl.training.accumulation import GlobalBatchSize
+from tc_clip_pl.training.build import build_module
+from tc_clip_pl.training.checkpoint import read_checkpoint
+from tc_clip_pl.training.confusion_matrix import ConfusionMatrixPicture
+from tc_clip_pl.training.monitoring import GradientNorm, SkippedClips, SpeedMonitor, TrainingProgressBar
+from tc_clip_pl.training.weight_ensembling import WeightSpaceEnsemble
+
+RUNS = ("fit", "validate", "test", "predict")
+
+
+def run_experiment(words: list[str]) -> None:
+    """Run one of the Trainer's subcommands.
+
+    Args:
+        words: The subcommand and its options.
+
+    Raises:
+        UserError: If the configuration is wrong.
+        ValueError, OSError: If data, model or checkpoint are.
+    """
+    options, configs = configs_first(words[1:])
+    name = configs[0].stem if configs else "experiment"
+    if "--help-all" in options:
+        options = ["--help"]
+    try:
+        TCCLIPCLI(name, [words[0], *options])
+    except MisconfigurationException as error:
+        raise UserError(str(error)) from error
+
+
+class TCCLIPCLI(LightningCLI):
+    """LightningCLI with the model, the callbacks and the tests of this project.
+
+    Args:
+        experiment_name: Folder for the outputs, below `--output_dir`.
+        args: The subcommand and its options.
+    """
+
+    def __init__(self, experiment_name: str, args: ArgsType) -> None:
+        self.experiment_name = experiment_name
+        strict = {"exit_on_error": False, "allow_abbrev": False}
+        super().__init__(
+            build_module,
+            LightningDataModule,
+            subclass_mode_data=True,
+            auto_configure_optimizers=False,
+            seed_everything_default=1024,
+            trainer_defaults={"use_distributed_sampler": False},
+            parser_kwargs={**strict, **{run: dict(strict) for run in RUNS}},
+            args=args,
+        )
+
+    # Configuration
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        """Add what belongs to the experiment rather than to the Trainer, the model or the data."""
+        parser.add_argument("--output_dir", default="outputs", help="Where each run makes its own new folder.")
+        parser.add_lightning_class_args(WeightSpaceEnsemble, "ensembling")
+
+    def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
+        """Parse, and explain what does not parse.
+
+        Raises:
+            UserError: In one sentence, with the nearest name for an unknown key.
+        """
+        try:
+            self.config = parser.parse_args(args)
+        except ArgumentError as error:
+            known = self._subcommand_parsers[args[0]].get_defaults(skip_validation=True).keys()
+            raise UserError(explain_parser_error(error.message, known)) from error
+
+    def _parse_ckpt_path(self) -> None:
+        """Check the checkpoint before anything slow; unlike Lightning's, ours hold no arguments to parse."""
+        if path := self.config[self.config.subcommand].get("ckpt_path"):
+            read_checkpoint(path)
+
+    def before_instantiate_classes(self) -> None:
+        """Let the model follow the data in the number of frames, unless it was told otherwise."""
+        config = self.config[self.subcommand]
+        data = config.data.get("init_args") or {}
+        if config.model.config.num_frames is None:
+            config.model.config.num_frames = data.get("num_frames")
+
+    def instantiate_trainer(self, **kwargs: Any) -> Trainer:
+        """Make the Trainer with a new output folder, our callbacks and, unless given, a fitting precision."""
+        config = self.config_init[self.subcommand]
+        if config.trainer.precision is None:
+            kwargs["precision"] = choose_precision(config.trainer.accelerator)
+        if config.trainer.logger in (None, True):
+            kwargs["logger"] = TensorBoardLogger(config.output_dir, name=self.experiment_name)
+        self.skipped_clips = SkippedClips()
+        self.trainer_defaults["callbacks"] = [self.skipped_clips, *build_callbacks(config.trainer)]
+        return super().instantiate_trainer(**kwargs)
+
+    # The four runs; LightningCLI calls the one that is named on the command line
+
+    def fit(self, **kwargs: Any) -> None:
+        """Train, then test the last weights."""
+        self.trainer.fit(**kwargs)
+        if self.trainer.fast_dev_run or self.trainer.interrupted:
+            return
+        last = next(c.best_model_path for c in self.trainer.checkpoint_callbacks if c.monitor is None)
+        self.test(self.model, self.datamodule, ckpt_path=last)
+
+    def validate(self, model: LightningModule, datamodule: LightningDataModule, **kwargs: Any) -> None:
+        """Validate a checkpoint."""
+        self.trainer.validate(model, datamodule=datamodule, **kwargs)
+        self._print_skipped_clips()
+
+    def test(
+        self, model: LightningModule, datamodule: LightningDataModule, ckpt_path: str | None = None, **kwargs: Any
+    ) -> None:
+        """Test without and with weight-space ensembling, and report both, or what there is if the second fails."""
+        ensembling = next(c for c in self.trainer.callbacks if isinstance(c, WeightSpaceEnsemble))
+        wanted, runs = ensembling.weight, []
+        try:
+            for ensembling.weight in dict.fromkeys((1.0, wanted)):
+                self.trainer.test(model, datamodule=datamodule, ckpt_path=ckpt_path, **{**kwargs, "verbose": False})
+                runs.append(TestRun(ensembling.weight, model.test_figures))
+        finally:
+            ensembling.weight = wanted
+            if runs and self.trainer.is_global_zero:
+                config = self.config[self.subcommand].as_dict()
+                write_report(runs, self.trainer, config, ckpt_path, list(self.skipped_clips.clips))
+        self._print_skipped_clips()
+
+    def predict(self, model: LightningModule, datamodule: LightningDataModule, **kwargs: Any) -> None:
+        """Predict, and write the three best classes of every clip to predictions.csv."""
+        predictions = self.trainer.predict(model, datamodule=datamodule, **{**kwargs, "return_predictions": True})
+        path = write_predictions(predictions, datamodule.class_names, Path(self.trainer.log_dir))
+        rank_zero_info(f"Predictions: {path}")
+        self._print_skipped_clips()
+
+    def _print_skipped_clips(self) -> None:
+        if report := self.skipped_clips.report():
+            rank_zero_info(report)
+
+
+def choose_precision(accelerator: str) -> str:
+    """The precision that suits the machine: bf16 on a GPU that has it, else fp16, and full precision on a CPU."""
+    if accelerator not in ("auto", "gpu", "cuda") or not torch.cuda.is_available():
+        return "32-true"
+    return "bf16-mixed" if torch.cuda.is_bf16_supported(including_emulation=False) else "16-mixed"
+
+
+def build_callbacks(trainer_config: Any) -> list[Callback]:
+    """The callbacks of every run, less those that the Trainer's configuration switches off."""
+    callbacks: list[Callback] = [GlobalBatchSize(), SpeedMonitor(), GradientNorm()]
+    if trainer_config.enable_progress_bar is not False:
+        callbacks.append(TrainingProgressBar())
+    if trainer_config.logger is not False:
+        callbacks += [LearningRateMonitor("step"), ConfusionMatrixPicture()]
+    if trainer_config.enable_checkpointing is not False:
+        callbacks += build_checkpoint_callbacks()
+    return callbacks
+
+
+def build_checkpoint_callbacks() -> list[ModelCheckpoint]:
+    """`best`: weights of the best validation; `last`: everything needed to go on, written after every epoch."""
+    name = {"auto_insert_metric_name": False, "enable_version_counter": False}
+    best = ModelCheckpoint(
+        filename="best", monitor="val/top1", mode="max", save_weights_only=True, save_on_train_epoch_end=False, **name
+    )
+    return [best, ModelCheckpoint(filename="last", save_on_train_epoch_end=True, **name)]

@@ -1,0 +1,41 @@
+"""The confusion matrix as a picture."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+MAX_NAMED_CLASSES = 120
+"""Beyond this many classes the names along the axes would overlap, so they are left out."""
+
+
+def draw_confusion_matrix(confusion: Sequence[Sequence[int]], class_names: Sequence[str], title: str) -> Figure:
+    """Draw a confusion matrix, each row in shares of its true class.
+
+    Args:
+        confusion: (Y, Y) counts, rows the true class.
+        class_names: Y names for the axes.
+        title: What stands above the picture.
+
+    Returns:
+        A figure that no window or global state holds on to: `figure.savefig(path)`.
+    """
+    from matplotlib.figure import Figure
+
+    counts = np.asarray(confusion, dtype=float)
+    shares = counts / counts.sum(axis=1, keepdims=True).clip(min=1)
+    inches = 4 + 0.14 * min(len(class_names), MAX_NAMED_CLASSES)
+    figure = Figure(figsize=(inches + 0.8, inches), layout="constrained")
+    axes = figure.add_subplot()
+    image = axes.imshow(shares, vmin=0, vmax=1, cmap="Blues")
+    figure.colorbar(image, ax=axes, shrink=0.7, label="share of the true class")
+    axes.set(title=title, xlabel="predicted", ylabel="true")
+    if len(class_names) <= MAX_NAMED_CLASSES:
+        axes.set_xticks(range(len(class_names)), class_names, rotation=90, fontsize=6)
+        axes.set_yticks(range(len(class_names)), class_names, fontsize=6)
+    return figure

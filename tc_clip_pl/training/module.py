@@ -1,0 +1,192 @@
+"""The LightningModule: how TC-CLIP is trained and evaluated."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from lightning.pytorch import LightningModule
+from lightning.pytorch.utilities import rank_zero_warn
+from torch import Tensor, nn
+from torch.optim.lr_scheduler import LambdaLR
+from torchmetrics import MeanMetric, MetricCollection
+from torchmetrics.classification import MulticlassAccuracy
+
+from tc_clip_pl.evaluation.metrics import PADDING_LABEL, ClassificationFigures, build_metrics, compute_figures
+from tc_clip_pl.training.accumulation import loss_weight
+from tc_clip_pl.training.checkpoint import check_state_dict, describe_model
+from tc_clip_pl.training.optimizer import build_optimizer, build_parameter_groups, build_scheduler
+
+
+@dataclass(frozen=True)
+class NamedClasses:
+    """A test set as far as the module cares: how its figures are called and which words it chooses between."""
+
+    name: str
+    class_names: Sequence[str]
+
+
+class TCCLIPModule(LightningModule):
+    """Trains and evaluates a TC-CLIP on any data module that hands over batches of videos and the class names.
+
+    The Trainer's data module gives `class_names` (position = label id) and, for testing, `test_sets`, one for each
+    test loader, each with a `name` and its own `class_names`. A batch has `video` (B, V, T, 3, H, W) normalised, and
+    `label`: (B,) class ids, or (B, Y) soft targets in training; -1 marks padding.
+
+    Args:
+        model: A `TCCLIP`.
+        learning_rate: Peak rate of everything but the prompting parameters.
+        final_learning_rate: Rate at the end of the cosine.
+        warmup_epochs: Length of the linear warm-up from 0; fractions are fine.
+        weight_decay: Of every parameter.
+        prompting_lr_factor: How many times the rate the prompt vectors and the VP block get.
+        label_smoothing: Share of each target spread evenly over the classes.
+        views_per_forward: Views of a video that evaluation runs at once; 1 keeps memory the same for any number.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        learning_rate: float = 2e-6,
+        final_learning_rate: float = 2e-8,
+        warmup_epochs: float = 5.0,
+        weight_decay: float = 1e-3,
+        prompting_lr_factor: float = 10.0,
+        label_smoothing: float = 0.1,
+        views_per_forward: int = 1,
+    ) -> None:
+        super().__init__()
+        self.model = model
+        self.learning_rate = learning_rate
+        self.final_learning_rate = final_learning_rate
+        self.warmup_epochs = warmup_epochs
+        self.weight_decay = weight_decay
+        self.prompting_lr_factor = prompting_lr_factor
+        self.label_smoothing = label_smoothing
+        self.views_per_forward = views_per_forward
+        self.test_sets: list[NamedClasses] = []
+        self.test_figures: dict[str, ClassificationFigures] = {}
+        self.val_figures: ClassificationFigures | None = None
+
+    # Preparation
+
+    def setup(self, stage: str) -> None:
+        """Take the class names of the data module and make one metric object for each set of clips."""
+        datamodule = self.trainer.datamodule
+        if not hasattr(datamodule, "class_names"):
+            raise ValueError("TCCLIPModule needs a data module with `class_names`: give one to the Trainer.")
+        class_names = datamodule.class_names
+        self._class_names: Sequence[str] | None = None
+        self._use_classes(class_names)
+        if stage == "test":
+            self.test_sets = list(getattr(datamodule, "test_sets", [])) or [NamedClasses("data", class_names)]
+            self.test_metrics = nn.ModuleList([build_metrics(len(entry.class_names)) for entry in self.test_sets])
+        elif stage in ("fit", "validate"):
+            self.model.train(stage == "fit")  # pretrained models come in evaluation mode, which Lightning keeps
+            self.train_top1 = MulticlassAccuracy(len(class_names), average="micro")
+            self.val_metrics, self.val_loss = build_metrics(len(class_names)), MeanMetric()
+
+    def configure_optimizers(self) -> dict[str, Any]:
+        """AdamW in two groups; warm-up, then cosine, per optimizer step."""
+        names = {f"model.{name}" for name in self.model.prompting_parameter_names()}
+        groups = build_parameter_groups(self, self.learning_rate, names, self.prompting_lr_factor)
+        optimizer = build_optimizer(groups, self.weight_decay)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": self._scheduler(optimizer), "interval": "step"}}
+
+    def _scheduler(self, optimizer: torch.optim.Optimizer) -> LambdaLR:
+        total = self.trainer.estimated_stepping_batches
+        if total == float("inf"):
+            raise ValueError("The cosine schedule needs an end: set trainer.max_epochs or trainer.max_steps.")
+        steps_per_epoch = -(-self.trainer.num_training_batches // self.trainer.accumulate_grad_batches)
+        warmup = round(self.warmup_epochs * steps_per_epoch)
+        if warmup >= total:
+            rank_zero_warn(f"The warm-up of {self.warmup_epochs:g} epochs takes the whole training ({total} steps).")
+        return build_scheduler(optimizer, warmup, int(total), self.final_learning_rate / self.learning_rate)
+
+    # Steps
+
+    def forward(self, video: Tensor) -> Tensor:
+        """Class probabilities of videos, averaged over their views after the softmax.
+
+        Args:
+            video: (B, V, T, 3, H, W), normalised.
+
+        Returns:
+            (B, Y) float32 probabilities.
+        """
+        total = 0.0
+        for views in video.split(self.views_per_forward, dim=1):
+            logits = self.model(views.flatten(0, 1)).logits  # (B * v, Y)
+            total = total + logits.float().softmax(-1).unflatten(0, views.shape[:2]).sum(1)
+        return total / video.shape[1]
+
+    def training_step(self, batch: Any, batch_idx: int) -> Tensor:
+        """Cross-entropy against class ids or soft targets, smoothed."""
+        if len(batch.video) == 0:  # every clip was skipped: a zero that still reaches each parameter, for DDP's sake
+            return 0.0 * sum(p.sum() for p in self.parameters() if p.requires_grad)
+        logits = self.model(batch.video.squeeze(1)).logits.float()  # (B, Y)
+        loss = F.cross_entropy(logits, batch.label, label_smoothing=self.label_smoothing)
+        target = batch.label.argmax(-1) if batch.label.is_floating_point() else batch.label
+        self.train_top1(logits, target)
+        log = {"prog_bar": True, "on_step": True, "on_epoch": True, "batch_size": len(logits)}
+        self.log("train/loss", loss.detach(), sync_dist=self.trainer.world_size > 1, **log)
+        self.log("train/top1", self.train_top1, **log)
+        return loss * loss_weight(self.trainer, len(logits), batch_idx)
+
+    def validation_step(self, batch: Any, batch_idx: int) -> None:
+        """Count the right answers and add up the loss."""
+        self._shared_step(batch, self.val_metrics, self.val_loss)
+
+    def test_step(self, batch: Any, batch_idx: int, dataloader_idx: int = 0) -> None:
+        """Count the right answers of one test set, among its own classes."""
+        self._use_classes(self.test_sets[dataloader_idx].class_names)
+        self._shared_step(batch, self.test_metrics[dataloader_idx])
+
+    def predict_step(self, batch: Any, batch_idx: int, dataloader_idx: int = 0) -> dict[str, Any]:
+        """Name the videos of a batch: their ids and (B, Y) probabilities."""
+        return {"video_id": batch.video_id, "label": batch.label, "probabilities": self(batch.video)}
+
+    def _shared_step(self, batch: Any, metrics: MetricCollection, mean_loss: MeanMetric | None = None) -> None:
+        probabilities = self(batch.video)
+        metrics.update(probabilities, batch.label)
+        counted = batch.label != PADDING_LABEL
+        if mean_loss is not None and counted.any():
+            log_likelihood = probabilities[counted].clamp_min(1e-12).log()
+            mean_loss.update(F.nll_loss(log_likelihood, batch.label[counted]), weight=counted.sum())
+
+    # Results
+
+    def on_validation_epoch_end(self) -> None:
+        """Log val/loss, val/top1 and val/top5."""
+        self.val_figures = compute_figures(self.val_metrics)
+        self.log("val/loss", self.val_loss.compute(), prog_bar=True)
+        self.log_dict({"val/top1": self.val_figures.top1, "val/top5": self.val_figures.top5}, prog_bar=True)
+        self.val_metrics.reset()
+        self.val_loss.reset()
+
+    def on_test_epoch_end(self) -> None:
+        """Log test/<name>/top1 and top5 of every test set, and keep all figures in `test_figures`."""
+        self.test_figures = {}
+        for entry, metrics in zip(self.test_sets, self.test_metrics, strict=True):
+            figures = compute_figures(metrics)
+            self.test_figures[entry.name] = figures
+            self.log_dict({f"test/{entry.name}/top1": figures.top1, f"test/{entry.name}/top5": figures.top5})
+            metrics.reset()
+
+    # Class names and checkpoints
+
+    def _use_classes(self, class_names: Sequence[str]) -> None:
+        if class_names is not self._class_names:
+            self.model.set_class_names(list(class_names))
+            self._class_names = class_names
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Put in what `load_model` needs to rebuild the model from this file alone."""
+        checkpoint["tc_clip"] = describe_model(self.model)
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Refuse weights of another shape in one sentence, before anything is written over."""
+        check_state_dict(checkpoint["state_dict"], self.state_dict())

@@ -1,0 +1,120 @@
+"""Callbacks that watch a run: speed, gradient norm, progress bar, clips left out."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from typing import Any
+
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.callbacks import TQDMProgressBar
+from torch.optim import Optimizer
+
+
+class SpeedMonitor(Callback):
+    """Logs videos per second over all devices, and the share of the time spent waiting for data.
+
+    Args:
+        window: Batches that both figures are taken over.
+    """
+
+    def __init__(self, window: int = 20) -> None:
+        self.window = window
+        self._forget()
+
+    def _forget(self) -> None:
+        self._batches: deque[tuple[int, float, float]] = deque(maxlen=self.window)  # videos, waiting, working (seconds)
+        self._batch_ended: float | None = None
+        self._batch_began = 0.0
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Leave out what lies between two epochs: validation and checkpoints."""
+        self._forget()
+
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
+        """Note when the batch was there."""
+        self._batch_began = time.perf_counter()
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Add the batch to the window; the first of an epoch only starts the clock, as the workers start then too."""
+        now = time.perf_counter()
+        if self._batch_ended is not None:
+            waited, worked = self._batch_began - self._batch_ended, now - self._batch_began
+            self._batches.append((len(batch.video_id), waited, worked))
+            figures = self.figures(trainer.world_size)
+            pl_module.log("train/videos_per_second", figures["videos_per_second"], prog_bar=True, batch_size=1)
+            pl_module.log("train/data_wait_share", figures["data_wait_share"], batch_size=1)
+        self._batch_ended = now
+
+    def figures(self, world_size: int = 1) -> dict[str, float]:
+        """Videos per second and the waiting share, in [0, 1], over the window."""
+        videos, waited, worked = (sum(column) for column in zip(*self._batches, strict=True))
+        seconds = max(waited + worked, 1e-9)
+        return {"videos_per_second": world_size * videos / seconds, "data_wait_share": waited / seconds}
+
+
+class GradientNorm(Callback):
+    """Logs the L2 norm of all gradients together, before the optimizer uses them, whenever the Trainer logs."""
+
+    def on_before_optimizer_step(self, trainer: Trainer, pl_module: LightningModule, optimizer: Optimizer) -> None:
+        """Log train/grad_norm."""
+        if trainer.global_step % trainer.log_every_n_steps == 0:
+            gradients = [p.grad for p in pl_module.parameters() if p.grad is not None]
+            pl_module.log("train/grad_norm", torch.nn.utils.get_total_norm(gradients), batch_size=1)
+
+
+class TrainingProgressBar(TQDMProgressBar):
+    """A progress bar with loss, accuracy in per cent and videos/s, and nothing twice."""
+
+    def get_metrics(self, trainer: Trainer, pl_module: LightningModule) -> dict[str, int | str | float]:
+        """Shorten the names and round the numbers."""
+        metrics = super().get_metrics(trainer, pl_module)
+        shown = {key: value for key, value in metrics.items() if key != "v_num" and not key.endswith("_epoch")}
+        return {_short_name(key): _short_number(key, value) for key, value in shown.items()}
+
+
+class SkippedClips(Callback):
+    """Collects the clips that the data module could not read and left out, and lists them at the end of a run.
+
+    Attributes:
+        clips: "path: reason", each clip once, in the order met.
+    """
+
+    def __init__(self) -> None:
+        self.clips: dict[str, None] = {}
+
+    def _collect(self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, *_: Any) -> None:
+        self.clips.update(dict.fromkeys(getattr(batch, "skipped", ())))
+
+    on_train_batch_end = on_validation_batch_end = on_test_batch_end = on_predict_batch_end = _collect
+
+    def _gather(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if not torch.distributed.is_available() or not torch.distributed.is_initialized():
+            return
+        of_all: list[list[str]] = [[] for _ in range(trainer.world_size)]
+        torch.distributed.all_gather_object(of_all, list(self.clips))
+        self.clips = dict.fromkeys(clip for clips in of_all for clip in clips)
+
+    on_train_end = on_validation_end = on_test_end = on_predict_end = _gather
+
+    def report(self) -> str | None:
+        """The clips left out, one a line under their number; None if there are none."""
+        if not self.clips:
+            return None
+        return "\n  ".join([f"{len(self.clips)} clip(s) could not be read and were left out:", *self.clips])
+
+
+def _short_name(key: str) -> str:
+    short = key.removeprefix("train/").removesuffix("_step")
+    return {"videos_per_second": "videos/s"}.get(short, short)
+
+
+def _short_number(key: str, value: int | str | float) -> int | str | float:
+    if not isinstance(value, float):
+        return value
+    if "top" in key:
+        return f"{100 * value:.1f}%"
+    return f"{value:.1f}" if "videos" in key else f"{value:.3g}"

@@ -1,0 +1,114 @@
+"""A tiny model and data made of noise, enough to train and test in seconds."""
+
+from dataclasses import dataclass, field
+
+import pytest
+import torch
+from lightning.pytorch import LightningDataModule, Trainer
+from torch.utils.data import DataLoader, Dataset, SequentialSampler
+
+from tc_clip_pl import TCCLIP
+from tc_clip_pl.checkpoints.tiny_clip import save_tiny_clip
+from tc_clip_pl.training import TCCLIPModule
+
+CLASS_NAMES = ["wave", "jump", "brush hair"]
+
+
+@dataclass
+class Batch:
+    """The fields that training reads."""
+
+    video: torch.Tensor
+    label: torch.Tensor
+    video_id: list[str]
+    skipped: list[str] = field(default_factory=list)
+
+
+class Noise(Dataset):
+    """Videos of noise around a mean that depends on their class."""
+
+    def __init__(self, num_clips, num_classes, num_views):
+        self.num_clips, self.num_classes, self.num_views = num_clips, num_classes, num_views
+
+    def __len__(self):
+        return self.num_clips
+
+    def __getitem__(self, index):
+        label = index % self.num_classes
+        generator = torch.Generator().manual_seed(index)
+        return torch.randn(self.num_views, 4, 3, 32, 32, generator=generator) + label - 1, label, str(index)
+
+
+def collate(items):
+    videos, labels, names = zip(*items, strict=True)
+    return Batch(torch.stack(videos), torch.tensor(labels), list(names))
+
+
+class NoiseDataModule(LightningDataModule):
+    """12 training clips in batches of 4, and one or several test sets of different classes."""
+
+    def __init__(self, test_sets=(), global_batch_size=None, batch_size=4, num_clips=12, num_views=2):
+        super().__init__()
+        self.class_names, self.test_sets = CLASS_NAMES, list(test_sets)
+        self.batch_size, self.global_batch_size = batch_size, global_batch_size
+        self.num_clips, self.num_views = num_clips, num_views
+
+    def _loader(self, num_classes, num_views):
+        data = Noise(self.num_clips, num_classes, num_views)
+        return DataLoader(data, self.batch_size, sampler=SequentialSampler(data), collate_fn=collate)
+
+    def train_dataloader(self):
+        return self._loader(3, num_views=1)
+
+    def val_dataloader(self):
+        return self._loader(3, num_views=1)
+
+    def test_dataloader(self):
+        return [self._loader(len(s.class_names), self.num_views) for s in self.test_sets] or self._loader(
+            3, self.num_views
+        )
+
+    predict_dataloader = test_dataloader
+
+
+@pytest.fixture(scope="session")
+def tiny_clip(tmp_path_factory):
+    return save_tiny_clip(tmp_path_factory.mktemp("clip"), [*CLASS_NAMES, "run", "walk"], image_size=32)
+
+
+@pytest.fixture
+def make_model(tiny_clip):
+    def make(**overrides):
+        torch.manual_seed(0)
+        return TCCLIP.from_pretrained(tiny_clip, num_frames=4, num_context_tokens=4, merges_per_round=4, **overrides)
+
+    return make
+
+
+@pytest.fixture
+def make_module(make_model):
+    def make(**recipe):
+        return TCCLIPModule(make_model(), **{"learning_rate": 1e-3, "warmup_epochs": 0, **recipe})
+
+    return make
+
+
+@pytest.fixture
+def make_data():
+    return NoiseDataModule
+
+
+@pytest.fixture
+def make_trainer(tmp_path):
+    def make(*callbacks, **options):
+        quiet = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
+        return Trainer(
+            accelerator="cpu",
+            default_root_dir=tmp_path,
+            callbacks=list(callbacks),
+            enable_model_summary=False,
+            use_distributed_sampler=False,
+            **{"max_epochs": 1, "num_sanity_val_steps": 0, **quiet, **options},
+        )
+
+    return make

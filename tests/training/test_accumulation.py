@@ -1,0 +1,68 @@
+"""Accumulation from the global batch, and the weight of each clip in an optimizer step."""
+
+import pytest
+import torch
+from lightning.pytorch import Callback
+
+from tc_clip_pl.training.accumulation import GlobalBatchSize, accumulation_steps, micro_batch_weight
+
+
+@pytest.mark.parametrize(("wanted", "batch", "devices", "steps"), [(64, 8, 1, 8), (64, 8, 2, 4), (8, 8, 1, 1)])
+def test_accumulation_steps(wanted, batch, devices, steps):
+    assert accumulation_steps(wanted, batch, devices) == steps
+
+
+@pytest.mark.parametrize(
+    ("wanted", "batch", "devices", "hint"),
+    [(64, 7, 1, "data.batch_size=4 would do"), (8, 16, 1, "data.batch_size=8"), (64, 8, 3, "3 devices")],
+)
+def test_raises_where_it_does_not_divide(wanted, batch, devices, hint):
+    with pytest.raises(ValueError, match=f"global_batch_size={wanted} is not a multiple.*{hint}"):
+        accumulation_steps(wanted, batch, devices)
+
+
+@pytest.mark.parametrize("num_clips", [1, 7, 24, 29, 32])
+def test_each_clip_of_a_step_counts_the_same(num_clips):
+    batch_size, accumulation = 4, 3
+    sizes = [min(batch_size, num_clips - start) for start in range(0, num_clips, batch_size)]
+    for first in range(0, len(sizes), accumulation):
+        group = range(first, min(first + accumulation, len(sizes)))
+        in_step = sum(sizes[i] for i in group)
+        for i in group:
+            weight = micro_batch_weight(
+                sizes[i], i, batch_size=batch_size, accumulation=accumulation, clips_per_epoch=num_clips
+            )
+            share_of_a_clip = weight / accumulation / sizes[i]  # of the mean loss, divided by Lightning
+            assert share_of_a_clip == pytest.approx(1 / in_step)
+
+
+class GradientSpy(Callback):
+    """Copies all gradients of each optimizer step."""
+
+    def __init__(self):
+        self.steps = []
+
+    def on_before_optimizer_step(self, trainer, pl_module, optimizer):
+        self.steps.append({n: p.grad.clone() for n, p in pl_module.named_parameters() if p.grad is not None})
+
+
+def test_accumulated_gradients_equal_those_of_one_large_batch(make_module, make_data, make_trainer):
+    spies = []
+    for data in (make_data(batch_size=8, num_clips=11), make_data(batch_size=2, global_batch_size=8, num_clips=11)):
+        spy = GradientSpy()
+        trainer = make_trainer(GlobalBatchSize(), spy)
+        trainer.fit(make_module(learning_rate=1e-12), datamodule=data)
+        spies.append(spy)
+    assert trainer.accumulate_grad_batches == 4
+    assert [len(spy.steps) for spy in spies] == [2, 2]
+    for whole, accumulated in zip(spies[0].steps, spies[1].steps, strict=True):
+        norm = torch.nn.utils.get_total_norm(whole.values())
+        for name, gradient in whole.items():
+            assert (accumulated[name] - gradient).norm() < 1e-4 * norm, name
+
+
+def test_raises_on_contradicting_accumulation(make_module, make_data, make_trainer):
+    with pytest.raises(ValueError, match="contradicts"):
+        make_trainer(GlobalBatchSize(), accumulate_grad_batches=3).fit(
+            make_module(), datamodule=make_data(global_batch_size=8)
+        )

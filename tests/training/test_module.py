@@ -1,0 +1,132 @@
+"""The LightningModule: losses, views, class names, logged figures, and what learns."""
+
+from types import SimpleNamespace
+
+import pytest
+import torch
+import torch.nn.functional as F
+from lightning.pytorch import Callback
+from torchmetrics import MeanMetric
+
+from tc_clip_pl.evaluation.metrics import build_metrics
+from tc_clip_pl.training import TCCLIPModule
+from tc_clip_pl.training.module import NamedClasses
+
+
+class FixedScores(torch.nn.Module):
+    """A model whose logits are the first Y pixels of a video."""
+
+    def __init__(self, num_classes=3):
+        super().__init__()
+        self.num_classes, self.calls = num_classes, []
+
+    def forward(self, video):
+        self.calls.append(len(video))
+        return SimpleNamespace(logits=video.flatten(1)[:, : self.num_classes])
+
+
+@pytest.mark.parametrize("views_per_forward", [1, 2, 5])
+def test_views_are_averaged_after_the_softmax_in_chunks(views_per_forward):
+    model = FixedScores()
+    module = TCCLIPModule(model, views_per_forward=views_per_forward)
+    video = torch.randn(2, 5, 1, 3, 2, 2)
+    expected = torch.stack([video[:, v].flatten(1)[:, :3].softmax(-1) for v in range(5)]).mean(0)
+    torch.testing.assert_close(module(video), expected)
+    assert max(model.calls) <= 2 * views_per_forward
+    assert sum(model.calls) == 10
+
+
+def test_validation_loss_counts_real_clips_only():
+    module = TCCLIPModule(FixedScores())
+    metrics, mean_loss = build_metrics(3), MeanMetric()
+    video, label = torch.randn(4, 2, 1, 3, 2, 2), torch.tensor([0, -1, 2, -1])
+    module._shared_step(SimpleNamespace(video=video, label=label), metrics, mean_loss)
+    module._shared_step(SimpleNamespace(video=video[:1], label=label[1:2]), metrics, mean_loss)
+    expected = F.nll_loss(module(video).log(), label, ignore_index=-1)
+    torch.testing.assert_close(mean_loss.compute(), expected)
+
+
+@pytest.mark.parametrize("soft", [False, True])
+def test_training_loss_is_smoothed_cross_entropy(make_module, make_data, make_trainer, soft):
+    module, losses = make_module(label_smoothing=0.1, learning_rate=1e-12), []
+
+    class Spy(Callback):
+        def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):
+            losses.append((float(outputs["loss"]), expected(pl_module, batch)))
+
+        def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):
+            if soft:
+                batch.label = 0.7 * F.one_hot(batch.label, 3).float() + 0.3 * F.one_hot((batch.label + 1) % 3, 3)
+
+    @torch.no_grad()
+    def expected(pl_module, batch):
+        logits = pl_module.model(batch.video[:, 0]).logits
+        target = batch.label if soft else F.one_hot(batch.label, 3).float()
+        return float(-((0.9 * target + 0.1 / 3) * logits.log_softmax(-1)).sum(-1).mean())
+
+    make_trainer(Spy(), limit_val_batches=0).fit(module, datamodule=make_data())
+    assert losses
+    for loss, plain in losses:
+        assert loss == pytest.approx(plain, abs=1e-4)
+
+
+def test_everything_but_the_token_embeddings_learns(make_module, make_data, make_trainer):
+    module = make_module()
+    before = {name: p.detach().clone() for name, p in module.model.named_parameters()}
+    make_trainer(max_epochs=2, limit_val_batches=0).fit(module, datamodule=make_data())
+    same = {name for name, p in module.model.named_parameters() if torch.equal(p, before[name])}
+    assert same == {"text_model.embeddings.token_embedding.weight"}
+
+
+def test_learns_noise_with_a_mean(make_module, make_data, make_trainer):
+    trainer = make_trainer(max_epochs=8)
+    trainer.fit(make_module(), datamodule=make_data())
+    metrics = trainer.logged_metrics
+    assert metrics["val/top1"] > 0.9
+    assert {"train/loss_epoch", "train/top1_epoch", "val/loss", "val/top1", "val/top5"} <= metrics.keys()
+    assert metrics["val/top5"] == 1.0
+
+
+def test_model_is_in_training_mode_while_training_only(make_module, make_data, make_trainer):
+    modes = {}
+
+    class Spy(Callback):
+        def on_train_batch_start(self, trainer, pl_module, *_):
+            modes["train"] = pl_module.model.training
+
+        def on_validation_batch_start(self, trainer, pl_module, *_):
+            modes["val"] = pl_module.model.training
+
+    make_trainer(Spy()).fit(make_module(), datamodule=make_data())
+    assert modes == {"train": True, "val": False}
+
+
+def test_each_test_set_has_its_own_classes_and_keys(make_module, make_data, make_trainer):
+    sets = [NamedClasses("toy/split1", ["wave", "jump", "brush hair"]), NamedClasses("other", ["run", "walk"])]
+    module, trainer = make_module(), make_trainer()
+    trainer.test(module, datamodule=make_data(test_sets=sets), verbose=False)
+    assert trainer.logged_metrics.keys() == {
+        "test/toy/split1/top1", "test/toy/split1/top5", "test/other/top1", "test/other/top5",
+    }  # fmt: skip
+    assert [len(module.test_figures[s.name].per_class) for s in sets] == [3, 2]
+    assert [module.test_figures[s.name].num_clips for s in sets] == [12, 12]
+
+
+def test_batch_of_skipped_clips_alone_leaves_training_whole(make_module):
+    module = make_module()
+    loss = module.training_step(SimpleNamespace(video=torch.zeros(0, 1, 4, 3, 32, 32), label=torch.zeros(0)), 0)
+    loss.backward()
+    assert loss.item() == 0.0
+    assert all(p.grad is not None and not p.grad.any() for p in module.parameters() if p.requires_grad)
+
+
+def test_raises_without_class_names_or_end(make_module, make_data, make_trainer):
+    with pytest.raises(ValueError, match="class_names"):
+        make_trainer().test(make_module(), dataloaders=make_data().test_dataloader())
+    with pytest.raises(ValueError, match="needs an end"):
+        make_trainer(max_epochs=-1).fit(make_module(), datamodule=make_data())
+
+
+def test_warns_where_the_warmup_takes_the_whole_training(make_module, make_data, make_trainer):
+    with pytest.warns(UserWarning, match="warm-up of 5 epochs"):
+        make_trainer(limit_val_batches=0).fit(make_module(warmup_epochs=5), datamodule=make_data())
