@@ -4,11 +4,11 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from datamodules.base import TestSet as TestSet
     from datamodules.base import VideoDataModule as VideoDataModule
     from datamodules.batch import VideoBatch as VideoBatch
     from datamodules.errors import DataError as DataError
     from datamodules.hmdb51 import HMDB51DataModule as HMDB51DataModule
+    from datamodules.splits import TestSet as TestSet
     from datamodules.synthetic import write_synthetic_dataset as write_synthetic_dataset
     from datamodules.transforms.augmentation import Augmentation as Augmentation
 
@@ -17,7 +17,7 @@ _HOMES = {
     "Augmentation": "datamodules.transforms.augmentation",
     "DataError": "datamodules.errors",
     "HMDB51DataModule": "datamodules.hmdb51",
-    "TestSet": "datamodules.base",
+    "TestSet": "datamodules.splits",
     "VideoBatch": "datamodules.batch",
     "VideoDataModule": "datamodules.base",
     "write_synthetic_dataset": "datamodules.synthetic",

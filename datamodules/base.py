@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -10,30 +10,22 @@ import torch
 from lightning.pytorch import LightningDataModule
 from torch.utils.data import DataLoader, Sampler
 
-from datamodules.batch import VideoBatch, collate_evaluation_clips, collate_training_clips
+from datamodules.batch import Clip, VideoBatch, collate_evaluation_clips, collate_training_clips
 from datamodules.class_names import split_underscores
-from datamodules.frame_sampling import FrameSampler
+from datamodules.decoding import DECODERS
+from datamodules.frame_sampling import FRAME_SAMPLINGS, FrameSampler
 from datamodules.published import PublishedFiles
 from datamodules.root_index import RootIndex
 from datamodules.samplers import EvaluationSampler, TrainingSampler
+from datamodules.settings import check_choice, check_positive
 from datamodules.split_finder import SplitFinder
-from datamodules.splits import Annotations, Split, find_records
+from datamodules.splits import Annotations, Split, TestSet, find_records
 from datamodules.transforms.augmentation import Augmentation, augment_clips, build_clip_augmentation, normalise
 from datamodules.transforms.mixing import build_mixers, mix_pairs
-from datamodules.transforms.spatial import build_evaluation_crop, build_training_crop
-from datamodules.video_dataset import Transform, VideoDataset
+from datamodules.transforms.spatial import EVALUATION_CROPS, build_evaluation_crop, build_training_crop
+from datamodules.video_dataset import ON_BAD_VIDEO, Transform, VideoDataset
 
 MAX_DEFAULT_WORKERS = 8
-
-
-@dataclass(frozen=True)
-class TestSet:
-    """What one test loader reads: its name in reports, and the classes its labels count in."""
-
-    __test__ = False  # not a test case of pytest
-
-    name: str
-    class_names: list[str]
 
 
 class VideoDataModule(LightningDataModule):
@@ -44,8 +36,8 @@ class VideoDataModule(LightningDataModule):
 
     Args:
         root: Directory of the videos; any layout, nothing has to be moved.
-        splits_dir: A copy of the published list and label files. Without it, the data set's own annotations under `root`
-            say which clip is in which split.
+        splits_dir: A copy of the published list and label files. Without it, the data set's own annotations under
+            `root` say which clip is in which split.
         label_file: A `.csv` or `.json` with other names for the classes, in the same order.
         num_shots: Training clips for each class; None takes the whole training split.
         split: Number of the split, where the data set has several.
@@ -54,8 +46,8 @@ class VideoDataModule(LightningDataModule):
         batch_size: Videos in a batch of one device.
         global_batch_size: Videos that make up one optimizer step, over devices and accumulation. The trainer's side
             derives the accumulation from it; None means no accumulation.
-        num_workers: Processes that decode. None takes the cores of this machine shared out among the devices, at most 8.
-        worker_timeout: Seconds after which a batch that does not come stops the run (a decoder may hang); 0 waits for ever.
+        num_workers: Processes that decode. None shares the cores of this machine out among the devices, at most 8 each.
+        worker_timeout: Seconds after which a batch that does not come stops the run (a decoder may hang); 0: never.
         decoder: What reads the files. `auto` is `pyav`: right frames from every container.
         on_bad_video: What an unreadable clip does: stop the run, or be left out and reported in `VideoBatch.skipped`.
         num_temporal_views: Views in time for each test video.
@@ -146,6 +138,7 @@ class VideoDataModule(LightningDataModule):
         Raises:
             DataError: Something about the data is wrong; the sentence says what, where and what to do.
         """
+        self._check_settings()
         self.test_sets = [TestSet(f"{self.name}/split{self.split}", self.class_names)]
         if stage in ("fit", None) and "train" not in self.datasets:
             self.splits["train"] = self.split_finder.training_split(self.num_shots, self.seed)
@@ -206,6 +199,14 @@ class VideoDataModule(LightningDataModule):
             "splits": splits,
         }
 
+    def _check_settings(self) -> None:
+        counts = ("num_shots", "num_frames", "image_size", "batch_size", "num_temporal_views")
+        check_positive(**{name: getattr(self, name) for name in counts})
+        check_choice("decoder", self.decoder, DECODERS)
+        check_choice("on_bad_video", self.on_bad_video, ON_BAD_VIDEO)
+        check_choice("frame_sampling", self.frame_sampling, FRAME_SAMPLINGS)
+        check_choice("num_spatial_views", self.num_spatial_views, EVALUATION_CROPS)
+
     def _evaluation_dataset(self, temporal_views: int, spatial_views: int) -> VideoDataset:
         sampler = FrameSampler(self.frame_sampling, self.num_frames, temporal_views)
         return self._dataset(self.splits["test"], sampler, build_evaluation_crop(self.image_size, spatial_views))
@@ -219,7 +220,7 @@ class VideoDataModule(LightningDataModule):
         return self._loader(dataset, EvaluationSampler(len(dataset), *self._process()), collate_evaluation_clips)
 
     def _loader(
-        self, dataset: VideoDataset, sampler: Sampler[Any], collate: Callable[..., Any]
+        self, dataset: VideoDataset, sampler: Sampler[Any], collate: Callable[[list[Clip]], VideoBatch]
     ) -> DataLoader[VideoBatch]:
         workers = self._count_workers()
         return DataLoader(

@@ -17,7 +17,7 @@ class VideoBatch:
 
     Attributes:
         video: (B, V, T, 3, H, W). uint8 in 0..255 as the loader makes it; float32, augmented and normalised, on the
-            device after `VideoDataModule.on_after_batch_transfer`. V is 1 in training. B is 0 if every clip was skipped.
+            device after `VideoDataModule.on_after_batch_transfer`. V is 1 in training. B is 0 if all were skipped.
         label: (B,) int64 class ids, `PADDING_LABEL` (-1) for an entry that must not be counted;
             (B, Y) float32 soft targets in training once clips have been mixed.
         video_id: B paths relative to the data root.

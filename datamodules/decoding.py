@@ -29,31 +29,28 @@ def decode_frames(path: Path | str, choose: ChooseFrames, decoder: str = "auto")
 
     Args:
         path: The video file.
-        choose: Given the number n of frames of the video, the indices wanted, each in 0..n-1, in any order and
-            with repetitions.
+        choose: Given the number n of frames of the video, the indices wanted: whole numbers in 0..n-1 in an array of
+            any shape, in any order and with repetitions.
         decoder: A name in `DECODERS`. `auto` is `pyav`, which returns the right frames from every container;
             `decord` is known to return wrong ones from AVI files with B-frames and several key frames.
 
     Returns:
-        (number of indices, H, W, 3) uint8 RGB.
+        (*shape of the indices, H, W, 3) uint8 RGB.
 
     Raises:
         DataError: The file cannot be read, with the reason.
     """
     try:
         return DECODERS[decoder](Path(path), choose)
-    except DataError:
-        raise
-    # FFmpeg's errors, decord's, and what a decoder makes of a file without a single frame.
-    except (OSError, ValueError, RuntimeError, IndexError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise DataError(f"{path} cannot be decoded as a video ({reason}); replace or remove it.") from error
+    except (av.FFmpegError, OSError) as error:
+        raise DataError(f"{path} cannot be decoded as a video ({_reason(error)}); replace or remove it.") from error
 
 
 def decode_with_pyav(path: Path, choose: ChooseFrames) -> np.ndarray:
     """Reads frames with PyAV, decoding no more than needed where timestamps can be trusted.
 
-    The file is read once: its packets stay in memory, compressed, and those needed are decoded from there.
+    The file is read once: its packets stay in memory, compressed, and those needed are decoded from there. The work is
+    bounded by the number of packets.
     """
     with av.open(str(path)) as container:
         if not container.streams.video:
@@ -77,8 +74,14 @@ def decode_with_decord(path: Path, choose: ChooseFrames) -> np.ndarray:
         import decord
     except ImportError as error:
         raise DataError("decord is not installed on this machine; use --data.decoder pyav.") from error
-    reader = decord.VideoReader(str(path), num_threads=1)
-    return reader.get_batch(choose(len(reader)).tolist()).asnumpy()
+    try:
+        reader = decord.VideoReader(str(path), num_threads=1)
+        wanted = choose(len(reader))
+        frames = reader.get_batch(wanted.ravel().tolist()).asnumpy()
+    # decord tells of broken files by its own error, and of files without a frame by RuntimeError.
+    except (decord.DECORDError, RuntimeError) as error:
+        raise DataError(f"decord cannot decode {path} ({_reason(error)}); try --data.decoder pyav.") from error
+    return frames.reshape(*wanted.shape, *frames.shape[1:])
 
 
 DECODERS: dict[str, Callable[[Path, ChooseFrames], np.ndarray]] = {
@@ -164,29 +167,43 @@ def _decode_run(
 
 
 def _decode_from_start(path: Path, codec: VideoCodecContext, packets: list[Packet], choose: ChooseFrames) -> np.ndarray:
-    """Decodes every frame; where the packet count was a wrong guess of the frame count, once more with the true one."""
-    guess = len(packets)
-    while True:
-        wanted = choose(guess) if guess else np.zeros(0, dtype=np.int64)
-        keep, found, count = set(wanted.tolist()), {}, 0
-        codec.flush_buffers()
-        for packet in [*packets, None]:
-            for frame in codec.decode(packet):
-                if count in keep:
-                    found[count] = frame
-                count += 1
-        if count == 0:
-            raise DataError(f"{path} holds no frame that can be decoded; replace or remove it.")
-        if count == guess:
-            return _gather(found, wanted)
-        guess = count
+    """Decodes every frame; if there are not as many as packets, once more with the true number."""
+    wanted = choose(len(packets)) if packets else np.zeros(0, dtype=np.int64)
+    found, count = _decode_all(codec, packets, wanted)
+    if count == 0:
+        raise DataError(f"{path} holds no frame that can be decoded; replace or remove it.")
+    if count != len(packets):
+        wanted = choose(count)
+        found, _ = _decode_all(codec, packets, wanted)
+    return _gather(found, wanted)
+
+
+def _decode_all(
+    codec: VideoCodecContext, packets: list[Packet], wanted: np.ndarray
+) -> tuple[dict[int, VideoFrame], int]:
+    """Decodes every packet; returns the wanted frames by index, and how many there were in all."""
+    keep, found, count = set(wanted.ravel().tolist()), {}, 0
+    codec.flush_buffers()
+    for packet in [*packets, None]:
+        for frame in codec.decode(packet):
+            if count in keep:
+                found[count] = frame
+            count += 1
+    return found, count
 
 
 def _gather(found: dict[int, VideoFrame], wanted: np.ndarray) -> np.ndarray:
     """Converts frames to RGB, upright, all in the size of the first, in the order asked for."""
-    first, converter = found[int(wanted[0])], VideoReformatter()
+    numbers = wanted.ravel().tolist()
+    first, converter = found[numbers[0]], VideoReformatter()
     images = {}
     for number, frame in found.items():
         image = converter.reformat(frame, first.width, first.height, "rgb24").to_ndarray()
         images[number] = np.rot90(image, round(frame.rotation / 90))
-    return np.stack([images[number] for number in wanted.tolist()])
+    stacked = np.stack([images[number] for number in numbers])
+    return stacked.reshape(*wanted.shape, *stacked.shape[1:])
+
+
+def _reason(error: Exception) -> str:
+    """Returns the first line of an error, or its kind if it says nothing."""
+    return next(iter(str(error).splitlines()), type(error).__name__)

@@ -8,5 +8,5 @@ class DataError(ValueError):
     """
 
     def __str__(self) -> str:
-        # A worker process hands its exception over as the text of a traceback; only the sentence at its end is for people.
+        # A worker process hands its exception over as the text of a traceback; the sentence stands at its end.
         return super().__str__().rsplit("DataError: ", 1)[-1].strip()

@@ -41,6 +41,8 @@ def published_file(splits_dir: Path, template: str, what: str, **values: int) ->
     file = splits_dir / template.format(**values)
     if file.is_file():
         return file
+    if not splits_dir.is_dir():
+        raise DataError(f"The directory of published lists {splits_dir} does not exist; correct --data.splits_dir.")
     similar = sorted(splits_dir.glob(re.sub(r"\{\w+\}", "*", template)), key=_numbers)
     there = ", ".join(path.name for path in similar) or "none of its kind"
     raise DataError(

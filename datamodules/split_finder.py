@@ -88,8 +88,12 @@ class SplitFinder:
                 published_file(self.splits_dir, template, what, split=self.split, num_shots=num_shots)
             )
         file = self.splits_dir / self.published.train.format(split=self.split)
-        # The lists handed round leave out some whole training splits, which the data set itself comes with.
-        return read_list_file(file) if file.is_file() else self.annotations.split("train", self._label_order)
+        if file.is_file():
+            return read_list_file(file)
+        try:  # the lists handed round leave out whole training splits, which the data set itself comes with
+            return self.annotations.split("train", self._label_order)
+        except DataError as error:
+            raise DataError(f"There is no whole training split in {file}, nor with the data: {error}") from error
 
     @cached_property
     def _label_order(self) -> list[str]:

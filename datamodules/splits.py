@@ -29,6 +29,16 @@ class VideoRecord(NamedTuple):
 
 
 @dataclass(frozen=True)
+class TestSet:
+    """What one test loader reads: its name in reports, and the classes its labels count in."""
+
+    __test__ = False  # not a test case of pytest
+
+    name: str
+    class_names: list[str]
+
+
+@dataclass(frozen=True)
 class Split:
     """Clips with labels, and the files that say so."""
 
@@ -49,7 +59,7 @@ class Split:
 
 @dataclass(frozen=True)
 class Annotations:
-    """A data set's own annotations: clips with the names of their classes, `{"train": [(clip, class)], "test": ...}`."""
+    """A data set's own annotations: clips with the names of their classes, `{"train": [(clip, class)], "test": []}`."""
 
     clips: dict[str, list[tuple[str, str]]]
     files: tuple[Path, ...]
@@ -68,7 +78,7 @@ class Annotations:
         unknown = [name for name in self.classes() if normalise(name) not in labels]
         if unknown:
             raise DataError(
-                f"The annotations beside {self.files[0]} have a class {unknown[0]!r} that the label file does not name; "
+                f"The annotations beside {self.files[0]} have a class {unknown[0]!r}, which the label file lacks; "
                 "give the label file of this data set."
             )
         return Split([Entry(clip, labels[normalise(name)]) for clip, name in self.clips[part]], self.files)
@@ -80,13 +90,13 @@ def split_last_blank(line: str, file: Path, number: int) -> tuple[str, int]:
     Raises:
         DataError: There is no blank, or no whole number from 0 behind it.
     """
-    name, _, value = line.strip().rpartition(" ")
-    if not name or not (value.isascii() and value.isdigit()):
+    name, value = [*line.rsplit(maxsplit=1), "", ""][:2]
+    if not (value.isascii() and value.isdigit()):
         raise DataError(
             f"{file}, line {number}: {line.strip()!r} is not a clip's path, a blank and a whole number from 0; "
             "correct the line."
         )
-    return name.rstrip(), int(value)
+    return name.strip(), int(value)
 
 
 def read_numbered_lines(file: Path) -> list[tuple[str, int]]:
@@ -145,8 +155,8 @@ def draw_shots(split: Split, num_shots: int, seed: int, class_names: Sequence[st
     for label, entries in of_class.items():
         if len(entries) < num_shots:
             raise DataError(
-                f"Class {class_names[label]!r} has {len(entries)} training clips, fewer than the {num_shots} shots asked "
-                f"for; set --data.num_shots to {min(map(len, of_class.values()))} or less."
+                f"Class {class_names[label]!r} has {len(entries)} training clips, fewer than the {num_shots} shots "
+                f"asked for; set --data.num_shots to {min(map(len, of_class.values()))} or less."
             )
     drawn = [entry for entries in of_class.values() for entry in sorted(entries, key=rank)[:num_shots]]
     return Split(drawn, split.files)
@@ -179,7 +189,7 @@ def find_records(split: Split, root: Path) -> list[VideoRecord]:
     missing = [entry.name for entry, path in found if path is None]
     if missing:
         raise DataError(
-            f"{len(missing)} of the {len(found)} clips in {split.files[0].name} are not under {root}, the first of them: "
-            f"{', '.join(missing[:5])}; check --data.root, or complete the data set."
+            f"{len(missing)} of the {len(found)} clips in {split.files[0].name} are not under {root}, the first of "
+            f"them: {', '.join(missing[:5])}; check --data.root, or complete the data set."
         )
     return [VideoRecord(f"{root}/{path}", path, entry.label) for entry, path in found if path is not None]

@@ -22,6 +22,9 @@ SampleFrames = Callable[[int, np.random.Generator], np.ndarray]
 Transform = Callable[[Tensor], Tensor]
 
 
+ON_BAD_VIDEO = ("raise", "skip")
+
+
 class VideoDataset(Dataset[Clip]):
     """Reads clips of a list of records.
 
@@ -69,17 +72,12 @@ class VideoDataset(Dataset[Clip]):
         return Clip(video, label, record.video_id, seed, problem)
 
     def _read(self, record: VideoRecord, seed: int) -> Tensor:
-        shape: tuple[int, ...] = ()
-
         def choose(num_available: int) -> np.ndarray:
-            nonlocal shape
-            indices = self.sample_frames(num_available, np.random.default_rng(seed))
-            shape = indices.shape
-            return indices.ravel()
+            return self.sample_frames(num_available, np.random.default_rng(seed))
 
         frames = torch.from_numpy(decode_frames(record.path, choose, self.decoder))
         with seeded(seed):
-            return self.transform(frames.permute(0, 3, 1, 2).unflatten(0, shape))  # (V, T, 3, H, W)
+            return self.transform(frames.movedim(-1, -3))  # (V, T, H, W, 3) -> (V, T, 3, H, W)
 
     def _black(self, seed: int) -> Tensor:
         """Returns a clip of the right shape without a video."""
