@@ -44,10 +44,12 @@ def published_file(splits_dir: Path, template: str, what: str, **values: int) ->
     if not splits_dir.is_dir():
         raise DataError(f"The directory of published lists {splits_dir} does not exist; correct --data.splits_dir.")
     similar = sorted(splits_dir.glob(re.sub(r"\{\w+\}", "*", template)), key=_numbers)
-    there = ", ".join(path.name for path in similar) or "none of its kind"
+    there = (
+        f"take one that is there ({', '.join(path.name for path in similar)})" if similar else "complete that directory"
+    )
     raise DataError(
-        f"There is no {what} {file} (there: {there}); choose one of those, "
-        "or leave out --data.splits_dir to take the splits, and draw the shots, from the data set's own annotations."
+        f"There is no {what} {file}; {there}, or leave out --data.splits_dir: "
+        "splits are then read, and shots drawn, from the data set's own annotations."
     )
 
 

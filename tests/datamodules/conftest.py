@@ -26,11 +26,9 @@ def read_number(image):
     return int(sum((strip[centre] > 127) << bit for bit, centre in enumerate(centres)))
 
 
-def write_numbered(
-    path, count, codec="libx264", options=None, size=(128, 64), gap=None, pix_fmt="yuv420p", muxing=None
-):
+def write_numbered(path, count, codec="libx264", options=None, size=(128, 64), gap=None, pix_fmt="yuv420p", mux=None):
     """Writes `count` numbered frames; `gap(number)` gives the milliseconds until the next frame."""
-    with av.open(str(path), "w", options=muxing or {}) as container:
+    with av.open(str(path), "w", options=mux or {}) as container:
         stream = container.add_stream(codec, rate=25, options=options or {})
         stream.width, stream.height, stream.pix_fmt = *size, pix_fmt
         if gap:

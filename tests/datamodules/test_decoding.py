@@ -118,7 +118,7 @@ def test_decord_by_name_on_mp4(videos, tmp_path):
 
 
 def broken_files(folder, videos):
-    whole = videos.write(folder / "whole.mp4", 60, options=X264, muxing={"movflags": "faststart"}).read_bytes()
+    whole = videos.write(folder / "whole.mp4", 60, options=X264, mux={"movflags": "faststart"}).read_bytes()
     avi = videos.write(folder / "whole.avi", 60, codec="mpeg4", options={"b": "2M"}).read_bytes()
     return {
         "empty.mp4": b"",
