@@ -107,7 +107,7 @@ def test_other_model_type_is_an_error(clip_copy):
 
 
 def test_no_network_says_how_to_give_a_folder(monkeypatch):
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     with pytest.raises(OSError, match="give a local folder"):
         TCCLIP.from_pretrained("nobody/no-such-clip")
 
