@@ -147,8 +147,9 @@ class VideoDataModule(LightningDataModule):
             )
         if "test" not in self.datasets:
             self.splits["test"] = self.split_finder.test_split()
-            self.datasets["val"] = self._evaluation_dataset(1, 1)
-            self.datasets["test"] = self._evaluation_dataset(self.num_temporal_views, self.num_spatial_views)
+            test_frames = FrameSampler(self.frame_sampling, self.num_frames, self.num_temporal_views)
+            self.datasets["val"] = self._evaluation_dataset(FrameSampler("centre", self.num_frames), 1)
+            self.datasets["test"] = self._evaluation_dataset(test_frames, self.num_spatial_views)
 
     def train_dataloader(self) -> DataLoader[VideoBatch]:
         """Returns the shuffled training clips, one view each."""
@@ -207,9 +208,8 @@ class VideoDataModule(LightningDataModule):
         check_choice("frame_sampling", self.frame_sampling, FRAME_SAMPLINGS)
         check_choice("num_spatial_views", self.num_spatial_views, EVALUATION_CROPS)
 
-    def _evaluation_dataset(self, temporal_views: int, spatial_views: int) -> VideoDataset:
-        sampler = FrameSampler(self.frame_sampling, self.num_frames, temporal_views)
-        return self._dataset(self.splits["test"], sampler, build_evaluation_crop(self.image_size, spatial_views))
+    def _evaluation_dataset(self, frames: FrameSampler, num_spatial_views: int) -> VideoDataset:
+        return self._dataset(self.splits["test"], frames, build_evaluation_crop(self.image_size, num_spatial_views))
 
     def _dataset(self, split: Split, frames: FrameSampler, crop: Transform) -> VideoDataset:
         records = find_records(split, self.root)

@@ -28,7 +28,7 @@ def split_camel_case(name: str) -> str:
         >>> split_camel_case("YoYo"), split_camel_case("TaiChi")
         ('Yo Yo', 'Tai Chi')
     """
-    return " ".join(re.findall(r"[A-Z]+(?![a-z])|[A-Z][a-z]*|[a-z]+|\d+", name))
+    return split_underscores(re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", name))
 
 
 def read_class_names(file: Path, to_words: Callable[[str], str] = split_underscores) -> list[str]:

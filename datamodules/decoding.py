@@ -20,8 +20,11 @@ ChooseFrames = Callable[[int], np.ndarray]
 # Containers that give every packet its presentation time, and codecs that show exactly one frame for each packet.
 TIMED_CONTAINERS = frozenset({"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm"})
 ONE_FRAME_PER_PACKET = frozenset({"h264", "hevc", "mpeg4", "vp9", "av1"})
-# Below this share of the frames that the header promises, a file counts as cut off.
-COMPLETE_SHARE = 0.9
+# Codecs whose standard rules out that a picture marked as no reference is used by any other.
+SKIPPABLE = frozenset({"h264", "mpeg4"})
+# Below this share of the frames that the header promises, a file counts as cut off. Headers also count frames that an
+# edit list hides or that were dropped in recording, so the share is low.
+COMPLETE_SHARE = 0.5
 
 
 def decode_frames(path: Path | str, choose: ChooseFrames, decoder: str = "auto") -> np.ndarray:
@@ -53,12 +56,12 @@ def decode_with_pyav(path: Path, choose: ChooseFrames) -> np.ndarray:
     bounded by the number of packets.
     """
     with av.open(str(path)) as container:
-        if not container.streams.video:
+        stream = container.streams.best("video")
+        if stream is None:
             raise DataError(f"{path} holds no video stream; replace or remove it.")
-        stream = container.streams.video[0]
         stream.thread_type = "NONE"  # one core a worker: parallelism comes from the workers
         packets = [packet for packet in container.demux(stream) if packet.size]
-        _check_complete(path, len(packets), stream.frames)
+        _check_complete(path, packets, stream.frames)
         index = _presentation_order(container.format.name, stream.codec_context.name, packets)
         if index is not None:
             wanted = choose(len(index))
@@ -100,11 +103,11 @@ class _Entry:
     key: int
 
 
-def _check_complete(path: Path, num_packets: int, num_promised: int) -> None:
-    if num_packets < COMPLETE_SHARE * num_promised:
+def _check_complete(path: Path, packets: list[Packet], num_promised: int) -> None:
+    if len(packets) < COMPLETE_SHARE * num_promised or (packets and packets[-1].is_corrupt):
         raise DataError(
-            f"{path} is cut off (its header promises {num_promised} frames, {num_packets} are there); "
-            "replace or remove it."
+            f"{path} is cut off (its header promises {num_promised} frames, {len(packets)} are there, the last perhaps "
+            "in part); replace or remove it."
         )
 
 
@@ -134,7 +137,7 @@ def _decode_by_jumps(
 ) -> dict[int, VideoFrame] | None:
     """Decodes the wanted frames from their key frames on; None if the decoder's output contradicts the index."""
     number_at = {index[number].pts: number for number in np.unique(wanted).tolist()}
-    targets = sorted((index[number] for number in number_at.values()), key=lambda entry: entry.packet)
+    targets = [index[number] for number in number_at.values()]
     wanted_packets = {entry.packet for entry in targets}
     found: dict[int, VideoFrame] = {}
     for first, last in _runs(targets):
@@ -144,13 +147,13 @@ def _decode_by_jumps(
 
 
 def _runs(targets: list[_Entry]) -> list[tuple[int, int]]:
-    """Joins targets, in packet order, into [first, last] packet ranges that are decoded in one go."""
+    """Joins the packets from key to target, for all targets, into [first, last] ranges that do not overlap."""
     runs: list[tuple[int, int]] = []
-    for target in targets:
-        if runs and target.key <= runs[-1][1]:
-            runs[-1] = (runs[-1][0], target.packet)
+    for first, last in sorted((target.key, target.packet) for target in targets):
+        if runs and first <= runs[-1][1]:
+            runs[-1] = (runs[-1][0], max(runs[-1][1], last))
         else:
-            runs.append((target.key, target.packet))
+            runs.append((first, last))
     return runs
 
 
@@ -158,9 +161,10 @@ def _decode_run(
     codec: VideoCodecContext, packets: list[Packet], first: int, last: int, wanted: set[int], times: set[int]
 ) -> Iterator[VideoFrame]:
     """Decodes packets first..last, leaving out pictures that are neither wanted nor used by others."""
+    unwanted = "NONREF" if codec.name in SKIPPABLE else "DEFAULT"
     codec.flush_buffers()
     for position in range(first, last + 1):
-        codec.skip_frame = "DEFAULT" if position in wanted else "NONREF"
+        codec.skip_frame = "DEFAULT" if position in wanted else unwanted
         yield from (frame for frame in codec.decode(packets[position]) if frame.pts in times)
     codec.skip_frame = "DEFAULT"
     yield from (frame for frame in codec.decode(None) if frame.pts in times)

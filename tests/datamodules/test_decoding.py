@@ -66,6 +66,24 @@ def test_every_single_frame_alone(videos, tmp_path):
         assert videos.number(decode_frames(path, lambda n: np.array([number]))[0]) == number
 
 
+@pytest.mark.parametrize("case", ["mkv_open_groups", "mp4_b_pyramid", "avi_mpeg4_b_frames"])
+def test_any_few_frames_are_right(videos, tmp_path, case):
+    settings = dict(CONTAINERS[case])
+    path = videos.write(tmp_path / settings.pop("name"), **settings)
+    complete, rng = frames_of_complete_decode(path), np.random.default_rng(0)
+    for _ in range(40):
+        wanted = rng.choice(settings["count"], size=3)
+        assert np.array_equal(decode_frames(path, lambda n: wanted), complete[wanted])
+
+
+def test_runs_start_where_the_earliest_target_needs_it():
+    # A picture shown before the key frame at 12 needs the group that starts at 0, whatever else is wanted.
+    targets = [decoding._Entry(pts=0, packet=13, key=12), decoding._Entry(pts=0, packet=14, key=0)]
+    assert decoding._runs(targets) == [(0, 14)]
+    targets = [decoding._Entry(pts=0, packet=5, key=0), decoding._Entry(pts=0, packet=14, key=12)]
+    assert decoding._runs(targets) == [(0, 5), (12, 14)]
+
+
 def test_reports_the_number_of_frames(numbered):
     path, count = numbered
     asked = []

@@ -43,6 +43,17 @@ def test_loaders(synthetic_root):
     assert len(data.predict_dataloader()) == len(data.test_dataloader())
 
 
+def test_validation_takes_the_centre_even_if_the_test_draws(synthetic_root):
+    fixed, drawn = (module(synthetic_root, frame_sampling=kind) for kind in ("centre", "random"))
+    videos = {
+        (kind, part): next(iter(getattr(data, f"{part}_dataloader")())).video
+        for kind, data in (("centre", fixed), ("random", drawn))
+        for part in ("val", "test")
+    }
+    assert torch.equal(videos["centre", "val"], videos["random", "val"])
+    assert not torch.equal(videos["centre", "test"], videos["random", "test"])
+
+
 def test_splits_do_not_overlap_and_differ(synthetic_root):
     tests = []
     for split in (1, 2, 3):
