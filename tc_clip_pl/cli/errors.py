@@ -85,7 +85,7 @@ _EXPLANATIONS = (
     (r"^the following arguments are required: (?P<keys>.+)", _required),
     (
         r"Parser key \"(?P<parent>[\w.]+)\":.*Problem with given class_path '[^']+':\s+"
-        r"Parser key \"(?P<key>\w+)\":(?P<reason>.*?Expected a.*)",
+        r"Parser key \"(?P<key>\w+)\":(?P<reason>.*?Expected a.*?)(?=\n    - |\Z)",
         _wrong_type,
     ),
     (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from argparse import ArgumentError
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from tc_clip_pl.cli.arguments import configs_first
 from tc_clip_pl.cli.errors import UserError, explain_parser_error
 from tc_clip_pl.cli.outputs import write_predictions, write_report
+from tc_clip_pl.cli.quiet import quieten_libraries
 from tc_clip_pl.evaluation.results import TestRun
 from tc_clip_pl.training.accumulation import GlobalBatchSize
 from tc_clip_pl.training.build import build_module
@@ -40,6 +42,7 @@ def run_experiment(words: list[str]) -> None:
     """
     options, configs = configs_first(words[1:])
     name = configs[0].stem if configs else "experiment"
+    quieten_libraries()
     if "--help-all" in options:
         options = ["--help"]
     try:
@@ -65,7 +68,7 @@ class TCCLIPCLI(LightningCLI):
             subclass_mode_data=True,
             auto_configure_optimizers=False,
             seed_everything_default=1024,
-            trainer_defaults={"use_distributed_sampler": False},
+            trainer_defaults={"use_distributed_sampler": False, "enable_model_summary": False},
             parser_kwargs={**strict, **{run: dict(strict) for run in RUNS}},
             args=args,
         )
@@ -108,9 +111,18 @@ class TCCLIPCLI(LightningCLI):
             kwargs["precision"] = choose_precision(config.trainer.accelerator)
         if config.trainer.logger in (None, True):
             kwargs["logger"] = TensorBoardLogger(config.output_dir, name=self.experiment_name)
+        if self.subcommand != "fit":
+            kwargs["enable_checkpointing"] = False
         self.skipped_clips = SkippedClips()
-        self.trainer_defaults["callbacks"] = [self.skipped_clips, *build_callbacks(config.trainer)]
+        switches = {**config.trainer.as_dict(), **kwargs}
+        self.trainer_defaults["callbacks"] = [self.skipped_clips, *build_callbacks(switches)]
         return super().instantiate_trainer(**kwargs)
+
+    def after_instantiate_classes(self) -> None:
+        """Say how large the model is."""
+        sizes = [(p.numel(), p.requires_grad) for p in self.model.parameters()]
+        trained = sum(size for size, is_trained in sizes if is_trained)
+        rank_zero_info(f"Parameters: {sum(s for s, _ in sizes) / 1e6:.2f} M, trained: {trained / 1e6:.2f} M.")
 
     # The four runs; LightningCLI calls the one that is named on the command line
 
@@ -134,9 +146,10 @@ class TCCLIPCLI(LightningCLI):
         ensembling = next(c for c in self.trainer.callbacks if isinstance(c, WeightSpaceEnsemble))
         wanted, runs = ensembling.weight, []
         try:
-            for ensembling.weight in dict.fromkeys((1.0, wanted)):
+            for weight in dict.fromkeys((1.0, wanted)):
+                ensembling.weight = weight
                 self.trainer.test(model, datamodule=datamodule, ckpt_path=ckpt_path, **{**kwargs, "verbose": False})
-                runs.append(TestRun(ensembling.weight, model.test_figures))
+                runs.append(TestRun(weight, model.test_figures))
         finally:
             ensembling.weight = wanted
             if runs and self.trainer.is_global_zero:
@@ -148,12 +161,12 @@ class TCCLIPCLI(LightningCLI):
         """Predict, and write the three best classes of every clip to predictions.csv."""
         predictions = self.trainer.predict(model, datamodule=datamodule, **{**kwargs, "return_predictions": True})
         path = write_predictions(predictions, datamodule.class_names, Path(self.trainer.log_dir))
-        rank_zero_info(f"Predictions: {path}")
+        print(f"Predictions: {path}")
         self._print_skipped_clips()
 
     def _print_skipped_clips(self) -> None:
-        if report := self.skipped_clips.report():
-            rank_zero_info(report)
+        if (report := self.skipped_clips.report()) and self.trainer.is_global_zero:
+            print(report)
 
 
 def choose_precision(accelerator: str) -> str:
@@ -163,14 +176,14 @@ def choose_precision(accelerator: str) -> str:
     return "bf16-mixed" if torch.cuda.is_bf16_supported(including_emulation=False) else "16-mixed"
 
 
-def build_callbacks(trainer_config: Any) -> list[Callback]:
+def build_callbacks(trainer_config: Mapping[str, Any]) -> list[Callback]:
     """The callbacks of every run, less those that the Trainer's configuration switches off."""
     callbacks: list[Callback] = [GlobalBatchSize(), SpeedMonitor(), GradientNorm()]
-    if trainer_config.enable_progress_bar is not False:
+    if trainer_config["enable_progress_bar"] is not False:
         callbacks.append(TrainingProgressBar())
-    if trainer_config.logger is not False:
+    if trainer_config["logger"] is not False:
         callbacks += [LearningRateMonitor("step"), ConfusionMatrixPicture()]
-    if trainer_config.enable_checkpointing is not False:
+    if trainer_config["enable_checkpointing"] is not False:
         callbacks += build_checkpoint_callbacks()
     return callbacks
 

@@ -36,13 +36,28 @@ def write_report(
 
     folder = Path(trainer.log_dir or trainer.default_root_dir)
     class_names = {entry.name: entry.class_names for entry in trainer.lightning_module.test_sets}
-    summary = getattr(trainer.datamodule, "summary", dict)()
-    results = build_results(runs, class_names, config=config, data=summary, checkpoint=ckpt_path, skipped=skipped)
+    results = build_results(
+        runs,
+        class_names,
+        config=config,
+        data=getattr(trainer.datamodule, "summary", dict)(),
+        checkpoint=ckpt_path,
+        skipped=skipped,
+        machine=_describe_machine(trainer),
+    )
     path = write_results(results, unused_path(folder / "results.json"))
     for run in runs:
         _write_pictures(run, class_names, folder, trainer)
+    for logger in trainer.loggers:
+        logger.finalize("success")
     rich.print(results_table(runs))
     print(f"Every figure: {path}")
+
+
+def _describe_machine(trainer: Trainer) -> dict[str, Any]:
+    device = trainer.strategy.root_device
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+    return {"device": name, "processes": trainer.world_size, "precision": trainer.precision}
 
 
 def _write_pictures(run: TestRun, class_names: Mapping[str, Sequence[str]], folder: Path, trainer: Trainer) -> None:

@@ -39,6 +39,7 @@ def build_results(
     data: Mapping[str, Any],
     checkpoint: str | Path | None,
     skipped: Sequence[str] = (),
+    machine: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Gather what a reader needs to trust and repeat a result.
 
@@ -49,6 +50,7 @@ def build_results(
         data: Summary by the data module: split files with their hashes, numbers of clips, views.
         checkpoint: The tested file; None if the model was tested as it was loaded.
         skipped: Clips that could not be read, "path: reason".
+        machine: What it ran on: devices, processes, precision.
 
     Returns:
         Plain values, ready for JSON. Accuracies are fractions.
@@ -66,6 +68,7 @@ def build_results(
         "data": dict(data),
         "skipped_clips": list(skipped),
         "versions": installed_versions(),
+        "machine": dict(machine or {}),
         "config": dict(config),
     }
 

@@ -25,11 +25,11 @@ def results_table(runs: Sequence[TestRun], title: str = "Test accuracy in per ce
     from rich.table import Table
 
     table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left")
-    table.add_column("test set")
-    table.add_column("clips", justify="right")
+    table.add_column("\ntest set", no_wrap=True)
+    table.add_column("\nclips", justify="right")
     for run in runs:
-        for metric in ("top-1", "top-5"):
-            table.add_column(f"{metric}\n{run_name(run)}", justify="right")
+        table.add_column(f"{run_name(run)}\ntop-1", justify="right", no_wrap=True)
+        table.add_column("\ntop-5", justify="right")
     for name in runs[0].figures:
         figures = [run.figures[name] for run in runs]
         accuracies = [f"{100 * accuracy:.2f}" for each in figures for accuracy in (each.top1, each.top5)]
@@ -39,4 +39,4 @@ def results_table(runs: Sequence[TestRun], title: str = "Test accuracy in per ce
 
 def run_name(run: TestRun) -> str:
     """What a run tested, in words."""
-    return "fine-tuned" if run.ensemble_weight == 1.0 else f"ensembled, w = {run.ensemble_weight:g}"
+    return "fine-tuned" if run.ensemble_weight == 1.0 else f"ensembled, w={run.ensemble_weight:g}"

@@ -1,0 +1,104 @@
+"""Training, testing, predicting and going on, through the command line."""
+
+import csv
+import json
+
+import pytest
+import torch
+import yaml
+
+from tc_clip_pl.cli.experiment import choose_precision
+from tc_clip_pl.training import load_model
+
+
+@pytest.fixture(scope="module")
+def fitted(demo, tmp_path_factory):
+    """The output folder of one `tcclip fit`."""
+    from tc_clip_pl.cli import main
+
+    folder = tmp_path_factory.mktemp("fitted")
+    words = ["--data.root", f"{demo}/data", "--model.pretrained", f"{demo}/tiny_clip", "--data.num_workers", "0"]
+    words += ["--trainer.max_epochs", "2", "--trainer.check_val_every_n_epoch", "1", "--trainer.accelerator", "cpu"]
+    assert main(["fit", *words, "--config", "demo", "--output_dir", str(folder)]) == 0
+    return folder / "demo" / "version_0"
+
+
+def test_fit_leaves_checkpoints_config_results_and_pictures(fitted):
+    files = {path.relative_to(fitted).as_posix() for path in fitted.rglob("*") if "tfevents" not in path.name}
+    assert {
+        "checkpoints/best.ckpt", "checkpoints/last.ckpt", "config.yaml", "results.json",
+        "confusion_hmdb51_split1_w1.png", "confusion_hmdb51_split1_w0.7.png",
+    } <= files  # fmt: skip
+    results = json.loads((fitted / "results.json").read_text())
+    assert [run["ensemble_weight"] for run in results["runs"]] == [1.0, 0.7]
+    assert all(run["test_sets"]["hmdb51/split1"]["num_clips"] == 16 for run in results["runs"])
+    assert results["data"]["splits"]["test"]["sha256"]
+    assert results["machine"]["precision"] == "32-true"
+
+
+def test_model_follows_the_data_in_the_number_of_frames(fitted):
+    assert yaml.safe_load((fitted / "config.yaml").read_text())["model"]["config"]["num_frames"] == 8
+    assert load_model(fitted / "checkpoints" / "last.ckpt").config.num_frames == 8
+
+
+def test_best_checkpoint_holds_weights_alone(fitted):
+    assert "optimizer_states" not in torch.load(fitted / "checkpoints" / "best.ckpt")
+    assert "optimizer_states" in torch.load(fitted / "checkpoints" / "last.ckpt")
+
+
+def test_test_repeats_the_figures_of_fit_in_a_new_folder(fitted, run, tmp_path):
+    code, out, _ = run("test", "--ckpt_path", fitted / "checkpoints" / "last.ckpt")
+    assert code == 0
+    assert "fine-tuned" in out and "w=0.7" in out
+    again = json.loads((tmp_path / "outputs/demo/version_0/results.json").read_text())
+    assert again["runs"] == json.loads((fitted / "results.json").read_text())["runs"]
+
+
+def test_a_second_run_gets_a_folder_of_its_own(run, tmp_path):
+    for _ in range(2):
+        assert run("test", "--ensembling.weight", "1")[0] == 0
+    assert sorted(path.name for path in (tmp_path / "outputs/demo").iterdir()) == ["version_0", "version_1"]
+    results = json.loads((tmp_path / "outputs/demo/version_1/results.json").read_text())
+    assert results["checkpoint"] is None
+    assert len(results["runs"]) == 1
+
+
+def test_predict_writes_the_best_classes_of_every_clip(fitted, run, tmp_path):
+    assert run("predict", "--ckpt_path", fitted / "checkpoints" / "last.ckpt")[0] == 0
+    rows = list(csv.DictReader((tmp_path / "outputs/demo/version_0/predictions.csv").open()))
+    assert len(rows) == 16
+    assert all(1 >= float(r["probability1"]) >= float(r["probability2"]) >= float(r["probability3"]) for r in rows)
+
+
+def test_validate(fitted, run):
+    code, out, _ = run("validate", "--ckpt_path", fitted / "checkpoints" / "best.ckpt")
+    assert code == 0
+    assert "val/top1" in out
+
+
+def test_resumed_fit_ends_with_the_same_weights(run, tmp_path):
+    steady = ("--model.warmup_epochs", 0, "--model.final_learning_rate", 1e-3, "--ensembling.weight", 1)
+    options = (*steady, "--trainer.limit_test_batches", 1)
+    whole, first = "outputs/demo/version_0/checkpoints/last.ckpt", "outputs/demo/version_1/checkpoints/last.ckpt"
+    assert run("fit", *options, "--trainer.max_epochs", 2)[0] == 0
+    assert run("fit", *options, "--trainer.max_epochs", 1)[0] == 0
+    assert run("fit", *options, "--trainer.max_epochs", 2, "--ckpt_path", first)[0] == 0
+    whole, resumed = load_model(whole), load_model("outputs/demo/version_2/checkpoints/last.ckpt")
+    assert (tmp_path / first).is_file()
+    for name, value in whole.state_dict().items():
+        assert torch.equal(resumed.state_dict()[name], value), name
+    before = load_model(first).state_dict()
+    assert any(not torch.equal(before[name], value) for name, value in whole.state_dict().items())
+
+
+def test_precision_without_a_gpu(monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    assert choose_precision("auto") == "32-true"
+
+
+@pytest.mark.parametrize(("has_bf16", "expected"), [(True, "bf16-mixed"), (False, "16-mixed")])
+def test_precision_with_a_gpu(monkeypatch, has_bf16, expected):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.is_bf16_supported", lambda including_emulation: has_bf16)
+    assert choose_precision("auto") == expected
+    assert choose_precision("cpu") == "32-true"
