@@ -13,13 +13,14 @@ from torch.utils.data import DataLoader, Sampler
 from datamodules.batch import Clip, VideoBatch, collate_evaluation_clips, collate_training_clips
 from datamodules.class_names import split_underscores
 from datamodules.decoding import DECODERS
+from datamodules.file_check import check_heads
 from datamodules.frame_sampling import FRAME_SAMPLINGS, FrameSampler
 from datamodules.published import PublishedFiles
 from datamodules.root_index import RootIndex
 from datamodules.samplers import EvaluationSampler, TrainingSampler
 from datamodules.settings import check_choice, check_positive
 from datamodules.split_finder import SplitFinder
-from datamodules.splits import Annotations, Split, TestSet, find_records
+from datamodules.splits import Annotations, Split, TestSet, VideoRecord, find_records
 from datamodules.transforms.augmentation import Augmentation, augment_clips, build_clip_augmentation, normalise
 from datamodules.transforms.mixing import build_mixers, mix_pairs
 from datamodules.transforms.spatial import EVALUATION_CROPS, build_evaluation_crop, build_training_crop
@@ -130,7 +131,7 @@ class VideoDataModule(LightningDataModule):
         return len(self.class_names)
 
     def setup(self, stage: str | None = None) -> None:
-        """Reads splits and class names and finds every clip on disk, without opening one.
+        """Reads splits and class names and finds every clip on disk, without decoding one.
 
         Args:
             stage: `fit`, `validate`, `test` or `predict`; None prepares all.
@@ -141,15 +142,16 @@ class VideoDataModule(LightningDataModule):
         self._check_settings()
         self.test_sets = [TestSet(f"{self.name}/split{self.split}", self.class_names)]
         if stage in ("fit", None) and "train" not in self.datasets:
-            self.splits["train"] = self.split_finder.training_split(self.num_shots, self.seed)
-            self.datasets["train"] = self._dataset(
-                self.splits["train"], FrameSampler("random", self.num_frames), build_training_crop(self.image_size)
-            )
+            records = self._find("train", self.split_finder.training_split(self.num_shots, self.seed))
+            frames = FrameSampler("random", self.num_frames)
+            self.datasets["train"] = self._dataset(records, frames, build_training_crop(self.image_size))
         if "test" not in self.datasets:
-            self.splits["test"] = self.split_finder.test_split()
-            test_frames = FrameSampler(self.frame_sampling, self.num_frames, self.num_temporal_views)
-            self.datasets["val"] = self._evaluation_dataset(FrameSampler("centre", self.num_frames), 1)
-            self.datasets["test"] = self._evaluation_dataset(test_frames, self.num_spatial_views)
+            records = self._find("test", self.split_finder.test_split())
+            centre, crop = FrameSampler("centre", self.num_frames), build_evaluation_crop(self.image_size, 1)
+            views = FrameSampler(self.frame_sampling, self.num_frames, self.num_temporal_views)
+            crops = build_evaluation_crop(self.image_size, self.num_spatial_views)
+            self.datasets["val"] = self._dataset(records, centre, crop)
+            self.datasets["test"] = self._dataset(records, views, crops)
 
     def train_dataloader(self) -> DataLoader[VideoBatch]:
         """Returns the shuffled training clips, one view each."""
@@ -187,7 +189,6 @@ class VideoDataModule(LightningDataModule):
 
     def summary(self) -> dict[str, Any]:
         """Returns what a report must say of the data, once `setup` has run."""
-        splits = {part: split.summary() for part, split in self.splits.items()}
         views = {"temporal": self.num_temporal_views, "spatial": self.num_spatial_views}
         return {
             "dataset": self.name,
@@ -197,7 +198,7 @@ class VideoDataModule(LightningDataModule):
             "seed": self.seed,
             "num_frames": self.num_frames,
             "views": views | {"frame_sampling": self.frame_sampling},
-            "splits": splits,
+            "splits": {part: split.summary() for part, split in self.splits.items()},
         }
 
     def _check_settings(self) -> None:
@@ -208,11 +209,14 @@ class VideoDataModule(LightningDataModule):
         check_choice("frame_sampling", self.frame_sampling, FRAME_SAMPLINGS)
         check_choice("num_spatial_views", self.num_spatial_views, EVALUATION_CROPS)
 
-    def _evaluation_dataset(self, frames: FrameSampler, num_spatial_views: int) -> VideoDataset:
-        return self._dataset(self.splits["test"], frames, build_evaluation_crop(self.image_size, num_spatial_views))
-
-    def _dataset(self, split: Split, frames: FrameSampler, crop: Transform) -> VideoDataset:
+    def _find(self, part: str, split: Split) -> list[VideoRecord]:
+        self.splits[part] = split
         records = find_records(split, self.root)
+        if self.on_bad_video == "raise":
+            check_heads(records)
+        return records
+
+    def _dataset(self, records: list[VideoRecord], frames: FrameSampler, crop: Transform) -> VideoDataset:
         return VideoDataset(records, frames, crop, self.seed, self.decoder, self.on_bad_video)
 
     def _evaluation_loader(self, part: str) -> DataLoader[VideoBatch]:

@@ -139,7 +139,7 @@ def broken_root(synthetic_root, tmp_path):
     root = tmp_path / "broken"
     shutil.copytree(synthetic_root, root)
     for name in ("red_circle_moving_left_000.mp4", "red_circle_moving_left_003.mp4"):  # a test and a training clip
-        (root / "red_circle_moving_left" / name).write_bytes(b"")
+        (root / "red_circle_moving_left" / name).write_bytes(b"\0 no video")
     return root
 
 
@@ -159,6 +159,13 @@ def test_bad_clips_are_left_out_and_reported(broken_root):
         assert reports and all(f"red_circle_moving_left_{clip}.mp4: " in report for report in reports)
     assert sum(len(batch.label) for batch in seen["train"]) == 31
     assert sum(int((batch.label >= 0).sum()) for batch in seen["test"]) == 15
+
+
+def test_files_that_are_no_videos_are_found_before_the_first_epoch(broken_root):
+    (broken_root / "red_circle_moving_left" / "red_circle_moving_left_003.mp4").write_text("text")
+    with pytest.raises(DataError, match=r"1 of the 32 clips are no videos.*a text file.*left_003\.mp4"):
+        module(broken_root)
+    module(broken_root, on_bad_video="skip")
 
 
 def test_raises_before_any_video_is_opened(synthetic_root, tmp_path):
