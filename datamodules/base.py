@@ -98,8 +98,7 @@ class VideoDataModule(LightningDataModule):
         self.num_workers, self.worker_timeout = num_workers, worker_timeout
         self.decoder, self.on_bad_video = decoder, on_bad_video
         self.num_temporal_views, self.num_spatial_views = num_temporal_views, num_spatial_views
-        self.frame_sampling = frame_sampling
-        self.augmentation = augmentation
+        self.frame_sampling, self.augmentation = frame_sampling, augmentation
         self.horizontal_flip = self.flips if horizontal_flip is None else horizontal_flip
         self.mean, self.std = mean, std
         lists, labels = (Path(path).expanduser() if path else None for path in (splits_dir, label_file))

@@ -19,7 +19,7 @@ ChooseFrames = Callable[[int], np.ndarray]
 
 # Containers that give every packet its presentation time, and codecs that show exactly one frame for each packet.
 TIMED_CONTAINERS = frozenset({"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm"})
-ONE_FRAME_PER_PACKET = frozenset({"h264", "hevc", "mpeg4", "vp9", "av1"})
+ONE_FRAME_PER_PACKET = frozenset({"h264", "hevc", "mpeg4", "vp9"})
 # Codecs whose standard rules out that a picture marked as no reference is used by any other.
 SKIPPABLE = frozenset({"h264", "mpeg4"})
 # Below this share of the frames that the header promises, a file counts as cut off. Headers also count frames that an
