@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from argparse import ArgumentError
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -152,7 +151,7 @@ class TCCLIPCLI(LightningCLI):
                 runs.append(TestRun(weight, model.test_figures))
         finally:
             ensembling.weight = wanted
-            if runs and self.trainer.is_global_zero:
+            if runs:
                 config = self.config[self.subcommand].as_dict()
                 write_report(runs, self.trainer, config, ckpt_path, list(self.skipped_clips.clips))
         self._print_skipped_clips()
@@ -160,8 +159,7 @@ class TCCLIPCLI(LightningCLI):
     def predict(self, model: LightningModule, datamodule: LightningDataModule, **kwargs: Any) -> None:
         """Predict, and write the three best classes of every clip to predictions.csv."""
         predictions = self.trainer.predict(model, datamodule=datamodule, **{**kwargs, "return_predictions": True})
-        path = write_predictions(predictions, datamodule.class_names, Path(self.trainer.log_dir))
-        print(f"Predictions: {path}")
+        write_predictions(predictions, datamodule.class_names, self.trainer)
         self._print_skipped_clips()
 
     def _print_skipped_clips(self) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +11,11 @@ import torch
 from lightning.pytorch import Trainer
 from lightning.pytorch.loggers import TensorBoardLogger
 
+from tc_clip_pl.evaluation.metrics import PADDING_LABEL
 from tc_clip_pl.evaluation.pictures import draw_confusion_matrix
 from tc_clip_pl.evaluation.results import TestRun, build_results, write_results
 from tc_clip_pl.evaluation.tables import results_table, run_name
+from tc_clip_pl.training.distributed import gather_lists
 
 
 def write_report(
@@ -25,6 +27,8 @@ def write_report(
 ) -> None:
     """Print the table of a test and write `results.json` and the confusion matrices into the run's folder.
 
+    Every process must call it; the first one writes.
+
     Args:
         runs: The passes over the test sets.
         trainer: The Trainer that has just tested.
@@ -34,7 +38,9 @@ def write_report(
     """
     import rich
 
-    folder = Path(trainer.log_dir or trainer.default_root_dir)
+    folder = run_folder(trainer)
+    if not trainer.is_global_zero:
+        return
     class_names = {entry.name: entry.class_names for entry in trainer.lightning_module.test_sets}
     results = build_results(
         runs,
@@ -70,27 +76,45 @@ def _write_pictures(run: TestRun, class_names: Mapping[str, Sequence[str]], fold
                 logger.experiment.add_figure(f"test/{stem}", picture, trainer.global_step)
 
 
-def write_predictions(predictions: Sequence[Mapping], class_names: Sequence[str], folder: Path, best: int = 3) -> Path:
-    """Write one line a clip: its path, then its most probable classes with their probabilities.
+def write_predictions(
+    predictions: Sequence[Mapping[str, Any]], class_names: Sequence[str], trainer: Trainer, best: int = 3
+) -> None:
+    """Write one line a clip to `predictions.csv`: its path, then its most probable classes with their probabilities.
+
+    Every process must call it with its own predictions; the first one writes them all.
 
     Args:
         predictions: What `TCCLIPModule.predict_step` returned, batch by batch.
         class_names: Y names.
-        folder: Where `predictions.csv` goes; it is made where missing.
+        trainer: The Trainer that has just predicted.
         best: How many classes to write.
     """
+    folder, best = run_folder(trainer), min(best, len(class_names))
+    rows = gather_lists([row for batch in predictions for row in _best_classes(batch, class_names, best)])
+    if not trainer.is_global_zero:
+        return
     folder.mkdir(parents=True, exist_ok=True)
     path = unused_path(folder / "predictions.csv")
-    best = min(best, len(class_names))
     with path.open("x", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(["video", *(word for n in range(1, best + 1) for word in (f"class{n}", f"probability{n}"))])
-        for batch in predictions:
-            values, classes = torch.topk(batch["probabilities"].cpu(), best)
-            for video, value, ids in zip(batch["video_id"], values.tolist(), classes.tolist(), strict=True):
-                pairs = zip(ids, value, strict=True)
-                writer.writerow([video, *(word for c, p in pairs for word in (class_names[c], f"{p:.4f}"))])
-    return path
+        writer.writerows(sorted(rows))
+    print(f"Predictions: {path}")
+
+
+def _best_classes(batch: Mapping[str, Any], class_names: Sequence[str], best: int) -> Iterator[list[str]]:
+    """The lines of a batch; entries that are padding or could not be read have none."""
+    values, classes = torch.topk(batch["probabilities"].cpu(), best)
+    columns = (batch["video_id"], batch["label"].tolist(), values.tolist(), classes.tolist())
+    for video, label, probabilities, ids in zip(*columns, strict=True):
+        if label != PADDING_LABEL:
+            pairs = zip(ids, probabilities, strict=True)
+            yield [video, *(word for c, p in pairs for word in (class_names[c], f"{p:.4f}"))]
+
+
+def run_folder(trainer: Trainer) -> Path:
+    """The folder of a run; every process must ask, as they agree on it."""
+    return Path(trainer.log_dir or trainer.default_root_dir)
 
 
 def unused_path(path: Path) -> Path:

@@ -162,8 +162,8 @@ class TCCLIPModule(LightningModule):
     def on_validation_epoch_end(self) -> None:
         """Log val/loss, val/top1 and val/top5."""
         self.val_figures = compute_figures(self.val_metrics)
-        self.log("val/loss", self.val_loss.compute(), prog_bar=True)
-        self.log_dict({"val/top1": self.val_figures.top1, "val/top5": self.val_figures.top5}, prog_bar=True)
+        figures = {"val/top1": self.val_figures.top1, "val/top5": self.val_figures.top5}
+        self.log_dict({"val/loss": self.val_loss.compute(), **figures}, prog_bar=True, sync_dist=True)
         self.val_metrics.reset()
         self.val_loss.reset()
 
@@ -173,7 +173,8 @@ class TCCLIPModule(LightningModule):
         for entry, metrics in zip(self.test_sets, self.test_metrics, strict=True):
             figures = compute_figures(metrics)
             self.test_figures[entry.name] = figures
-            self.log_dict({f"test/{entry.name}/top1": figures.top1, f"test/{entry.name}/top5": figures.top5})
+            accuracies = {f"test/{entry.name}/top1": figures.top1, f"test/{entry.name}/top5": figures.top5}
+            self.log_dict(accuracies, sync_dist=True)
             metrics.reset()
 
     # Class names and checkpoints

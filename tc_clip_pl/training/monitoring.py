@@ -11,6 +11,8 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import TQDMProgressBar
 from torch.optim import Optimizer
 
+from tc_clip_pl.training.distributed import gather_lists
+
 
 class SpeedMonitor(Callback):
     """Logs videos per second over all devices, and the share of the time spent waiting for data.
@@ -92,11 +94,7 @@ class SkippedClips(Callback):
     on_train_batch_end = on_validation_batch_end = on_test_batch_end = on_predict_batch_end = _collect
 
     def _gather(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if not torch.distributed.is_available() or not torch.distributed.is_initialized():
-            return
-        of_all: list[list[str]] = [[] for _ in range(trainer.world_size)]
-        torch.distributed.all_gather_object(of_all, list(self.clips))
-        self.clips = dict.fromkeys(clip for clips in of_all for clip in clips)
+        self.clips = dict.fromkeys(gather_lists(list(self.clips)))
 
     on_train_end = on_validation_end = on_test_end = on_predict_end = _gather
 
