@@ -7,9 +7,7 @@ import torch
 from matplotlib import colormaps
 from torch import Tensor
 
-from tc_clip_pl.visualization.frames import grid_side
-
-RED = (1.0, 0.0, 0.0)
+from tc_clip_pl.visualization.frames import RED, grid_side
 
 
 class PatchQuery(NamedTuple):

@@ -5,10 +5,9 @@ import torch
 from matplotlib import colormaps
 from torch import Tensor
 
-from tc_clip_pl.visualization.frames import patches_to_pixels
+from tc_clip_pl.visualization.frames import RED, patches_to_pixels
 
 NO_TOKEN = -1
-RED = (1.0, 0.0, 0.0)
 WHITE = 1.0
 GOLDEN_RATIO = 0.618034
 

@@ -9,6 +9,8 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 INCHES_PER_FRAME = 1.3
+RED = (1.0, 0.0, 0.0)
+"""What is pointed out: the patch that attends, the context token to follow."""
 
 
 def denormalise(video: Tensor, mean: Sequence[float], std: Sequence[float]) -> np.ndarray:

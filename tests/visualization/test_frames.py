@@ -1,0 +1,72 @@
+"""Pictures from normalised videos, pixels from patches, and figures from pictures."""
+
+import numpy as np
+import pytest
+import torch
+
+from datamodules.transforms.augmentation import normalise
+from tc_clip_pl.visualization import denormalise, enlarge, frames_grid
+from tc_clip_pl.visualization.frames import grid_side, patches_to_pixels
+
+MEAN, STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
+
+
+def test_denormalise_undoes_what_the_data_module_does():
+    video = torch.randint(0, 256, (4, 3, 6, 8), dtype=torch.uint8)
+    images = denormalise(normalise(video, MEAN, STD), MEAN, STD)
+    np.testing.assert_allclose(images, video.movedim(1, -1).numpy() / 255, atol=1e-6)
+    assert images.dtype == np.float32
+
+
+def test_denormalise_stays_within_the_colours_there_are():
+    images = denormalise(torch.tensor([-100.0, 0.0, 100.0]).reshape(1, 3, 1, 1).bfloat16(), MEAN, STD)
+    np.testing.assert_allclose(images.ravel(), [0, MEAN[1] / 255, 1], atol=1e-6)
+
+
+@pytest.mark.parametrize("shape", [(1, 4, 3, 6, 8), (4, 6, 8, 3)])
+def test_denormalise_refuses_batches_and_other_layouts(shape):
+    with pytest.raises(ValueError, match=r"\(T, 3, H, W\)"):
+        denormalise(torch.zeros(shape), MEAN, STD)
+
+
+def test_enlarge_repeats_pixels(images):
+    large = enlarge(images, min_side=40)  # 3 times 16 is the first to reach it
+    assert large.shape == (3, 48, 48, 3)
+    for y, x in [(0, 0), (17, 46), (47, 5)]:
+        np.testing.assert_array_equal(large[:, y, x], images[:, y // 3, x // 3])
+
+
+def test_enlarge_leaves_large_frames_alone(images):
+    np.testing.assert_array_equal(enlarge(images, min_side=16), images)
+
+
+def test_patches_to_pixels_follows_the_rows():
+    values = np.arange(2 * 9).reshape(2, 9)
+    pixels = patches_to_pixels(values, (6, 12))
+    for t, y, x in np.ndindex(2, 6, 12):
+        assert pixels[t, y, x] == values[t, (y // 2) * 3 + x // 4]
+
+
+@pytest.mark.parametrize("num_patches", [0, 2, 50])
+def test_grid_side_refuses_what_is_no_square(num_patches):
+    with pytest.raises(ValueError, match=f"{num_patches} patches do not fill a square"):
+        grid_side(num_patches)
+
+
+def test_patches_must_divide_the_frame():
+    with pytest.raises(ValueError, match="10 x 12 pixels cannot be cut into 3 x 3"):
+        patches_to_pixels(np.zeros((1, 9)), (10, 12))
+
+
+def test_frames_grid_has_an_axis_for_each_frame_of_each_row(images):
+    figure = frames_grid({"video": images, "again": 1 - images}, title="a clip")
+    assert len(figure.axes) == 6
+    assert [axes.get_ylabel() for axes in figure.axes] == ["video", "", "", "again", "", ""]
+    np.testing.assert_array_equal(figure.axes[4].images[0].get_array(), 1 - images[1])
+    figure.canvas.draw()
+
+
+@pytest.mark.parametrize("lengths", [(), (3, 2)])
+def test_frames_grid_wants_rows_of_one_length(images, lengths):
+    with pytest.raises(ValueError, match="one or more rows with the same number of frames"):
+        frames_grid({f"row {n}": images[:length] for n, length in enumerate(lengths)})
