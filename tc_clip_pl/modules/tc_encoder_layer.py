@@ -9,6 +9,7 @@ from tc_clip_pl.modules.outputs import LayerOutput
 from tc_clip_pl.modules.tc_attention import TCAttention
 from tc_clip_pl.ops.aggregation import AGGREGATORS, Grouping, Seeds
 from tc_clip_pl.ops.frame_attention import FrameAttention
+from tc_clip_pl.ops.precision import without_autocast
 from tc_clip_pl.ops.seed_selection import SEED_SELECTORS
 from tc_clip_pl.ops.tokens import gather_tokens, source_masks
 
@@ -64,11 +65,11 @@ class TCEncoderLayer(CLIPEncoderLayer):
 
     def _group_seeds(self, interim: Tensor, attention: FrameAttention) -> tuple[Seeds, Grouping]:
         """The seeds of z-hat, and the context token of each; the choice has no gradient."""
-        with torch.no_grad(), torch.autocast(interim.device.type, enabled=False):
+        with torch.no_grad(), without_autocast(interim):
             indices = self.select_seeds(attention, self.num_seeds, self.training)  # (B, T, S)
         tokens = gather_tokens(interim[:, :, 1:], indices).flatten(1, 2)  # (B, T * S, D)
         seeds = Seeds(tokens, indices, attention)
-        with torch.no_grad(), torch.autocast(interim.device.type, enabled=False):
+        with torch.no_grad(), without_autocast(interim):
             return seeds, self.aggregate(seeds, self.num_context_tokens, self.merges_per_round)
 
     def _feed_forward(self, tokens: Tensor) -> Tensor:

@@ -55,8 +55,16 @@ class TCVisionModel(CLIPVisionModel):
         num_layers = config.vision_config.num_hidden_layers
         self.encoder.layers = nn.ModuleList(TCEncoderLayer(config, number) for number in range(1, num_layers + 1))
 
-    def forward(self, video: Tensor, return_sources: bool = False, return_attentions: bool = False) -> VideoEncoding:
-        """Encodes (B, T, 3, H, W) normalised pixels.
+    def forward(
+        self, video: Tensor, return_sources: bool = False, return_attentions: bool = False, cls_only: bool = True
+    ) -> VideoEncoding:
+        """Encodes videos.
+
+        Args:
+            video: (B, T, 3, H, W) normalised pixels.
+            return_sources: also return the positions merged into each context token, layer by layer.
+            return_attentions: also return the attention weights, layer by layer.
+            cls_only: feed only [CLS] forward in the last layer: nothing reads its patches. The output is the same.
 
         Raises:
             ValueError: where the video has the wrong shape, or too few frames for the reference tokens.
@@ -66,8 +74,9 @@ class TCVisionModel(CLIPVisionModel):
         states, context, prompting = self.pre_layrnorm(self.embeddings(video)), None, None
         sources, attentions = [], []
         for number, layer in enumerate(self.encoder.layers, start=1):
-            cls_only = number == len(self.encoder.layers) and config.prompting_tokens != "pooled"
-            output = layer(states, context, cls_only, return_sources, return_attentions)
+            is_last = number == len(self.encoder.layers)
+            skips = cls_only and is_last and config.prompting_tokens != "pooled"
+            output = layer(states, context, skips, return_sources, return_attentions)
             states, context = output.hidden_states, output.context_tokens
             if config.reads_vision and number == config.vision_layer:
                 prompting = self.post_layernorm(PROMPTING_TOKENS[config.prompting_tokens](output))

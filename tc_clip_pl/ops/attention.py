@@ -4,6 +4,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 
+from tc_clip_pl.ops.precision import without_autocast
+
 
 def join_keys(frame: Tensor, context: Tensor) -> Tensor:
     """``[K_z | K_s]`` of Eq. 7: the context keys (or values) appended to those of every frame.
@@ -60,7 +62,7 @@ def attention_weights(query: Tensor, key: Tensor, bias: Tensor | None) -> Tensor
     Returns:
         (..., H, Q, K) float32 (float64 for float64 inputs); rows add up to 1.
     """
-    with torch.autocast(query.device.type, enabled=False):
+    with without_autocast(query):
         dtype = torch.promote_types(query.dtype, torch.float32)
         scores = (query.to(dtype) * query.shape[-1] ** -0.5) @ key.to(dtype).transpose(-1, -2)
         return (scores if bias is None else scores + bias.to(dtype)).softmax(-1)

@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor
 
+from tc_clip_pl.ops.precision import without_autocast
+
 
 def gather_tokens(tokens: Tensor, indices: Tensor) -> Tensor:
     """Picks tokens along the second-to-last dimension.
@@ -36,7 +38,7 @@ def average_groups(tokens: Tensor, groups: Tensor, num_groups: int, weights: Ten
     if weights is not None:
         membership = membership * weights.unsqueeze(1).to(tokens.dtype)
     averaging = membership / membership.sum(-1, keepdim=True)
-    with torch.autocast(tokens.device.type, enabled=False):
+    with without_autocast(tokens):
         return averaging @ tokens
 
 
