@@ -46,10 +46,11 @@ def from_clip(cls: "type[TCCLIP]", clip: CLIPModel, config: TCCLIPConfig) -> "TC
     if unexpected or set(missing) != model.new_parameter_names():
         wrong = sorted({*unexpected, *(set(missing) ^ model.new_parameter_names())})
         raise ValueError(f"CLIP's weights and the model do not fit together: {', '.join(wrong[:5])}.")
-    with torch.no_grad():
+    if config.has_prompt_vectors and config.prompt_init == "template":
         template = model.text_model.embeddings.token_embedding.weight[list(config.prompt_token_ids)]
-    model.prompt_learner.initialize_from_template(template)
-    model.prompt_generation_layer.initialize_from_layer(model.text_model.encoder.layers[-1])
+        model.prompt_learner.initialize_from_template(template)
+    if config.reads_vision and config.prompting_init == "clip":
+        model.prompt_generation_layer.initialize_from_layer(model.text_model.encoder.layers[-1])
     return model
 
 

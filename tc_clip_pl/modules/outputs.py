@@ -14,7 +14,7 @@ class LayerOutput:
         hidden_states: (B, T, N, D) frame tokens; (B, T, 1, D), [CLS] alone, where only that was asked for.
         context_tokens: (B, K, D), or None where the layer makes none.
         sources: (B, K, T * P) bool, or None.
-        attentions: (B, T, H, N, N + K), or None.
+        attentions: (B, T, H, N, N + R), R reference keys behind the frame's own, or None.
     """
 
     hidden_states: Tensor
@@ -29,13 +29,15 @@ class VideoEncoding:
 
     Attributes:
         cls_tokens: (B, T, D), [CLS] of every frame after the post layer norm.
-        context_tokens: (B, K, D) of the last layer, after the post layer norm.
+        context_tokens: (B, K, D) of the last layer, after the post layer norm; None where it makes none.
+        prompting_tokens: (B, R, D) that the prompting reads, after the post layer norm; None where it reads none.
         sources: one entry per layer, as in `LayerOutput`.
         attentions: one entry per layer, as in `LayerOutput`.
     """
 
     cls_tokens: Tensor
-    context_tokens: Tensor
+    context_tokens: Tensor | None
+    prompting_tokens: Tensor | None
     sources: tuple[Tensor | None, ...]
     attentions: tuple[Tensor | None, ...]
 
@@ -67,8 +69,8 @@ class TCCLIPOutput(ModelOutput):
         logits: (B, Y), exp(logit_scale) times the cosine similarity.
         video_embeds: (B, E), unit norm.
         frame_embeds: (B, T, E), projected [CLS] tokens, not normalised.
-        context_tokens: (B, K, E), of the last layer, projected.
-        text_embeds: (B, Y, E), conditioned on each video, not normalised.
+        context_tokens: (B, K, E), of the last layer, projected; None where it makes none.
+        text_embeds: (B, Y, E), conditioned on each video, not normalised; (Y, E) where the video plays no part.
         sources: with ``return_sources=True``, per layer (B, K, T * P) bool, the positions (frame-major) merged into
             each context token; None for a layer that makes none.
         attentions: with ``return_attentions=True``, per layer (B, T, H, N, N + K), rows adding up to 1.

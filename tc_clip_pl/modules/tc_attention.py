@@ -1,64 +1,65 @@
-"""CLIP's attention with context tokens among the keys (Eqs. 7 and 8)."""
+"""CLIP's attention with reference tokens among the keys (Eqs. 4, 7 and 8)."""
 
 import torch
 from torch import Tensor, nn
-from transformers import CLIPVisionConfig
 from transformers.models.clip.modeling_clip import CLIPAttention
 
-from tc_clip_pl.ops.attention import attention_weights, context_attention, join_keys, key_bias
+from tc_clip_pl.modules.config import TCCLIPConfig
+from tc_clip_pl.ops.attention import context_attention, gather_keys, join_keys, key_bias
+from tc_clip_pl.ops.frame_attention import FrameAttention
+from tc_clip_pl.ops.reference_tokens import REFERENCE_TOKENS
 
 
 class TCAttention(CLIPAttention):
-    """Frame tokens attend to their own frame and to the context tokens of the video.
+    """Frame tokens attend to their own frame and to reference tokens: by default the context tokens of the video.
 
     Args:
-        config: of the vision encoder.
-        has_bias: whether to learn the local and global bias of Eq. 8.
+        config: of the whole model.
+        layer: number of the layer, counted from 1.
 
     Attributes:
-        local_global_bias: (H, 2), added to the scores of frame keys and of context keys, from N(0, 0.02) truncated; or
-            None.
+        local_global_bias: (H, 2), added to the scores of the frame's keys and of reference keys, from N(0, 0.02)
+            truncated; or None.
     """
 
-    def __init__(self, config: CLIPVisionConfig, has_bias: bool) -> None:
-        super().__init__(config)
+    def __init__(self, config: TCCLIPConfig, layer: int) -> None:
+        super().__init__(config.vision_config)
+        self.attends_to_others = config.attends_to_others(layer)
+        self.reference_tokens = REFERENCE_TOKENS[config.reference_tokens]
         self.local_global_bias = None
-        if has_bias:
+        if config.local_global_bias and self.attends_to_others:
             self.local_global_bias = nn.Parameter(nn.init.trunc_normal_(torch.empty(self.num_heads, 2), std=0.02))
 
-    def forward(
-        self, hidden_states: Tensor, context_tokens: Tensor | None, return_attentions: bool = False
-    ) -> tuple[Tensor, Tensor, Tensor | None]:
+    def forward(self, hidden_states: Tensor, context_tokens: Tensor | None) -> tuple[Tensor, FrameAttention]:
         """Attends.
 
         Args:
             hidden_states: (B, T, N, D), layer-normed frame tokens.
-            context_tokens: (B, K, D), layer-normed, or None in a layer that attends within frames.
-            return_attentions: also return all attention weights; slower, same output to rounding.
+            context_tokens: (B, K, D), layer-normed, or None where the layer before made none.
 
         Returns:
-            (B, T, N, D) output; (B, T, H, P) attention of [CLS] to the patches, without gradient, which selects the
-            seeds; (B, T, H, N, N + K) weights, or None.
+            (B, T, N, D) output, and the attention that it came from.
         """
         query = self._split_heads(self.q_proj(hidden_states))
-        key, value = (
-            join_keys(self._split_heads(projection(hidden_states)), self._project_context(projection, context_tokens))
-            for projection in (self.k_proj, self.v_proj)
-        )
-        num_tokens, bias = query.shape[-2], self._bias(query.shape[-2], key.shape[-2])
+        key, value = (self._project(linear, hidden_states, context_tokens) for linear in (self.k_proj, self.v_proj))
+        bias = self._bias(query.shape[-2], key.shape[-2])
         output = context_attention(query, key, value, bias)
-        with torch.no_grad():
-            cls_attention = attention_weights(query[..., :1, :], key, bias)[..., 0, 1:num_tokens]
-        weights = attention_weights(query, key, bias) if return_attentions else None
-        return self.out_proj(output.transpose(2, 3).flatten(-2)), cls_attention, weights
+        return self.out_proj(output.transpose(2, 3).flatten(-2)), FrameAttention(query, key, value, bias)
 
-    def _project_context(self, projection: nn.Linear, context_tokens: Tensor | None) -> Tensor | None:
-        return None if context_tokens is None else self._split_heads(projection(context_tokens))
+    def _project(self, linear: nn.Linear, hidden_states: Tensor, context_tokens: Tensor | None) -> Tensor:
+        """Keys or values of every frame, (B, T, H, N + R, d): its own, then those of the reference tokens."""
+        frame = self._split_heads(linear(hidden_states))
+        if not self.attends_to_others:
+            return frame
+        indices = self.reference_tokens(frame.shape[1], frame.shape[3])
+        if indices is None:
+            return join_keys(frame, self._split_heads(linear(context_tokens)))
+        return gather_keys(frame, indices.to(frame.device))
 
     def _split_heads(self, states: Tensor) -> Tensor:
         return states.unflatten(-1, (self.num_heads, self.head_dim)).transpose(-3, -2)  # (..., H, N, d)
 
     def _bias(self, num_frame_keys: int, num_keys: int) -> Tensor | None:
-        if self.local_global_bias is None or num_keys == num_frame_keys:
+        if self.local_global_bias is None:
             return None
         return key_bias(self.local_global_bias, num_frame_keys, num_keys - num_frame_keys)

@@ -10,9 +10,10 @@ from transformers import CLIPModel, PreTrainedTokenizerBase
 
 from tc_clip_pl.modules.class_cache import ClassCache
 from tc_clip_pl.modules.config import TCCLIPConfig
-from tc_clip_pl.modules.outputs import ClassEncoding, TCCLIPOutput
+from tc_clip_pl.modules.outputs import TCCLIPOutput
 from tc_clip_pl.modules.prompt_learner import PromptLearner
-from tc_clip_pl.modules.text_encoder import condition_on_video, encode_classes, find_eos
+from tc_clip_pl.modules.text_encoder import find_eos
+from tc_clip_pl.modules.text_prompting import PROMPTINGS
 from tc_clip_pl.modules.tokenizer import tokenize_class_names
 from tc_clip_pl.modules.video_prompting import PromptGenerationLayer
 from tc_clip_pl.modules.vision_encoder import TCVisionModel
@@ -47,10 +48,12 @@ class TCCLIP(CLIPModel):
                 f"text encoder ({config.text_config.hidden_size})."
             )
         self.vision_model = TCVisionModel(config)
-        self.prompt_learner = PromptLearner(config)
-        self.prompt_generation_layer = PromptGenerationLayer(config.text_config)
+        self.prompting = PROMPTINGS[config.prompting]
+        self.prompt_learner = PromptLearner(config) if config.has_prompt_vectors else None
+        self.prompt_generation_layer = PromptGenerationLayer(config.text_config) if config.reads_vision else None
         self.text_model.embeddings.token_embedding.requires_grad_(False)
         self.register_buffer("class_input_ids", None, persistent=False)
+        self.register_buffer("class_eos", None, persistent=False)
         self.tokenizer: PreTrainedTokenizerBase | None = None
         self._class_cache = ClassCache()
         self.post_init()
@@ -70,11 +73,12 @@ class TCCLIP(CLIPModel):
         classes = self.encode_classes()
         encoding = self.vision_model(video, return_sources, return_attentions)
         frame_embeds = self.visual_projection(encoding.cls_tokens)
-        context_tokens = self.visual_projection(encoding.context_tokens)
+        context_tokens, prompting_tokens = (
+            None if tokens is None else self.visual_projection(tokens)
+            for tokens in (encoding.context_tokens, encoding.prompting_tokens)
+        )
         video_embeds = pool_frames(frame_embeds)
-
-        prompts = self.prompt_generation_layer(classes.prompts, context_tokens)
-        text_embeds = self.text_projection(condition_on_video(self.text_model, classes, prompts))
+        text_embeds = self.prompting.condition(self, classes, prompting_tokens)
         return TCCLIPOutput(
             logits=cosine_logits(video_embeds, text_embeds, self.logit_scale),
             video_embeds=video_embeds,
@@ -108,15 +112,17 @@ class TCCLIP(CLIPModel):
         """
         if input_ids.ndim != 2 or len(input_ids) == 0:
             raise ValueError(f"Class tokens are (Y, L) with at least one class, not {tuple(input_ids.shape)}.")
-        length = (
-            int(find_eos(input_ids, self.config.text_config.eos_token_id).max()) + 1
-        )  # padding behind EOS is never read
-        room = self.config.text_config.max_position_embeddings
-        if length - len(self.config.prompt_token_ids) + self.config.num_prompt_vectors > room:
-            raise ValueError(f"A class text of {length} tokens does not fit into the text encoder's {room} positions.")
-        self.class_input_ids = input_ids[:, :length].to(self.device)
+        eos = find_eos(input_ids, self.config.text_config.eos_token_id)
+        added = 0
+        if self.prompt_learner is not None:
+            added = self.config.num_prompt_vectors - len(self.config.prompt_token_ids)
+        length, room = int(eos.max()) + 1, self.config.text_config.max_position_embeddings
+        if length + added > room:
+            raise ValueError(f"A class text of {length + added} tokens does not fit into the text encoder's {room}.")
+        self.class_input_ids = input_ids[:, :length].to(self.device)  # padding behind EOS is never read
+        self.class_eos = (eos + added).to(self.device)
 
-    def encode_classes(self) -> ClassEncoding:
+    def encode_classes(self) -> Any:
         """The part of the text encoder that no video changes; kept between batches in evaluation without gradient."""
         if self.class_input_ids is None:
             raise RuntimeError("No classes are set: call `set_class_names` or `set_class_tokens` first.")
@@ -126,14 +132,14 @@ class TCCLIP(CLIPModel):
         return self._class_cache.get(self._class_tensors(), self._encode_classes)
 
     def _class_tensors(self) -> list[Tensor]:
-        return [self.class_input_ids, self.prompt_learner.prompt_vectors, *self.text_model.parameters()]
+        parts = (self.text_model, self.text_projection, self.prompt_learner)
+        return [self.class_input_ids, *(p for part in parts if part is not None for p in part.parameters())]
 
-    def _encode_classes(self) -> ClassEncoding:
-        token_embeds = self.text_model.embeddings.token_embedding(self.class_input_ids)
-        inputs_embeds = self.prompt_learner(token_embeds)
-        added = inputs_embeds.shape[1] - token_embeds.shape[1]
-        eos = find_eos(self.class_input_ids, self.config.text_config.eos_token_id) + added
-        return encode_classes(self.text_model, inputs_embeds, eos, self.config.num_prompt_vectors)
+    def _encode_classes(self) -> Any:
+        inputs_embeds = self.text_model.embeddings.token_embedding(self.class_input_ids)
+        if self.prompt_learner is not None:
+            inputs_embeds = self.prompt_learner(inputs_embeds)
+        return self.prompting.encode(self, inputs_embeds, self.class_eos)
 
     def new_parameter_names(self) -> set[str]:
         """Names of the parameters that CLIP does not have: bias, prompt vectors and prompting block."""

@@ -1,13 +1,16 @@
 """One vision layer: attend, pick seeds, summarize, feed forward (Fig. 4, Eqs. 6 and 9-11)."""
 
+import torch
 from torch import Tensor
 from transformers.models.clip.modeling_clip import CLIPEncoderLayer
 
 from tc_clip_pl.modules.config import TCCLIPConfig
 from tc_clip_pl.modules.outputs import LayerOutput
 from tc_clip_pl.modules.tc_attention import TCAttention
-from tc_clip_pl.ops.aggregation.bipartite import bipartite_soft_matching
-from tc_clip_pl.ops.seed_selection import select_seeds
+from tc_clip_pl.ops.aggregation import AGGREGATORS, Grouping, Seeds
+from tc_clip_pl.ops.frame_attention import FrameAttention
+from tc_clip_pl.ops.precision import without_autocast
+from tc_clip_pl.ops.seed_selection import SEED_SELECTORS
 from tc_clip_pl.ops.tokens import gather_tokens, source_masks
 
 
@@ -21,12 +24,13 @@ class TCEncoderLayer(CLIPEncoderLayer):
 
     def __init__(self, config: TCCLIPConfig, layer: int) -> None:
         super().__init__(config.vision_config)
-        self.attends_to_context = config.attends_to_context(layer)
+        self.self_attn = TCAttention(config, layer)
         self.makes_context = config.makes_context(layer)
-        self.self_attn = TCAttention(config.vision_config, config.local_global_bias and self.attends_to_context)
         self.num_seeds = config.num_seeds
         self.num_context_tokens = config.num_context_tokens
         self.merges_per_round = config.merges_per_round
+        self.select_seeds = SEED_SELECTORS[config.seed_selection]
+        self.aggregate = AGGREGATORS[config.aggregation]
 
     def forward(
         self,
@@ -43,33 +47,30 @@ class TCEncoderLayer(CLIPEncoderLayer):
             context_tokens: (B, K, D) of the layer before, or None.
             cls_only: feed only the [CLS] tokens forward, which is all that the last layer needs.
             return_sources: also return the positions merged into each context token.
-            return_attentions: also return the attention weights.
+            return_attentions: also return the attention weights; slower, and the output stays the same.
         """
-        if not self.attends_to_context:
-            context_tokens = None
         normed_context = None if context_tokens is None else self.layer_norm1(context_tokens)
-        attended, cls_attention, attentions = self.self_attn(
-            self.layer_norm1(hidden_states), normed_context, return_attentions
-        )
+        attended, attention = self.self_attn(self.layer_norm1(hidden_states), normed_context)
         interim = hidden_states + attended  # z-hat of Eq. 9
-        context, sources = (
-            self._summarize(interim, cls_attention, return_sources) if self.makes_context else (None, None)
-        )
-        return LayerOutput(
-            hidden_states=self._feed_forward(interim[:, :, :1] if cls_only else interim),  # Eq. 10
-            context_tokens=None if context is None else self._feed_forward(context),  # Eq. 11
-            sources=sources,
-            attentions=attentions,
-        )
+        output = LayerOutput(self._feed_forward(interim[:, :, :1] if cls_only else interim))  # Eq. 10
+        if self.makes_context:
+            seeds, grouping = self._group_seeds(interim, attention)
+            output.context_tokens = self._feed_forward(grouping.average(seeds.tokens))  # Eqs. 6 and 11
+            if return_sources:
+                num_patches = interim.shape[2] - 1
+                output.sources = source_masks(grouping.groups, seeds.indices, grouping.count, num_patches)
+        if return_attentions:
+            output.attentions = attention.weights()
+        return output
 
-    def _summarize(self, interim: Tensor, cls_attention: Tensor, return_sources: bool) -> tuple[Tensor, Tensor | None]:
-        """s-hat of Eq. 6, (B, K, D), and where asked for its sources, (B, K, T * P)."""
-        seed_indices = select_seeds(cls_attention, self.num_seeds)  # (B, T, S)
-        seeds = gather_tokens(interim[:, :, 1:], seed_indices).flatten(1, 2)  # (B, T * S, D)
-        context, groups = bipartite_soft_matching(seeds, self.num_context_tokens, self.merges_per_round)
-        if not return_sources:
-            return context, None
-        return context, source_masks(groups, seed_indices, context.shape[1], interim.shape[2] - 1)
+    def _group_seeds(self, interim: Tensor, attention: FrameAttention) -> tuple[Seeds, Grouping]:
+        """The seeds of z-hat, and the context token of each; the choice has no gradient."""
+        with torch.no_grad(), without_autocast(interim):
+            indices = self.select_seeds(attention, self.num_seeds, self.training)  # (B, T, S)
+        tokens = gather_tokens(interim[:, :, 1:], indices).flatten(1, 2)  # (B, T * S, D)
+        seeds = Seeds(tokens, indices, attention)
+        with torch.no_grad(), without_autocast(interim):
+            return seeds, self.aggregate(seeds, self.num_context_tokens, self.merges_per_round)
 
     def _feed_forward(self, tokens: Tensor) -> Tensor:
         return tokens + self.mlp(self.layer_norm2(tokens))

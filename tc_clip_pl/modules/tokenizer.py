@@ -27,7 +27,7 @@ def tokenize_class_names(
     if not class_names:
         raise ValueError("The list of class names is empty.")
     ids = tokenizer([f"{PROMPT_TEMPLATE} {name}." for name in class_names])["input_ids"]
-    added = config.num_prompt_vectors - len(config.prompt_token_ids)
+    added = config.num_prompt_vectors - len(config.prompt_token_ids) if config.has_prompt_vectors else 0
     room = config.text_config.max_position_embeddings - added
     for name, row in zip(class_names, ids, strict=True):
         if len(row) > room:

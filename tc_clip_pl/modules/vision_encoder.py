@@ -8,6 +8,7 @@ from transformers.models.clip.modeling_clip import CLIPVisionEmbeddings
 from tc_clip_pl.modules.config import TCCLIPConfig
 from tc_clip_pl.modules.outputs import VideoEncoding
 from tc_clip_pl.modules.tc_encoder_layer import TCEncoderLayer
+from tc_clip_pl.modules.text_prompting import PROMPTING_TOKENS
 
 
 class VideoEmbeddings(CLIPVisionEmbeddings):
@@ -49,29 +50,42 @@ class TCVisionModel(CLIPVisionModel):
 
     def __init__(self, config: TCCLIPConfig) -> None:
         super().__init__(config.vision_config)
-        self.check_num_frames = config.check_num_frames
+        self.tc_config = config
         self.embeddings = VideoEmbeddings(config)
         num_layers = config.vision_config.num_hidden_layers
         self.encoder.layers = nn.ModuleList(TCEncoderLayer(config, number) for number in range(1, num_layers + 1))
 
-    def forward(self, video: Tensor, return_sources: bool = False, return_attentions: bool = False) -> VideoEncoding:
-        """Encodes (B, T, 3, H, W) normalised pixels.
+    def forward(
+        self, video: Tensor, return_sources: bool = False, return_attentions: bool = False, cls_only: bool = True
+    ) -> VideoEncoding:
+        """Encodes videos.
+
+        Args:
+            video: (B, T, 3, H, W) normalised pixels.
+            return_sources: also return the positions merged into each context token, layer by layer.
+            return_attentions: also return the attention weights, layer by layer.
+            cls_only: feed only [CLS] forward in the last layer: nothing reads its patches. The output is the same.
 
         Raises:
-            ValueError: where the video has the wrong shape or too few frames for the context tokens.
+            ValueError: where the video has the wrong shape, or too few frames for the reference tokens.
         """
-        self.check_num_frames(video.shape[1])
-        states, context = self.pre_layrnorm(self.embeddings(video)), None
+        config = self.tc_config
+        config.check_num_frames(video.shape[1])
+        states, context, prompting = self.pre_layrnorm(self.embeddings(video)), None, None
         sources, attentions = [], []
-        for layer in self.encoder.layers:
-            is_last = layer is self.encoder.layers[-1]
-            output = layer(states, context, is_last, return_sources, return_attentions)
+        for number, layer in enumerate(self.encoder.layers, start=1):
+            is_last = number == len(self.encoder.layers)
+            skips = cls_only and is_last and config.prompting_tokens != "pooled"
+            output = layer(states, context, skips, return_sources, return_attentions)
             states, context = output.hidden_states, output.context_tokens
+            if config.reads_vision and number == config.vision_layer:
+                prompting = self.post_layernorm(PROMPTING_TOKENS[config.prompting_tokens](output))
             sources.append(output.sources)
             attentions.append(output.attentions)
         return VideoEncoding(
             cls_tokens=self.post_layernorm(states[:, :, 0]),
-            context_tokens=self.post_layernorm(context),
+            context_tokens=None if context is None else self.post_layernorm(context),
+            prompting_tokens=prompting,
             sources=tuple(sources),
             attentions=tuple(attentions),
         )

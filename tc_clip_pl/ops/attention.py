@@ -4,21 +4,36 @@ import torch
 from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 
+from tc_clip_pl.ops.precision import without_autocast
 
-def join_keys(frame: Tensor, context: Tensor | None) -> Tensor:
+
+def join_keys(frame: Tensor, context: Tensor) -> Tensor:
     """``[K_z | K_s]`` of Eq. 7: the context keys (or values) appended to those of every frame.
 
     Args:
         frame: (B, T, H, N, d).
-        context: (B, H, K, d), shared by the T frames; None where there are none.
+        context: (B, H, K, d), shared by the T frames.
 
     Returns:
         (B, T, H, N + K, d).
     """
-    if context is None:
-        return frame
     shared = context.unsqueeze(1).expand(-1, frame.shape[1], -1, -1, -1)
     return torch.cat((frame, shared), dim=-2)
+
+
+def gather_keys(frame: Tensor, indices: Tensor) -> Tensor:
+    """Keys (or values) of other frames appended to those of every frame (Eq. 4).
+
+    Args:
+        frame: (B, T, H, N, d).
+        indices: (T, R) int64, for each frame the positions of its reference tokens among all T * N tokens.
+
+    Returns:
+        (B, T, H, N + R, d).
+    """
+    all_tokens = frame.transpose(2, 3).flatten(1, 2)  # (B, T * N, H, d)
+    references = all_tokens[:, indices].transpose(2, 3)  # (B, T, H, R, d)
+    return torch.cat((frame, references), dim=-2)
 
 
 def key_bias(local_global_bias: Tensor, num_frame_keys: int, num_context_keys: int) -> Tensor:
@@ -47,7 +62,7 @@ def attention_weights(query: Tensor, key: Tensor, bias: Tensor | None) -> Tensor
     Returns:
         (..., H, Q, K) float32 (float64 for float64 inputs); rows add up to 1.
     """
-    with torch.autocast(query.device.type, enabled=False):
+    with without_autocast(query):
         dtype = torch.promote_types(query.dtype, torch.float32)
         scores = (query.to(dtype) * query.shape[-1] ** -0.5) @ key.to(dtype).transpose(-1, -2)
         return (scores if bias is None else scores + bias.to(dtype)).softmax(-1)

@@ -4,6 +4,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
+from tc_clip_pl.ops.precision import without_autocast
+
 
 def pool_frames(frame_embeds: Tensor) -> Tensor:
     """Video embeddings: the mean over frames, scaled to unit length.
@@ -28,7 +30,7 @@ def cosine_logits(video_embeds: Tensor, text_embeds: Tensor, logit_scale: Tensor
     Returns:
         (B, Y).
     """
-    with torch.autocast(video_embeds.device.type, enabled=False):
+    with without_autocast(video_embeds):
         dtype = torch.promote_types(video_embeds.dtype, torch.float32)
         text = normalize(text_embeds.to(dtype), dim=-1)
         return logit_scale.exp().to(dtype) * (text @ video_embeds.to(dtype).unsqueeze(-1)).squeeze(-1)

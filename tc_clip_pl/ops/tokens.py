@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor
 
+from tc_clip_pl.ops.precision import without_autocast
+
 
 def gather_tokens(tokens: Tensor, indices: Tensor) -> Tensor:
     """Picks tokens along the second-to-last dimension.
@@ -17,8 +19,8 @@ def gather_tokens(tokens: Tensor, indices: Tensor) -> Tensor:
     return tokens.gather(-2, indices.unsqueeze(-1).expand(*indices.shape, tokens.shape[-1]))
 
 
-def average_groups(tokens: Tensor, groups: Tensor, num_groups: int) -> Tensor:
-    """Mean of the tokens of every group.
+def average_groups(tokens: Tensor, groups: Tensor, num_groups: int, weights: Tensor | None = None) -> Tensor:
+    """Mean of the tokens of every group, weighted or not.
 
     A product with the (K, S) averaging matrix: unlike scattered additions it is deterministic on a GPU, and it
     carries the gradient to every token with one more product.
@@ -27,13 +29,16 @@ def average_groups(tokens: Tensor, groups: Tensor, num_groups: int) -> Tensor:
         tokens: (B, S, D).
         groups: (B, S) int64, the group of each token, values in [0, K). No group may be empty.
         num_groups: K.
+        weights: (B, S), positive, or None.
 
     Returns:
         (B, K, D), in the dtype of ``tokens``.
     """
     membership = torch.nn.functional.one_hot(groups, num_groups).transpose(1, 2).to(tokens.dtype)  # (B, K, S)
+    if weights is not None:
+        membership = membership * weights.unsqueeze(1).to(tokens.dtype)
     averaging = membership / membership.sum(-1, keepdim=True)
-    with torch.autocast(tokens.device.type, enabled=False):
+    with without_autocast(tokens):
         return averaging @ tokens
 
 

@@ -127,7 +127,7 @@ def test_unknown_override_is_an_error(tiny_clip_folder):
     [
         ({"num_context_tokens": 2000}, "fewer than num_context_tokens=2000"),
         ({"seed_ratio": 0.0}, "seed_ratio"),
-        ({"tc_layers": [1, 4]}, r"tc_layers holds \[1\]"),
+        ({"tc_layers": [1, 4]}, r"tc_layers is \[1, 4\]"),
         ({"positional_embedding": "time"}, "space or joint"),
         ({"num_prompt_vectors": 0}, "num_prompt_vectors is 0"),
     ],

@@ -5,13 +5,14 @@ import torch
 from transformers import CLIPModel
 
 from tc_clip_pl import TCCLIP
-from tc_clip_pl.modules.text_encoder import find_eos
+from tc_clip_pl.ops.aggregation.bipartite import match_tokens
+from tc_clip_pl.ops.tokens import average_groups
 
 
 def plain_text_embeds(model, prompts):
     """One pass of the text encoder per (video, class), as Eq. 15 is written. ``prompts``: (B, M, d) of each video."""
     text, ids = model.text_model, model.class_input_ids
-    eos = find_eos(ids, model.config.text_config.eos_token_id)
+    eos = model.class_eos
     embeds = model.prompt_learner(text.embeddings.token_embedding(ids))
     mask = torch.full((ids.shape[1], ids.shape[1]), float("-inf"), dtype=embeds.dtype).triu(1)[None, None]
     rows = []
@@ -93,9 +94,8 @@ def plain_vision(model, video):
         seeds = torch.stack(
             [torch.cat([states[b, t, 1:][chosen[b, t]] for t in range(video.shape[1])]) for b in range(len(video))]
         )
-        from tc_clip_pl.ops.aggregation.bipartite import bipartite_soft_matching
-
-        context, _ = bipartite_soft_matching(seeds, config.num_context_tokens, config.merges_per_round)
+        groups = match_tokens(seeds, config.num_context_tokens, config.merges_per_round)
+        context = average_groups(seeds, groups, config.num_context_tokens)
         states, context = (x + layer.mlp(layer.layer_norm2(x)) for x in (states, context))
     return vision.post_layernorm(states[:, :, 0]), vision.post_layernorm(context)
 

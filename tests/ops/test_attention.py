@@ -2,7 +2,7 @@
 
 import torch
 
-from tc_clip_pl.ops.attention import attention_weights, context_attention, join_keys, key_bias
+from tc_clip_pl.ops.attention import attention_weights, context_attention, gather_keys, join_keys, key_bias
 
 
 def make_inputs(frames=3, heads=2, tokens=5, context=4, width=8):
@@ -59,7 +59,12 @@ def test_only_the_difference_of_the_biases_acts():
     torch.testing.assert_close(fast_attention(*shifted), fast_attention(*inputs), rtol=0, atol=1e-12)
 
 
-def test_no_context_is_plain_attention():
-    query, key, value, *_ = make_inputs()
-    expected = torch.nn.functional.scaled_dot_product_attention(query, key, value)
-    torch.testing.assert_close(context_attention(query, join_keys(key, None), value, None), expected)
+def test_gathered_keys_are_those_of_the_other_frames():
+    frame = torch.randn(2, 3, 2, 5, 8)
+    indices = torch.tensor([[5, 14], [0, 10], [7, 3]])
+    joined = gather_keys(frame, indices)
+    assert joined.shape == (2, 3, 2, 7, 8)
+    assert torch.equal(joined[:, :, :, :5], frame)
+    for t, row in enumerate(indices.tolist()):
+        for r, position in enumerate(row):
+            assert torch.equal(joined[:, t, :, 5 + r], frame[:, position // 5, :, position % 5])

@@ -9,7 +9,10 @@ context tokens.
 import torch
 from torch import Tensor
 
-from tc_clip_pl.ops.tokens import average_groups, gather_tokens
+from tc_clip_pl.ops.aggregation.base import AGGREGATORS, Grouping, Seeds
+from tc_clip_pl.ops.tokens import gather_tokens
+
+SMALLEST_WEIGHT = 1e-6  # a seed of weight 0 would have no direction to be matched by
 
 
 def merge_schedule(num_tokens: int, num_merged: int, merges_per_round: int) -> list[int]:
@@ -61,40 +64,47 @@ def match_round(sums: Tensor, num_merges: int) -> tuple[Tensor, Tensor]:
     return sums, positions
 
 
-@torch.no_grad()
-def match_tokens(seeds: Tensor, num_context_tokens: int, merges_per_round: int) -> Tensor:
+def match_tokens(sums: Tensor, num_context_tokens: int, merges_per_round: int) -> Tensor:
     """The context token that each seed ends in.
 
-    Runs in float32 (float64 for float64 seeds) whatever the autocast: ties and order decide every later round.
-
     Args:
-        seeds: (B, S, D).
+        sums: (B, S, D) float32 or float64 seeds, each times its weight where seeds are weighted. Precision matters:
+            ties and order decide every later round.
         num_context_tokens: K; with S <= K every seed stays alone.
         merges_per_round: r of Appendix G.2.
 
     Returns:
         (B, S) int64, values in [0, min(S, K)); every value occurs.
     """
-    with torch.autocast(seeds.device.type, enabled=False):
-        sums = seeds if seeds.dtype == torch.float64 else seeds.float()
-        groups = torch.arange(seeds.shape[1], device=seeds.device).expand(seeds.shape[:2])
-        for num_merges in merge_schedule(seeds.shape[1], num_context_tokens, merges_per_round):
-            sums, positions = match_round(sums, num_merges)
-            groups = positions.gather(1, groups)
+    groups = torch.arange(sums.shape[1], device=sums.device).expand(sums.shape[:2])
+    for num_merges in merge_schedule(sums.shape[1], num_context_tokens, merges_per_round):
+        sums, positions = match_round(sums, num_merges)
+        groups = positions.gather(1, groups)
     return groups
 
 
-def bipartite_soft_matching(seeds: Tensor, num_context_tokens: int, merges_per_round: int) -> tuple[Tensor, Tensor]:
-    """Merges seed tokens into context tokens (Eq. 6, the paper's default phi).
+@AGGREGATORS.register("bipartite", reads=("num_context_tokens", "merges_per_round"))
+def bipartite(seeds: Seeds, num_context_tokens: int, merges_per_round: int) -> Grouping:
+    """Plain means of matched seeds: the paper's choice."""
+    return _group(seeds, num_context_tokens, merges_per_round, None)
 
-    Args:
-        seeds: (B, S, D), frame by frame, in descending order of score within a frame.
-        num_context_tokens: K.
-        merges_per_round: r of Appendix G.2.
 
-    Returns:
-        context_tokens: (B, K, D), the mean of each group's seeds; gradients flow through the mean, not the matching.
-        groups: (B, S) int64, the context token of each seed.
-    """
-    groups = match_tokens(seeds.detach(), num_context_tokens, merges_per_round)
-    return average_groups(seeds, groups, min(num_context_tokens, seeds.shape[1])), groups
+@AGGREGATORS.register("bipartite_attention", reads=("num_context_tokens", "merges_per_round"))
+def bipartite_attention(seeds: Seeds, num_context_tokens: int, merges_per_round: int) -> Grouping:
+    """Each seed counts by the attention that [CLS] pays to it, in every merge and in the final mean."""
+    return _group(seeds, num_context_tokens, merges_per_round, seeds.pick(seeds.attention.cls_attention().mean(2)))
+
+
+@AGGREGATORS.register("bipartite_saliency", reads=("num_context_tokens", "merges_per_round"))
+def bipartite_saliency(seeds: Seeds, num_context_tokens: int, merges_per_round: int) -> Grouping:
+    """Each seed counts by its saliency, in every merge and in the final mean (saliency-aware matching of Table 1)."""
+    return _group(seeds, num_context_tokens, merges_per_round, seeds.pick(seeds.attention.saliency()))
+
+
+def _group(seeds: Seeds, num_context_tokens: int, merges_per_round: int, weights: Tensor | None) -> Grouping:
+    sums = seeds.detached
+    if weights is not None:
+        weights = weights.to(sums.dtype).clamp_min(SMALLEST_WEIGHT)
+        sums = sums * weights.unsqueeze(-1)
+    groups = match_tokens(sums, num_context_tokens, merges_per_round)
+    return Grouping(groups, min(num_context_tokens, groups.shape[1]), weights)

@@ -1,28 +1,9 @@
-"""Seed selection and the picking of tokens."""
+"""Picking, grouping and comparing tokens."""
 
 import torch
 
-from tc_clip_pl.ops.seed_selection import count_seeds, select_seeds
 from tc_clip_pl.ops.similarity import cosine_logits, pool_frames
 from tc_clip_pl.ops.tokens import average_groups, gather_tokens, source_masks
-
-
-def test_count_rounds_down():
-    assert [count_seeds(196, alpha) for alpha in (0.2, 0.3, 0.5, 1.0)] == [39, 58, 98, 196]
-
-
-def test_selects_the_best_in_descending_order():
-    attention = torch.rand(2, 3, 4, 10, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    seeds = select_seeds(attention, 4)
-    for b, t in torch.cartesian_prod(torch.arange(2), torch.arange(3)).tolist():
-        scores = [sum(attention[b, t, h, i].item() for h in range(4)) for i in range(10)]
-        assert seeds[b, t].tolist() == sorted(range(10), key=lambda i: -scores[i])[:4]
-
-
-def test_selection_follows_a_permutation_of_the_patches():
-    attention = torch.rand(1, 2, 4, 10, dtype=torch.float64)
-    order = torch.randperm(10)
-    assert torch.equal(order[select_seeds(attention[..., order], 5)], select_seeds(attention, 5))
 
 
 def test_gather_picks_in_order():
@@ -36,6 +17,13 @@ def test_group_means():
     means = average_groups(tokens, torch.tensor([[1, 0, 1, 1, 2]]), 3)
     expected = torch.stack((tokens[0, 1], tokens[0, [0, 2, 3]].mean(0), tokens[0, 4]))
     torch.testing.assert_close(means[0], expected)
+
+
+def test_weighted_group_means():
+    tokens, weights = torch.randn(1, 4, 3, dtype=torch.float64), torch.tensor([[1.0, 3.0, 2.0, 5.0]])
+    means = average_groups(tokens, torch.tensor([[0, 0, 1, 0]]), 2, weights)
+    expected = (tokens[0, 0] + 3 * tokens[0, 1] + 5 * tokens[0, 3]) / 9
+    torch.testing.assert_close(means[0], torch.stack((expected, tokens[0, 2])))
 
 
 def test_sources_partition_the_seeds():

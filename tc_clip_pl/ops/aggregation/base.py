@@ -1,0 +1,60 @@
+"""What goes into an aggregator and what comes out."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from tc_clip_pl.ops.frame_attention import FrameAttention
+from tc_clip_pl.ops.tokens import average_groups
+from tc_clip_pl.registry import Registry
+
+
+@dataclass
+class Seeds:
+    """The seed tokens of a batch of videos.
+
+    Attributes:
+        tokens: (B, T * S, D), frame by frame, in descending order of score within a frame.
+        indices: (B, T, S) patch of each seed within its frame.
+        attention: of the layer, for aggregators that weigh seeds by it.
+    """
+
+    tokens: Tensor
+    indices: Tensor
+    attention: FrameAttention
+
+    def pick(self, scores: Tensor) -> Tensor:
+        """(B, T, P) scores of patches to the (B, T * S) scores of the seeds."""
+        return scores.gather(-1, self.indices).flatten(1)
+
+    @property
+    def detached(self) -> Tensor:
+        """(B, T * S, D) tokens without gradient, in float32 or better whatever the autocast."""
+        tokens = self.tokens.detach()
+        return tokens.to(torch.promote_types(tokens.dtype, torch.float32))
+
+
+@dataclass
+class Grouping:
+    """Groups of seeds.
+
+    Attributes:
+        groups: (B, T * S) int64, the context token of each seed; every value from 0 to ``count`` - 1 occurs.
+        count: K.
+        weights: (B, T * S) positive weights of the seeds in their group's mean; None weighs all alike.
+    """
+
+    groups: Tensor
+    count: int
+    weights: Tensor | None = None
+
+    def average(self, tokens: Tensor) -> Tensor:
+        """(B, T * S, D) seeds to (B, K, D) context tokens, with gradient."""
+        return average_groups(tokens, self.groups, self.count, self.weights)
+
+
+# (seeds, num_context_tokens, merges_per_round) -> Grouping; called without gradient and without autocast.
+Aggregator = Callable[[Seeds, int, int], Grouping]
+AGGREGATORS: Registry[Aggregator] = Registry("aggregation")
