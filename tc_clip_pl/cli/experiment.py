@@ -26,8 +26,6 @@ from tc_clip_pl.training.confusion_matrix import ConfusionMatrixPicture
 from tc_clip_pl.training.monitoring import GradientNorm, SkippedClips, SpeedMonitor, TrainingProgressBar
 from tc_clip_pl.training.weight_ensembling import WeightSpaceEnsemble
 
-RUNS = ("fit", "validate", "test", "predict")
-
 
 def run_experiment(words: list[str]) -> None:
     """Run one of the Trainer's subcommands.
@@ -58,8 +56,8 @@ class TCCLIPCLI(LightningCLI):
         args: The subcommand and its options.
     """
 
-    def __init__(self, experiment_name: str, args: ArgsType) -> None:
-        self.experiment_name = experiment_name
+    def __init__(self, experiment_name: str, args: list[str]) -> None:
+        self.experiment_name, self.named_run = experiment_name, args[0]
         strict = {"exit_on_error": False, "allow_abbrev": False}
         super().__init__(
             build_module,
@@ -68,11 +66,15 @@ class TCCLIPCLI(LightningCLI):
             auto_configure_optimizers=False,
             seed_everything_default=1024,
             trainer_defaults={"use_distributed_sampler": False, "enable_model_summary": False},
-            parser_kwargs={**strict, **{run: dict(strict) for run in RUNS}},
+            parser_kwargs={**strict, self.named_run: dict(strict)},
             args=args,
         )
 
     # Configuration
+
+    def subcommands(self) -> dict[str, set[str]]:
+        """Only the one that was asked for: building the parsers of the others takes a second."""
+        return {self.named_run: super().subcommands()[self.named_run]}
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Add what belongs to the experiment rather than to the Trainer, the model or the data."""
@@ -88,7 +90,7 @@ class TCCLIPCLI(LightningCLI):
         try:
             self.config = parser.parse_args(args)
         except ArgumentError as error:
-            known = self._subcommand_parsers[args[0]].get_defaults(skip_validation=True).keys()
+            known = self._subcommand_parsers[self.named_run].get_defaults(skip_validation=True).keys()
             raise UserError(explain_parser_error(error.message, known)) from error
 
     def _parse_ckpt_path(self) -> None:

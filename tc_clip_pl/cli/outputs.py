@@ -67,13 +67,15 @@ def _describe_machine(trainer: Trainer) -> dict[str, Any]:
 
 
 def _write_pictures(run: TestRun, class_names: Mapping[str, Sequence[str]], folder: Path, trainer: Trainer) -> None:
+    from matplotlib.image import imread
+
     for name, figures in run.figures.items():
-        picture = draw_confusion_matrix(figures.confusion, class_names[name], f"{name}, {run_name(run)}")
         stem = f"confusion_{name.replace('/', '_')}_w{run.ensemble_weight:g}"
-        picture.savefig(unused_path(folder / f"{stem}.png"), dpi=150)
+        path = unused_path(folder / f"{stem}.png")
+        draw_confusion_matrix(figures.confusion, class_names[name], f"{name}, {run_name(run)}").savefig(path, dpi=120)
         for logger in trainer.loggers:
             if isinstance(logger, TensorBoardLogger):
-                logger.experiment.add_figure(f"test/{stem}", picture, trainer.global_step)
+                logger.experiment.add_image(f"test/{stem}", imread(path), trainer.global_step, dataformats="HWC")
 
 
 def write_predictions(
