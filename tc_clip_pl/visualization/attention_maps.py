@@ -107,7 +107,7 @@ def outline_patch(images: np.ndarray, query: PatchQuery, side: int) -> np.ndarra
         A changed copy.
     """
     height, width = images.shape[1] // side, images.shape[2] // side
-    line = max(1, height // 8)
+    line = max(1, height // 5)
     images = images.copy()
     patch = images[query.frame, query.row * height :, query.column * width :][:height, :width]  # a view
     patch[:line], patch[-line:], patch[:, :line], patch[:, -line:] = RED, RED, RED, RED

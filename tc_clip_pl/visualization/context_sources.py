@@ -68,7 +68,7 @@ def draw_seeds(images: np.ndarray, sources: Tensor, fade: float = 0.85) -> np.nd
 
 
 def draw_context_tokens(
-    images: np.ndarray, sources: Tensor, highlight: int | None = None, border: int = 3
+    images: np.ndarray, sources: Tensor, highlight: int | None = None, border: int = 2
 ) -> np.ndarray:
     """Paints the sources of each context token in their average colour (Figs. 6 and 9, "context tokens").
 

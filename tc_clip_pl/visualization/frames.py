@@ -119,6 +119,6 @@ def draw_images(axes: Sequence[Axes], images: np.ndarray) -> None:
         images: (T, H, W, 3), values in 0..1.
     """
     for axis, image in zip(axes, images, strict=True):
-        axis.imshow(image, interpolation="nearest")
+        axis.imshow(image)
         axis.set(xticks=[], yticks=[])
         axis.spines[:].set_visible(False)
