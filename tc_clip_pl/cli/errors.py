@@ -63,12 +63,13 @@ def _required(found: re.Match, known: list[str]) -> str:
     return f"Not given: {keys}; start from a configuration (--config NAME, `tcclip configs` lists them)."
 
 
-def _unknown_class(found: re.Match, known: list[str]) -> str:
-    return f"There is no class {found['path']} for {found['parent']}: {found['reason'].strip()}."
+def _unusable_class(found: re.Match, known: list[str]) -> str:
+    return f"{found['parent']} cannot be a {found['path']}: {found['reason'].strip()}."
 
 
 def _wrong_type(found: re.Match, known: list[str]) -> str:
-    key = found["key"] if found["parent"] is None else f"{found['parent']}.{found['key']}"
+    parts = found.groupdict()
+    key = f"{parts['parent']}.{parts['key']}" if "parent" in parts else parts["key"]
     kinds = dict.fromkeys(re.findall(r"Expected an? <class '(\w+)'>", found["reason"]))
     value = re.search(r"(?:Got value|Given value): (.*)", found["reason"])
     kind = " or ".join(kind.replace("NoneType", "null") for kind in kinds)
@@ -88,12 +89,8 @@ _EXPLANATIONS = (
         r"Parser key \"(?P<key>\w+)\":(?P<reason>.*?Expected a.*?)(?=\n    - |\Z)",
         _wrong_type,
     ),
-    (
-        r"Parser key \"(?P<parent>[\w.]+)\":.*class_path '(?P<path>[^']+)':\s+"
-        r"(?P<reason>(?:module|No module)[^\n]+)",
-        _unknown_class,
-    ),
-    (r"Parser key \"(?P<key>[\w.]+)\":(?P<reason>.*?Expected a <class.*)(?P<parent>\Zx)?", _wrong_type),
+    (r"Parser key \"(?P<parent>[\w.]+)\":.*class_path '(?P<path>[^']+)':\s+(?P<reason>[^\n]+)", _unusable_class),
+    (r"Parser key \"(?P<key>[\w.]+)\":(?P<reason>.*?Expected a <class.*)", _wrong_type),
 )
 
 

@@ -20,7 +20,7 @@ from tc_clip_pl.cli.outputs import write_predictions, write_report
 from tc_clip_pl.cli.quiet import quieten_libraries
 from tc_clip_pl.evaluation.results import TestRun
 from tc_clip_pl.training.accumulation import GlobalBatchSize
-from tc_clip_pl.training.build import build_module
+from tc_clip_pl.training.build import build_module, read_image_size
 from tc_clip_pl.training.checkpoint import read_checkpoint
 from tc_clip_pl.training.confusion_matrix import ConfusionMatrixPicture
 from tc_clip_pl.training.monitoring import GradientNorm, SkippedClips, SpeedMonitor, TrainingProgressBar
@@ -99,11 +99,14 @@ class TCCLIPCLI(LightningCLI):
             read_checkpoint(path)
 
     def before_instantiate_classes(self) -> None:
-        """Let the model follow the data in the number of frames, unless it was told otherwise."""
+        """Make the two sides agree: the data says how many frames, the model says how large they are."""
         config = self.config[self.subcommand]
         data = config.data.get("init_args") or {}
         if config.model.config.num_frames is None:
             config.model.config.num_frames = data.get("num_frames")
+        if "image_size" in data and data["image_size"] != (size := read_image_size(config.model.pretrained)):
+            rank_zero_info(f"Frames are {size} pixels wide and high, as {config.model.pretrained} takes them.")
+            data["image_size"] = size
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         """Make the Trainer with a new output folder, our callbacks and, unless given, a fitting precision."""

@@ -35,6 +35,19 @@ class ModelOverrides:
         return {name: value for name, value in asdict(self).items() if value is not None}
 
 
+def read_image_size(pretrained: str) -> int:
+    """The side, in pixels, of the square frames that a pretrained model takes.
+
+    Raises:
+        OSError: If there is no such model, or the hub cannot be reached.
+        ValueError: If it is not a CLIP.
+    """
+    from tc_clip_pl import TCCLIPConfig
+    from tc_clip_pl.modules.loading import read_config
+
+    return TCCLIPConfig.from_dict(read_config(pretrained)).vision_config.image_size
+
+
 AS_PRETRAINED = ModelOverrides()
 
 

@@ -48,7 +48,10 @@ def test_wrong_option(run, tmp_path, option, value, expected):
         ("trainer:\n  max_epoch: 3\n", "no configuration key trainer.max_epoch; did you mean trainer.max_epochs?"),
         ("dta:\n  root: x\n", "no configuration key dta"),
         ("data:\n  class_path: datamodules.HMDB51DataModule\n  init_args:\n    rot: x\n", "did you mean data.root?"),
-        ("data:\n  class_path: datamodules.HMDB52DataModule\n", "There is no class datamodules.HMDB52DataModule"),
+        (
+            "data:\n  class_path: datamodules.HMDB52DataModule\n",
+            "data cannot be a datamodules.HMDB52DataModule: module",
+        ),
         ("model: [\n", "parsing config"),
         ("model:\n  config:\n    frames: 3\n", "did you mean model.config.num_frames?"),
     ],

@@ -36,8 +36,10 @@ def test_fit_leaves_checkpoints_config_results_and_pictures(fitted):
     assert results["machine"]["precision"] == "32-true"
 
 
-def test_model_follows_the_data_in_the_number_of_frames(fitted):
-    assert yaml.safe_load((fitted / "config.yaml").read_text())["model"]["config"]["num_frames"] == 8
+def test_data_says_how_many_frames_and_the_model_how_large(fitted):
+    config = yaml.safe_load((fitted / "config.yaml").read_text())
+    assert config["model"]["config"]["num_frames"] == 8
+    assert config["data"]["init_args"]["image_size"] == 48
     assert load_model(fitted / "checkpoints" / "last.ckpt").config.num_frames == 8
 
 
