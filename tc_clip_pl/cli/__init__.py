@@ -35,9 +35,9 @@ def main(arguments: list[str] | None = None) -> int:
     return _run(SUBCOMMANDS[words[0]], words, debug)
 
 
-def _run(subcommand: Callable[[list[str]], None], words: list[str], debug: bool) -> int:
+def _run(subcommand: Callable[[list[str]], int | None], words: list[str], debug: bool) -> int:
     try:
-        subcommand(words)
+        return subcommand(words) or 0
     except (UserError, ValueError, OSError) as error:
         if debug:
             raise
@@ -45,7 +45,6 @@ def _run(subcommand: Callable[[list[str]], None], words: list[str], debug: bool)
             print(f"tcclip: {' '.join(str(error).split())}", file=sys.stderr)
             print("(--debug shows where this came from)", file=sys.stderr)
         return 1
-    return 0
 
 
 def _train(words: list[str]) -> None:
@@ -58,17 +57,31 @@ def _configs(words: list[str]) -> None:
     list_configs(words[1:])
 
 
+def _split(words: list[str]) -> None:
+    from tc_clip_pl.cli.split import make_splits
+
+    make_splits(words[1:])
+
+
+def _check(words: list[str]) -> int:
+    from tc_clip_pl.cli.check import check_data
+
+    return check_data(words[1:])
+
+
 def _make_demo(words: list[str]) -> None:
     from tc_clip_pl.cli.demo import make_demo
 
     make_demo(words[1:])
 
 
-SUBCOMMANDS: dict[str, Callable[[list[str]], None]] = {
+SUBCOMMANDS: dict[str, Callable[[list[str]], int | None]] = {
     "fit": _train,
     "validate": _train,
     "test": _train,
     "predict": _train,
+    "check": _check,
+    "split": _split,
     "configs": _configs,
     "make-demo": _make_demo,
 }

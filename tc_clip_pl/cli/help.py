@@ -1,5 +1,7 @@
 """The help pages, written by hand so that they appear at once and fit on a screen."""
 
+from tc_clip_pl.cli import check, split
+
 TOP_LEVEL_HELP = """\
 tcclip: video action recognition with TC-CLIP
 
@@ -7,6 +9,8 @@ tcclip: video action recognition with TC-CLIP
   tcclip test --config NAME --ckpt_path CKPT        test a checkpoint
   tcclip validate --config NAME --ckpt_path CKPT    validate a checkpoint
   tcclip predict --config NAME --ckpt_path CKPT     write the best classes of every clip to a file
+  tcclip check --data NAME --data.root DIR          hold a data set against its lists before a long run
+  tcclip split --data NAME --data.root DIR --output_dir DIR    draw few-shot and base/novel lists
   tcclip configs                 list the configurations that come with the package
   tcclip make-demo DIR           write a small data set of videos and a tiny CLIP to try everything on
 
@@ -58,6 +62,8 @@ RUNS = {
 }
 
 OTHER_HELP = {
+    "check": check.HELP,
+    "split": split.HELP,
     "configs": "tcclip configs: list the configurations that come with the package, and where they lie.",
     "make-demo": (
         "tcclip make-demo DIR: write DIR/data, a small data set of video files laid out like HMDB-51, and\n"
