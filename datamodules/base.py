@@ -1,47 +1,51 @@
 """The data module on which every data set stands: splits, loaders, and what is done to a batch on its device."""
 
-import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-import torch
 from lightning.pytorch import LightningDataModule
 from torch.utils.data import DataLoader, Sampler
 
 from datamodules.batch import Clip, VideoBatch, collate_evaluation_clips, collate_training_clips
 from datamodules.class_names import split_underscores
-from datamodules.decoding import DECODERS
-from datamodules.file_check import check_heads
-from datamodules.frame_sampling import FRAME_SAMPLINGS, FrameSampler
-from datamodules.published import PublishedFiles
+from datamodules.frame_sampling import FrameSampler
+from datamodules.loaders import build_loader, default_workers
+from datamodules.parts import build_finders, build_test_finders, find_training_split
+from datamodules.published import Parts, PublishedFiles
+from datamodules.records import find_checked_records
 from datamodules.root_index import RootIndex
 from datamodules.samplers import EvaluationSampler, TrainingSampler
-from datamodules.settings import check_choice, check_positive
+from datamodules.settings import check_settings
 from datamodules.split_finder import SplitFinder
-from datamodules.splits import Annotations, Split, TestSet, VideoRecord, find_records
+from datamodules.splits import Annotations, Split, TestSet, VideoRecord
 from datamodules.transforms.augmentation import Augmentation, augment_clips, build_clip_augmentation, normalise
 from datamodules.transforms.mixing import build_mixers, mix_pairs
-from datamodules.transforms.spatial import EVALUATION_CROPS, build_evaluation_crop, build_training_crop
-from datamodules.video_dataset import ON_BAD_VIDEO, Transform, VideoDataset
-
-MAX_DEFAULT_WORKERS = 8
+from datamodules.transforms.spatial import build_evaluation_crop, build_training_crop
+from datamodules.video_dataset import Transform, VideoDataset
 
 
 class VideoDataModule(LightningDataModule):
     """Videos with labels, for training, validation, test and prediction.
 
-    A data set is a subclass of a few attributes: `name`, `published` (where its published lists lie), `flips` (may its
+    A data set is a subclass of a few attributes: `name`, `published` (where its published lists lie), `other_settings`
+    (and those of base and novel classes and the like), `test_name` (what its test clips are called), `flips` (may its
     clips be mirrored), `to_words` (how its classes are spelt), and `read_annotations`, which reads its own annotations.
 
     Args:
         root: Directory of the videos; any layout, nothing has to be moved.
         splits_dir: A copy of the published list and label files. Without it, the data set's own annotations under
             `root` say which clip is in which split.
-        label_file: A `.csv` or `.json` with other names for the classes, in the same order.
+        setting: Which classes and lists: `standard` (all), `base_to_novel` (trained on the base half, tested on both
+            halves, labels from 0 in each), or, where published, `zero_shot`, `temporal` and `static` parts.
+        label_file: A `.csv` or `.json` with other names for the classes, in the same order. Where the setting has a
+            part of the classes, it names that part or all; `{part}` and `{split}` in it stand for `base` or `novel`,
+            and the number of the split.
         num_shots: Training clips for each class; None takes the whole training split.
-        split: Number of the split, where the data set has several.
+        split: Number of the split, where the data set has several; of the training list in `base_to_novel`.
+        test_splits: Numbers of the splits to test, where nothing is trained; None tests `split`.
         num_frames: Frames T of a view.
         image_size: Side of the square frames in pixels.
         batch_size: Videos in a batch of one device.
@@ -63,6 +67,8 @@ class VideoDataModule(LightningDataModule):
 
     name: ClassVar[str]
     published: ClassVar[PublishedFiles]
+    other_settings: ClassVar[Mapping[str, Parts]] = {}
+    test_name: ClassVar[str] = "split{split}"
     flips: ClassVar[bool] = True
     to_words: ClassVar[Callable[[str], str]] = staticmethod(split_underscores)
 
@@ -70,9 +76,11 @@ class VideoDataModule(LightningDataModule):
         self,
         root: str,
         splits_dir: str | None = None,
+        setting: Literal["standard", "base_to_novel", "zero_shot", "temporal", "static"] = "standard",
         label_file: str | None = None,
         num_shots: int | None = None,
         split: int = 1,
+        test_splits: list[int] | None = None,
         num_frames: int = 16,
         image_size: int = 224,
         batch_size: int = 8,
@@ -92,7 +100,10 @@ class VideoDataModule(LightningDataModule):
     ) -> None:
         super().__init__()
         self.root = Path(root).expanduser()
-        self.num_shots, self.split, self.seed = num_shots, split, seed
+        self.splits_dir = Path(splits_dir).expanduser() if splits_dir else None
+        self.label_file = Path(label_file).expanduser() if label_file else None
+        self.setting, self.split, self.test_splits = setting, split, test_splits
+        self.num_shots, self.seed = num_shots, seed
         self.num_frames, self.image_size = num_frames, image_size
         self.batch_size, self.global_batch_size = batch_size, global_batch_size
         self.num_workers, self.worker_timeout = num_workers, worker_timeout
@@ -101,16 +112,12 @@ class VideoDataModule(LightningDataModule):
         self.frame_sampling, self.augmentation = frame_sampling, augmentation
         self.horizontal_flip = self.flips if horizontal_flip is None else horizontal_flip
         self.mean, self.std = mean, std
-        lists, labels = (Path(path).expanduser() if path else None for path in (splits_dir, label_file))
-        self.split_finder = SplitFinder(
-            self.published, self.read_annotations, self.to_words, self.root, lists, labels, split
-        )
         self.splits: dict[str, Split] = {}
         self.datasets: dict[str, VideoDataset] = {}
+        self.test_datasets: list[VideoDataset] = []
         self.test_sets: list[TestSet] = []
 
-    @staticmethod
-    def read_annotations(index: RootIndex, split: int) -> Annotations:
+    def read_annotations(self, index: RootIndex, split: int) -> Annotations:
         """Reads the data set's own annotations; each data set has its own way.
 
         Args:
@@ -118,6 +125,19 @@ class VideoDataModule(LightningDataModule):
             split: Number of the split.
         """
         raise NotImplementedError
+
+    def finders(self, split: int) -> dict[str, SplitFinder]:
+        """Returns what finds the lists of each test set of a split, by its name; the first one's classes are trained.
+
+        Args:
+            split: Number of the split.
+        """
+        return build_finders(self, split)
+
+    @cached_property
+    def split_finder(self) -> SplitFinder:
+        """What finds the training clips, and names their classes."""
+        return next(iter(self.finders(self.split).values()))
 
     @property
     def class_names(self) -> list[str]:
@@ -138,19 +158,14 @@ class VideoDataModule(LightningDataModule):
         Raises:
             DataError: Something about the data is wrong; the sentence says what, where and what to do.
         """
-        self._check_settings()
-        self.test_sets = [TestSet(f"{self.name}/split{self.split}", self.class_names)]
+        check_settings(self)
         if stage in ("fit", None) and "train" not in self.datasets:
-            records = self._find("train", self.split_finder.training_split(self.num_shots, self.seed))
+            records = self._find("train", find_training_split(self), self.split_finder)
             frames = FrameSampler("random", self.num_frames)
             self.datasets["train"] = self._dataset(records, frames, build_training_crop(self.image_size))
-        if "test" not in self.datasets:
-            records = self._find("test", self.split_finder.test_split())
-            centre, crop = FrameSampler("centre", self.num_frames), build_evaluation_crop(self.image_size, 1)
-            views = FrameSampler(self.frame_sampling, self.num_frames, self.num_temporal_views)
-            crops = build_evaluation_crop(self.image_size, self.num_spatial_views)
-            self.datasets["val"] = self._dataset(records, centre, crop)
-            self.datasets["test"] = self._dataset(records, views, crops)
+        if not self.test_sets:
+            for name, finder in build_test_finders(self).items():
+                self._add_test_set(name, finder)
 
     def train_dataloader(self) -> DataLoader[VideoBatch]:
         """Returns the shuffled training clips, one view each."""
@@ -159,16 +174,17 @@ class VideoDataModule(LightningDataModule):
         return self._loader(dataset, sampler, collate_training_clips)
 
     def val_dataloader(self) -> DataLoader[VideoBatch]:
-        """Returns the evaluation split with a single centre view."""
-        return self._evaluation_loader("val")
+        """Returns the first of `test_sets` with a single centre view."""
+        return self._evaluation_loader(self.datasets["val"])
 
-    def test_dataloader(self) -> DataLoader[VideoBatch]:
-        """Returns the evaluation split with all views."""
-        return self._evaluation_loader("test")
+    def test_dataloader(self) -> DataLoader[VideoBatch] | list[DataLoader[VideoBatch]]:
+        """Returns each of `test_sets` with all views: a loader for each, or the only one by itself."""
+        loaders = [self._evaluation_loader(dataset) for dataset in self.test_datasets]
+        return loaders if len(loaders) > 1 else loaders[0]
 
     def predict_dataloader(self) -> DataLoader[VideoBatch]:
-        """Returns the evaluation split with all views."""
-        return self._evaluation_loader("test")
+        """Returns the first of `test_sets` with all views."""
+        return self._evaluation_loader(self.test_datasets[0])
 
     def on_after_batch_transfer(self, batch: VideoBatch, dataloader_idx: int) -> VideoBatch:
         """Makes float videos of a batch on its device: augmented in training, normalised always."""
@@ -191,6 +207,7 @@ class VideoDataModule(LightningDataModule):
         views = {"temporal": self.num_temporal_views, "spatial": self.num_spatial_views}
         return {
             "dataset": self.name,
+            "setting": self.setting,
             "split": self.split,
             "num_classes": self.num_classes,
             "num_shots": self.num_shots,
@@ -200,49 +217,32 @@ class VideoDataModule(LightningDataModule):
             "splits": {part: split.summary() for part, split in self.splits.items()},
         }
 
-    def _check_settings(self) -> None:
-        counts = ("num_shots", "num_frames", "image_size", "batch_size", "num_temporal_views")
-        check_positive(**{name: getattr(self, name) for name in counts})
-        check_choice("decoder", self.decoder, DECODERS)
-        check_choice("on_bad_video", self.on_bad_video, ON_BAD_VIDEO)
-        check_choice("frame_sampling", self.frame_sampling, FRAME_SAMPLINGS)
-        check_choice("num_spatial_views", self.num_spatial_views, EVALUATION_CROPS)
+    def _find(self, name: str, split: Split, finder: SplitFinder) -> list[VideoRecord]:
+        self.splits[name] = split
+        return find_checked_records(split, self.root, finder.label_order, skip_bad=self.on_bad_video == "skip")
 
-    def _find(self, part: str, split: Split) -> list[VideoRecord]:
-        self.splits[part] = split
-        records = find_records(split, self.root)
-        if self.on_bad_video == "raise":
-            check_heads(records)
-        return records
+    def _add_test_set(self, name: str, finder: SplitFinder) -> None:
+        records = self._find(name, finder.test_split(), finder)
+        views = FrameSampler(self.frame_sampling, self.num_frames, self.num_temporal_views)
+        crops = build_evaluation_crop(self.image_size, self.num_spatial_views)
+        self.test_datasets.append(self._dataset(records, views, crops))
+        if not self.test_sets:
+            centre, crop = FrameSampler("centre", self.num_frames), build_evaluation_crop(self.image_size, 1)
+            self.datasets["val"] = self._dataset(records, centre, crop)
+        self.test_sets.append(TestSet(name, finder.class_names))
 
     def _dataset(self, records: list[VideoRecord], frames: FrameSampler, crop: Transform) -> VideoDataset:
         return VideoDataset(records, frames, crop, self.seed, self.decoder, self.on_bad_video)
 
-    def _evaluation_loader(self, part: str) -> DataLoader[VideoBatch]:
-        dataset = self.datasets[part]
+    def _evaluation_loader(self, dataset: VideoDataset) -> DataLoader[VideoBatch]:
         return self._loader(dataset, EvaluationSampler(len(dataset), *self._process()), collate_evaluation_clips)
 
     def _loader(
         self, dataset: VideoDataset, sampler: Sampler[Any], collate: Callable[[list[Clip]], VideoBatch]
     ) -> DataLoader[VideoBatch]:
-        workers = self._count_workers()
-        return DataLoader(
-            dataset,
-            batch_size=self.batch_size,
-            sampler=sampler,
-            collate_fn=collate,
-            num_workers=workers,
-            timeout=self.worker_timeout if workers else 0,
-            persistent_workers=workers > 0,
-            pin_memory=torch.cuda.is_available(),
-            generator=torch.Generator(),  # its own, so that making a loader leaves the global draws alone
-        )
-
-    def _count_workers(self) -> int:
-        if self.num_workers is not None:
-            return self.num_workers
-        processes = getattr(self.trainer, "num_devices", 1)
-        return min(MAX_DEFAULT_WORKERS, (os.cpu_count() or 1) // processes)
+        devices = getattr(self.trainer, "num_devices", 1)
+        workers = default_workers(devices) if self.num_workers is None else self.num_workers
+        return build_loader(dataset, sampler, collate, self.batch_size, workers, self.worker_timeout)
 
     def _process(self) -> tuple[int, int]:
         """Returns the number of this process and how many there are."""

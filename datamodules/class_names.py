@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from datamodules.errors import DataError
@@ -29,6 +29,16 @@ def split_camel_case(name: str) -> str:
         ('Yo Yo', 'Tai Chi')
     """
     return split_underscores(re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", name))
+
+
+def strip_brackets(name: str) -> str:
+    """Turns SSv2's `Holding [something]` into `Holding something`.
+
+    Example:
+        >>> strip_brackets("Pushing [something] so that it [almost] falls")
+        'Pushing something so that it almost falls'
+    """
+    return split_underscores(re.sub(r"[\[\]]", "", name))
 
 
 def read_class_names(file: Path, to_words: Callable[[str], str] = split_underscores) -> list[str]:
@@ -71,15 +81,23 @@ def normalise(name: str) -> str:
 
 def _read_csv(file: Path) -> dict[int, str]:
     with file.open(newline="", encoding="utf-8-sig") as stream:
-        rows = [(int(row["id"]), row["name"] or "") for row in csv.DictReader(stream)]
-    if len(dict(rows)) < len(rows):
-        raise ValueError("an id is there twice")
-    return dict(rows)
+        return _unique((int(row["id"]), row["name"] or "") for row in csv.DictReader(stream))
 
 
 def _read_json(file: Path) -> dict[int, str]:
-    content = json.loads(file.read_text(encoding="utf-8-sig"))
-    return {int(label): str(name) for label, name in content.items()}
+    content = json.loads(file.read_text(encoding="utf-8-sig"), object_pairs_hook=list)
+    if not isinstance(content, list) or not all(isinstance(row, tuple) for row in content):
+        raise ValueError("it is no JSON object")
+    return _unique((int(label), str(name)) for label, name in content)
+
+
+def _unique(rows: Iterable[tuple[int, str]]) -> dict[int, str]:
+    names: dict[int, str] = {}
+    for label, name in rows:
+        if label in names:
+            raise ValueError(f"the id {label} is there twice")
+        names[label] = name
+    return names
 
 
 LABEL_READERS: dict[str, Callable[[Path], dict[int, str]]] = {".csv": _read_csv, ".json": _read_json}

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import ClassVar
+
 from datamodules.base import VideoDataModule
 from datamodules.errors import DataError
-from datamodules.published import PublishedFiles
+from datamodules.published import Parts, PublishedFiles, base_to_novel_files
 from datamodules.root_index import RootIndex
 from datamodules.splits import Annotations, read_numbered_lines
 
@@ -26,6 +29,7 @@ class HMDB51DataModule(VideoDataModule):
         few_shot="datasets_splits/hmdb_splits/train{split}_few_shot_{num_shots}.txt",
         test="datasets_splits/hmdb_splits/val{split}.txt",
     )
+    other_settings: ClassVar[Mapping[str, Parts]] = {"base_to_novel": base_to_novel_files("hmdb_splits", "hmdb_51")}
 
     @staticmethod
     def read_annotations(index: RootIndex, split: int) -> Annotations:

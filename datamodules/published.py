@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,16 +15,53 @@ class PublishedFiles:
     """Where the files of a data set lie under `splits_dir`.
 
     Attributes:
-        labels: The label file.
-        train: The whole training split; `{split}` stands for the number of the split.
-        few_shot: A K-shot training list; `{num_shots}` stands for K.
+        labels: The label file; `{split}` stands for the number of the split, here and below.
+        train: The whole training split; None where these classes are only tested.
+        few_shot: A K-shot training list, where there are such; `{num_shots}` stands for K.
         test: The evaluation split.
     """
 
     labels: str
-    train: str
-    few_shot: str
+    train: str | None
+    few_shot: str | None
     test: str
+
+
+# Name of a test set (`split{split}`, `base`, ...) -> its files. Training takes those of the first.
+Parts = Mapping[str, PublishedFiles]
+
+
+def base_to_novel_files(folder: str, labels: str) -> Parts:
+    """Returns the files of the base and the novel half of a data set.
+
+    Args:
+        folder: Directory of its lists.
+        labels: How the names of its label files begin.
+    """
+    lists = f"datasets_splits/base2novel_splits/{folder}"
+    base = PublishedFiles(
+        labels=f"labels/{labels}_base_labels.csv",
+        train=f"{lists}/base_train.txt",
+        few_shot=f"{lists}/fs_base_s{{split}}_train.txt",
+        test=f"{lists}/base_val.txt",
+    )
+    novel_labels = f"labels/{labels}_novel_labels.csv"
+    return {"base": base, "novel": PublishedFiles(novel_labels, None, None, f"{lists}/novel_val.txt")}
+
+
+def subset_files(folder: str, labels: str, evaluation: str, subset: str, num_classes: int) -> Parts:
+    """Returns the files of the temporal or static subset of a data set (Appendix D).
+
+    Args:
+        folder: Directory of its lists.
+        labels: How the names of its label files begin.
+        evaluation: How the names of its evaluation lists begin.
+        subset: `temporal` or `static`.
+        num_classes: Number of classes in the subset.
+    """
+    lists, part = f"datasets_splits/temporal_static_splits/{folder}", f"{subset}{num_classes}"
+    label_file = f"labels/labels_temporal_static/{labels}_{part}_labels.csv"
+    return {subset: PublishedFiles(label_file, f"{lists}/train_{part}.txt", None, f"{lists}/{evaluation}_{part}.txt")}
 
 
 def published_file(splits_dir: Path, template: str, what: str, **values: int) -> Path:

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable
 from fnmatch import fnmatch
 from functools import lru_cache
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from datamodules.errors import DataError
 
@@ -40,7 +40,7 @@ class RootIndex:
         """
         if name in self.files:
             return name
-        candidates = self._by_base_name.get(PurePosixPath(name).name, [])
+        candidates = self._by_base_name.get(name.rpartition("/")[2], [])
         if len(candidates) > 1:
             raise DataError(
                 f"{name} could be {candidates[0]} or {candidates[1]} under {self.root}; "
@@ -53,6 +53,23 @@ class RootIndex:
         return [
             file for name in sorted(self._by_base_name) if fnmatch(name, pattern) for file in self._by_base_name[name]
         ]
+
+    def only(self, pattern: str, advice: str) -> Path:
+        """Returns the one file whose base name matches a shell pattern.
+
+        Args:
+            pattern: The pattern.
+            advice: What the user should do if there is none.
+
+        Raises:
+            DataError: There is none, or more than one.
+        """
+        found = self.matching(pattern)
+        if not found:
+            raise DataError(f"There is no {pattern} under {self.root}; {advice}.")
+        if len(found) > 1:
+            raise DataError(f"Both {found[0]} and {found[1]} under {self.root} could be meant; remove one of the two.")
+        return self.root / found[0]
 
 
 def scan_root(root: Path, refresh: bool = False) -> RootIndex:

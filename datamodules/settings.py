@@ -3,8 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from typing import TYPE_CHECKING
 
+from datamodules.decoding import DECODERS
 from datamodules.errors import DataError
+from datamodules.frame_sampling import FRAME_SAMPLINGS
+from datamodules.transforms.spatial import EVALUATION_CROPS
+from datamodules.video_dataset import ON_BAD_VIDEO
+
+if TYPE_CHECKING:
+    from datamodules.base import VideoDataModule
+
+COUNTS = ("num_shots", "split", "num_frames", "image_size", "batch_size", "num_temporal_views")
+CHOICES: dict[str, Collection[object]] = {
+    "decoder": DECODERS,
+    "on_bad_video": ON_BAD_VIDEO,
+    "frame_sampling": FRAME_SAMPLINGS,
+    "num_spatial_views": EVALUATION_CROPS,
+}
+
+
+def check_settings(data: VideoDataModule) -> None:
+    """Checks the settings of a data module that a value can break.
+
+    Raises:
+        DataError: One is none of the known ones, or too small.
+    """
+    check_positive(**{name: getattr(data, name) for name in COUNTS})
+    for name, known in CHOICES.items():
+        check_choice(name, getattr(data, name), known)
 
 
 def check_positive(**settings: int | None) -> None:

@@ -6,8 +6,9 @@ from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
 
-from datamodules.class_names import normalise, read_class_names
+from datamodules.class_names import label_of, normalise, read_class_names, split_underscores
 from datamodules.errors import DataError
+from datamodules.label_checks import check_classes_in_use, check_every_class_trains, check_order
 from datamodules.published import PublishedFiles, published_file
 from datamodules.root_index import RootIndex, scan_root
 from datamodules.splits import Annotations, Split, check_labels, draw_shots, read_list_file
@@ -24,6 +25,8 @@ class SplitFinder:
         splits_dir: A copy of the published files, or None to use the data set's own annotations.
         label_file: Other names for the classes, or None.
         split: Number of the split.
+        whole_names: Returns the names of all classes of the data set in label order, where these are a part of them. A
+            label file may then name all of them, and annotations may hold others.
     """
 
     # How a list is read and its labels are checked; a check that goes on after the first fault puts its own in place.
@@ -39,9 +42,11 @@ class SplitFinder:
         splits_dir: Path | None = None,
         label_file: Path | None = None,
         split: int = 1,
+        whole_names: Callable[[], list[str]] | None = None,
     ) -> None:
         self.published, self.read_annotations, self.to_words = published, read_annotations, to_words
         self.root, self.splits_dir, self.label_file, self.split = root, splits_dir, label_file, split
+        self.whole_names = whole_names
 
     @cached_property
     def annotations(self) -> Annotations:
@@ -51,64 +56,77 @@ class SplitFinder:
     @cached_property
     def class_names(self) -> list[str]:
         """Y class names in words; the position is the label."""
-        names = self._label_order if self.label_file is None else read_class_names(self.label_file, self.to_words)
-        if len(names) != len(self._label_order):
-            raise DataError(
-                f"The label file {self.label_file} names {len(names)} classes, but the data set has "
-                f"{len(self._label_order)}; give one name for each class."
-            )
-        order = [normalise(name) for name in self._label_order]
-        for label, name in enumerate(map(normalise, names)):
-            if name in order and order[label] != name:
-                raise DataError(
-                    f"The label file {self.label_file} is in another order than the labels: class {label} is "
-                    f"{names[label]!r} there, but {self._label_order[label]!r} in the data set; put it in that order."
-                )
+        if self.label_file is None:
+            return self.label_order
+        names = self._given_names(self.label_order)
+        check_order(names, self.label_order, self.label_file)
         return names
+
+    @cached_property
+    def label_order(self) -> list[str]:
+        """The classes as the data set names them, in the order in which labels count."""
+        if self.splits_dir is not None:
+            file = published_file(self.splits_dir, self.published.labels, "label file", split=self.split)
+            return read_class_names(file, self.to_words)
+        names = [self.to_words(name) for name in self.annotations.classes()]
+        if self.label_file is None or self.annotations.class_order:
+            return names
+        given = self._given_names(names)  # its order is taken over, if it names the same classes
+        return given if set(map(normalise, given)) == set(map(normalise, names)) else names
 
     def training_split(self, num_shots: int | None, seed: int) -> Split:
         """Returns the training split, or the K-shot part of it: published where `splits_dir` is given, else drawn."""
         split = self._training_split(num_shots)
-        self.check_labels(split, self._label_order)
-        if num_shots is None or self.splits_dir is not None:
-            return split
-        return draw_shots(split, num_shots, seed, self._label_order)
+        self.check_labels(split, self.label_order)
+        if num_shots is not None and self.splits_dir is None:
+            return draw_shots(split, num_shots, seed, self.label_order)
+        check_every_class_trains(split, self.label_order, num_shots)
+        return split
 
     def test_split(self) -> Split:
         """Returns the split that is evaluated."""
         if self.splits_dir is None:
-            return self.annotations.split("test", self._label_order)
-        file = published_file(self.splits_dir, self.published.test, "evaluation list", split=self.split)
-        split = self.read_list(file)
-        self.check_labels(split, self._label_order)
+            split = self.annotations.split("test", self.label_order)
+        else:
+            split = self.read_list(
+                published_file(self.splits_dir, self.published.test, "evaluation list", split=self.split)
+            )
+        self.check_labels(split, self.label_order)
+        check_classes_in_use(split, self.label_order)
         return split
 
     def _training_split(self, num_shots: int | None) -> Split:
         if self.splits_dir is None:
-            return self.annotations.split("train", self._label_order)
-        if num_shots is not None:
+            return self.annotations.split("train", self.label_order)
+        if self.published.train is None:
+            raise DataError("These classes are only tested on; train on another data set.")
+        if num_shots is not None and self.published.few_shot is not None:
             template, what = self.published.few_shot, f"{num_shots}-shot training list"
             return self.read_list(
                 published_file(self.splits_dir, template, what, split=self.split, num_shots=num_shots)
             )
         file = self.splits_dir / self.published.train.format(split=self.split)
+        if num_shots is not None:
+            raise DataError(f"No {num_shots}-shot list of these classes is published; leave out --data.num_shots.")
         if file.is_file():
             return self.read_list(file)
         try:  # the lists handed round leave out whole training splits, which the data set itself comes with
-            return self.annotations.split("train", self._label_order)
+            annotations = self.annotations if self.whole_names is None else self.annotations.only(self.label_order)
+            return annotations.split("train", self.label_order)
         except DataError as error:
             raise DataError(f"There is no whole training split in {file}, nor with the data: {error}") from error
 
-    @cached_property
-    def _label_order(self) -> list[str]:
-        """The classes in the order in which labels count."""
-        if self.splits_dir is not None:
-            return read_class_names(published_file(self.splits_dir, self.published.labels, "label file"), self.to_words)
-        return self._reordered([self.to_words(name) for name in self.annotations.classes()])
+    def _given_names(self, class_names: Sequence[str]) -> list[str]:
+        """Reads the label file; if it names all classes of the data set, takes those of `class_names`, in their order.
 
-    def _reordered(self, names: list[str]) -> list[str]:
-        """Takes over the order of the label file, if it names the same classes."""
-        if self.label_file is None:
-            return names
-        given = read_class_names(self.label_file, self.to_words)
-        return given if set(map(normalise, given)) == set(map(normalise, names)) else names
+        Raises:
+            DataError: It names neither these classes nor all, or the latter in another order.
+        """
+        to_words = split_underscores if self.label_file.suffix.lower() == ".json" else self.to_words
+        given = read_class_names(self.label_file, to_words)
+        if self.whole_names is None or len(given) == len(class_names):
+            return given
+        whole = self.whole_names()
+        check_order(given, whole, self.label_file)
+        position = label_of(whole)
+        return [given[position[normalise(name)]] for name in class_names]

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from datamodules.class_names import label_of, normalise
 from datamodules.errors import DataError
-from datamodules.root_index import scan_root
 
 
 class Entry(NamedTuple):
@@ -59,14 +58,28 @@ class Split:
 
 @dataclass(frozen=True)
 class Annotations:
-    """A data set's own annotations: clips with the names of their classes, `{"train": [(clip, class)], "test": []}`."""
+    """A data set's own annotations.
+
+    Attributes:
+        clips: Clips with the names of their classes, `{"train": [(clip, class)], "test": []}`.
+        files: The files that say so.
+        class_order: All class names in label order, where the data set numbers them.
+    """
 
     clips: dict[str, list[tuple[str, str]]]
     files: tuple[Path, ...]
+    class_order: tuple[str, ...] = ()
 
     def classes(self) -> list[str]:
-        """Returns the names of all classes, as annotated, in alphabetical order."""
-        return sorted({name for part in self.clips.values() for _, name in part})
+        """Returns the names of all classes as annotated, in label order or else in alphabetical order."""
+        return list(self.class_order) or sorted({name for part in self.clips.values() for _, name in part})
+
+    def only(self, class_names: Collection[str]) -> Annotations:
+        """Returns the annotations of some classes, told by name in any spelling."""
+        kept = {normalise(name) for name in class_names}
+        order = tuple(name for name in self.classes() if normalise(name) in kept)
+        clips = {part: [(c, name) for c, name in found if name in order] for part, found in self.clips.items()}
+        return Annotations(clips, self.files, order)
 
     def split(self, part: str, class_names: Sequence[str]) -> Split:
         """Turns a part into a split, with the positions in `class_names` as labels.
@@ -74,14 +87,18 @@ class Annotations:
         Raises:
             DataError: An annotated class is not among `class_names`.
         """
-        labels = label_of(class_names)
-        unknown = [name for name in self.classes() if normalise(name) not in labels]
+        known = label_of(class_names)
+        if len(known) < len(class_names):
+            twins = [name for name in class_names if class_names[known[normalise(name)]] != name]
+            raise DataError(f"The class {twins[0]!r} differs from another one in nothing but spelling; rename it.")
+        labels = {name: known.get(normalise(name)) for name in self.classes()}
+        unknown = [name for name, label in labels.items() if label is None]
         if unknown:
             raise DataError(
                 f"The annotations beside {self.files[0]} have a class {unknown[0]!r}, which the label file lacks; "
                 "give the label file of this data set."
             )
-        return Split([Entry(clip, labels[normalise(name)]) for clip, name in self.clips[part]], self.files)
+        return Split([Entry(clip, labels[name]) for clip, name in self.clips[part]], self.files)
 
 
 def split_last_blank(line: str, file: Path, number: int) -> tuple[str, int]:
@@ -99,20 +116,33 @@ def split_last_blank(line: str, file: Path, number: int) -> tuple[str, int]:
     return name.strip(), int(value)
 
 
+def read_lines(file: Path, form: str = "path label") -> list[tuple[int, str]]:
+    """Reads the numbered lines of a text file, passing over empty ones.
+
+    Args:
+        file: The file.
+        form: How a line should look, for the message.
+
+    Raises:
+        DataError: The file is missing, empty or no text.
+    """
+    try:
+        lines = file.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"The list {file} cannot be read ({error}); check the path and the file.") from error
+    rows = [(number, line.strip()) for number, line in enumerate(lines, start=1) if line.strip()]
+    if not rows:
+        raise DataError(f"The list {file} is empty; it needs one line `{form}` for each clip.")
+    return rows
+
+
 def read_numbered_lines(file: Path) -> list[tuple[str, int]]:
     """Reads a text file of lines `name number`, passing over empty lines.
 
     Raises:
         DataError: The file is missing, empty or no text, or a line is malformed (file, line number and text are named).
     """
-    try:
-        lines = file.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"The list {file} cannot be read ({error}); check the path and the file.") from error
-    rows = [split_last_blank(line, file, number) for number, line in enumerate(lines, start=1) if line.strip()]
-    if not rows:
-        raise DataError(f"The list {file} is empty; it needs one line `path label` for each clip.")
-    return rows
+    return [split_last_blank(line, file, number) for number, line in read_lines(file)]
 
 
 def read_list_file(file: Path) -> Split:
@@ -122,12 +152,21 @@ def read_list_file(file: Path) -> Split:
         DataError: As `read_numbered_lines`, or a clip is listed twice.
     """
     entries = [Entry(name, label) for name, label in read_numbered_lines(file)]
-    names = set()
-    for entry in entries:
-        if entry.name in names:
-            raise DataError(f"{file} lists {entry.name} twice; remove one of the lines.")
-        names.add(entry.name)
+    check_unique((entry.name for entry in entries), file)
     return Split(entries, (file,))
+
+
+def check_unique(names: Iterable[str], file: Path) -> None:
+    """Checks that no clip is listed twice.
+
+    Raises:
+        DataError: One is.
+    """
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            raise DataError(f"{file} lists {name} twice; remove one of the lines.")
+        seen.add(name)
 
 
 def draw_shots(split: Split, num_shots: int, seed: int, class_names: Sequence[str]) -> Split:
@@ -174,22 +213,3 @@ def check_labels(split: Split, class_names: Sequence[str]) -> None:
                 f"{split.files[0]} gives {entry.name} the label {entry.label}, but there are only {len(class_names)} "
                 f"classes (0 to {len(class_names) - 1}); the list and the label file do not belong together."
             )
-
-
-def find_records(split: Split, root: Path) -> list[VideoRecord]:
-    """Finds the clips of a split on disk.
-
-    Raises:
-        DataError: Some are not there (their number and the first five are named), or a name is ambiguous.
-    """
-    index = scan_root(root)
-    if any(index.find(entry.name) is None for entry in split.entries):
-        index = scan_root(root, refresh=True)  # clips may have been added since
-    found = [(entry, index.find(entry.name)) for entry in split.entries]
-    missing = [entry.name for entry, path in found if path is None]
-    if missing:
-        raise DataError(
-            f"{len(missing)} of the {len(found)} clips in {split.files[0].name} are not under {root}, the first of "
-            f"them: {', '.join(missing[:5])}; check --data.root, or complete the data set."
-        )
-    return [VideoRecord(f"{root}/{path}", path, entry.label) for entry, path in found if path is not None]

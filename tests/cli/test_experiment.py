@@ -32,7 +32,7 @@ def test_fit_leaves_checkpoints_config_results_and_pictures(fitted):
     results = json.loads((fitted / "results.json").read_text())
     assert [run["ensemble_weight"] for run in results["runs"]] == [1.0, 0.7]
     assert all(run["test_sets"]["hmdb51/split1"]["num_clips"] == 16 for run in results["runs"])
-    assert results["data"]["splits"]["test"]["sha256"]
+    assert results["data"]["splits"]["hmdb51/split1"]["sha256"]
     assert results["machine"]["precision"] == "32-true"
 
 

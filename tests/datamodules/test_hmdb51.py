@@ -58,7 +58,8 @@ def test_splits_do_not_overlap_and_differ(synthetic_root):
     tests = []
     for split in (1, 2, 3):
         data = module(synthetic_root, split=split)
-        train, test = ({record.video_id for record in data.datasets[part].records} for part in ("train", "test"))
+        parts = (data.datasets["train"], data.test_datasets[0])
+        train, test = ({record.video_id for record in part.records} for part in parts)
         assert not train & test and len(train) == 32 and len(test) == 16
         tests.append(test)
     assert not tests[0] & tests[1] and not tests[1] & tests[2]
@@ -189,7 +190,7 @@ def test_raises_before_any_video_is_opened(synthetic_root, tmp_path):
 def test_summary_says_what_was_read(synthetic_root):
     summary = module(synthetic_root, num_shots=2).summary()
     assert summary["dataset"] == "hmdb51" and summary["num_shots"] == 2 and summary["num_classes"] == 8
-    assert summary["splits"]["train"]["num_clips"] == 16 and len(summary["splits"]["test"]["sha256"]) == 64
+    assert summary["splits"]["train"]["num_clips"] == 16 and len(summary["splits"]["hmdb51/split1"]["sha256"]) == 64
 
 
 def test_clips_marked_unused_are_in_neither_part(synthetic_root, tmp_path):
@@ -198,4 +199,4 @@ def test_clips_marked_unused_are_in_neither_part(synthetic_root, tmp_path):
     file = root / "red_circle_moving_left_test_split1.txt"
     file.write_text(file.read_text().replace("003.mp4 1", "003.mp4 0"))
     data = module(root)
-    assert len(data.datasets["train"]) == 31 and len(data.datasets["test"]) == 16
+    assert len(data.datasets["train"]) == 31 and len(data.test_datasets[0]) == 16

@@ -73,8 +73,8 @@ def test_published_lists(finder, published):
 
 def test_whole_training_split_falls_back_on_annotations_with_published_labels(finder, published):
     assert finder(published).training_split(None, 0).entries[0] == ("brush_hair0.avi", 1)
-    (published / "lists" / "train1.txt").write_text("run3.avi 0\n")
-    assert finder(published).training_split(None, 0).entries == [("run3.avi", 0)]
+    (published / "lists" / "train1.txt").write_text("run3.avi 0\nbrush_hair3.avi 1\n")
+    assert finder(published).training_split(None, 0).entries == [("run3.avi", 0), ("brush_hair3.avi", 1)]
 
 
 def test_missing_shots_name_those_that_exist(finder, published):

@@ -5,7 +5,8 @@ import hashlib
 import pytest
 
 from datamodules.errors import DataError
-from datamodules.splits import Annotations, Entry, Split, check_labels, draw_shots, find_records, read_list_file
+from datamodules.records import find_records
+from datamodules.splits import Annotations, Entry, Split, check_labels, draw_shots, read_list_file
 
 
 @pytest.fixture

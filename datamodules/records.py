@@ -1,0 +1,60 @@
+"""Finds the clips of a split on disk."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+
+from datamodules.errors import DataError
+from datamodules.file_check import check_heads
+from datamodules.label_checks import check_folders
+from datamodules.root_index import scan_root
+from datamodules.splits import Split, VideoRecord
+
+
+def find_records(split: Split, root: Path, skip_missing: bool = False) -> list[VideoRecord]:
+    """Finds the clips of a split on disk.
+
+    Args:
+        split: The split.
+        root: Directory of the videos.
+        skip_missing: Whether clips that are not there are left out, with a warning, rather than refused.
+
+    Raises:
+        DataError: Some are not there (their number and the first five are named), or a name is ambiguous.
+    """
+    index = scan_root(root)
+    if any(index.find(entry.name) is None for entry in split.entries):
+        index = scan_root(root, refresh=True)  # clips may have been added since
+    found = [(entry, index.find(entry.name)) for entry in split.entries]
+    missing = [entry.name for entry, path in found if path is None]
+    if missing:
+        problem = (
+            f"{len(missing)} of the {len(found)} clips in {split.files[0].name} are not under {root}, the first of "
+            f"them: {', '.join(missing[:5])}"
+        )
+        if not skip_missing or len(missing) == len(found):
+            advice = "check --data.root, complete the data set, or leave them out by --data.on_bad_video skip"
+            raise DataError(f"{problem}; {advice}.")
+        warnings.warn(f"{problem}; they are left out.", stacklevel=2)
+    return [VideoRecord(f"{root}/{path}", path, entry.label) for entry, path in found if path is not None]
+
+
+def find_checked_records(split: Split, root: Path, class_names: Sequence[str], skip_bad: bool) -> list[VideoRecord]:
+    """Finds the clips of a split, and checks what can be checked without decoding.
+
+    Args:
+        split: The split.
+        root: Directory of the videos.
+        class_names: Y names as the data set has them.
+        skip_bad: Whether missing clips are left out here, and broken ones when they are read.
+
+    Raises:
+        DataError: Clips are missing, are no videos, or lie in the folder of another class.
+    """
+    records = find_records(split, root, skip_missing=skip_bad)
+    check_folders(records, class_names, split.files[0])
+    if not skip_bad:
+        check_heads(records)
+    return records
