@@ -1,25 +1,31 @@
 """What a configuration costs: parameters, multiply-adds, memory and speed (Tables 6 and 14)."""
 
+import statistics
+import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
 import torch
+from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from tc_clip_pl.modules.config import TCCLIPConfig
 from tc_clip_pl.modules.tc_clip import TCCLIP
 from tc_clip_pl.modules.text_encoder import encode_text
 
+WARM_UP, REPEATS = 3, 10
+
 
 @dataclass
 class Cost:
-    """Cost of one view of ``num_frames`` frames.
+    """Cost of one view of ``num_frames`` frames against one class of full text length.
 
     Attributes:
         parameters: without the token embedding table, as in Table 6.
-        vision: multiply-adds of the vision encoder with every token through every layer.
-        text: of one pass of the text encoder for one class at full length.
-        prompting: of the prompting block for one video.
-        executed: of `TCCLIP.forward` for one video and one class of that length: what the shortcuts leave of the sum.
+        vision: multiply-adds of the vision encoder, all tokens through all layers.
+        text: of one pass of the text encoder.
+        prompting: of the prompting block.
+        executed: of `TCCLIP.forward`, which leaves out what nothing reads.
     """
 
     parameters: int
@@ -38,43 +44,62 @@ class Cost:
         return {**asdict(self), "total": self.total}
 
 
-def build_meta_model(config: TCCLIPConfig) -> TCCLIP:
-    """The model without weights, with one class as long as the text encoder allows."""
-    with torch.device("meta"):
-        model = TCCLIP(config).eval()
+@dataclass
+class Speed:
+    """Measured with random weights, bf16 autocast on a GPU, float32 on a CPU.
+
+    Attributes:
+        inference: videos (views) per second, classes cached.
+        training: the same for a forward and a backward pass.
+        inference_gib: peak memory on a GPU in GiB; None on a CPU.
+        training_gib: likewise.
+    """
+
+    inference: float
+    training: float
+    inference_gib: float | None
+    training_gib: float | None
+
+
+def class_tokens(config: TCCLIPConfig, num_classes: int, length: int | None = None) -> Tensor:
+    """(Y, L) made-up token ids that make texts of a length, prompt vectors included; by default the longest."""
     text = config.text_config
     added = config.num_prompt_vectors - len(config.prompt_token_ids) if config.has_prompt_vectors else 0
-    input_ids = torch.zeros(1, text.max_position_embeddings - added, dtype=torch.int64)
+    input_ids = torch.zeros(num_classes, (length or text.max_position_embeddings) - added, dtype=torch.int64)
     input_ids[:, -1] = text.vocab_size - 1 if text.eos_token_id == 2 else text.eos_token_id
-    model.set_class_tokens(input_ids)
-    return model
+    return input_ids
 
 
 def count_cost(config: TCCLIPConfig) -> Cost:
-    """Counts parameters and multiply-adds on a meta device: no weights, no memory, no time."""
-    model = build_meta_model(config)
-    size = config.vision_config.image_size
+    """Counts parameters and multiply-adds on a meta device: no weights, no memory."""
+    with torch.device("meta"):
+        model = TCCLIP(config).eval()
+    model.set_class_tokens(class_tokens(config, 1))
+    text, size = config.text_config, config.vision_config.image_size
     video = torch.empty(1, config.num_frames, 3, size, size, device="meta")
-    inputs_embeds = torch.empty(
-        1, config.text_config.max_position_embeddings, config.text_config.hidden_size, device="meta"
-    )
-    prompting = 0
-    if model.prompt_generation_layer is not None:
-        tokens = model.vision_model(video).prompting_tokens
-        projected = model.visual_projection(tokens)
-        prompts = inputs_embeds[0, : config.num_prompt_vectors]
-        prompting = count_multiply_adds(lambda: model.prompt_generation_layer(prompts, projected))
+    embeds = torch.empty(1, text.max_position_embeddings, text.hidden_size, device="meta")
     return Cost(
         parameters=count_parameters(model),
-        vision=count_multiply_adds(
-            lambda: model.visual_projection(model.vision_model(video, cls_only=False).cls_tokens)
-        ),
-        text=count_multiply_adds(
-            lambda: model.text_projection(encode_text(model.text_model, inputs_embeds, model.class_eos))
-        ),
-        prompting=prompting,
+        vision=count_multiply_adds(lambda: encode_video(model, video)),
+        text=count_multiply_adds(lambda: model.text_projection(encode_text(model.text_model, embeds, model.class_eos))),
+        prompting=count_prompting(model, embeds[0]),
         executed=count_multiply_adds(lambda: model(video)),
     )
+
+
+def encode_video(model: TCCLIP, video: Tensor) -> Tensor:
+    """Frame embeddings by the plain path: the last layer feeds all its tokens forward."""
+    return model.visual_projection(model.vision_model(video, cls_only=False).cls_tokens)
+
+
+def count_prompting(model: TCCLIP, prompts: Tensor) -> int:
+    """Multiply-adds of the prompting block for one video; 0 where there is none."""
+    config = model.config
+    if not config.reads_vision:
+        return 0
+    counts = {"context": config.context_count(config.num_frames), "cls": config.num_frames, "pooled": config.num_frames}
+    tokens = prompts.new_empty(1, counts[config.prompting_tokens], prompts.shape[-1])
+    return count_multiply_adds(lambda: model.prompt_generation_layer(prompts[: config.num_prompt_vectors], tokens))
 
 
 def count_parameters(model: TCCLIP) -> int:
@@ -82,8 +107,49 @@ def count_parameters(model: TCCLIP) -> int:
     return sum(p.numel() for p in model.parameters()) - model.text_model.embeddings.token_embedding.weight.numel()
 
 
-def count_multiply_adds(run: "torch.types.FunctionType") -> int:
+def count_multiply_adds(run: Callable[[], object]) -> int:
     """Multiply-adds of all matrix products, convolutions and attentions of a call, by torch's flop counter."""
-    with FlopCounterMode(display=False) as counter:  # with gradient: nothing is cached
+    with FlopCounterMode(display=False) as counter:  # with gradient, so that nothing comes from a cache
         run()
     return counter.get_total_flops() // 2
+
+
+def measure_speed(config: TCCLIPConfig, device: torch.device, batch_size: int = 8, num_classes: int = 400) -> Speed:
+    """Times inference and training steps (without the optimizer) on a device."""
+    model = TCCLIP(config).to(device)
+    model.set_class_tokens(class_tokens(config, num_classes, length=12))
+    size = config.vision_config.image_size
+    video = torch.randn(batch_size, config.num_frames, 3, size, size, device=device)
+    labels = torch.arange(batch_size, device=device) % num_classes
+
+    def infer() -> None:
+        with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
+            model(video)
+
+    def train() -> None:
+        with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
+            loss = torch.nn.functional.cross_entropy(model(video).logits.float(), labels)
+        loss.backward()
+        model.zero_grad()
+
+    model.eval()
+    inference, inference_gib = time_call(infer, device)
+    model.train()
+    training, training_gib = time_call(train, device)
+    return Speed(batch_size / inference, batch_size / training, inference_gib, training_gib)
+
+
+def time_call(run: Callable[[], None], device: torch.device) -> tuple[float, float | None]:
+    """Median seconds of a call after warm-up, and the peak memory in GiB on a GPU."""
+    is_cuda = device.type == "cuda"
+    if is_cuda:
+        torch.cuda.reset_peak_memory_stats(device)
+    seconds = []
+    for _ in range(WARM_UP + REPEATS):
+        start = time.perf_counter()
+        run()
+        if is_cuda:
+            torch.cuda.synchronize(device)
+        seconds.append(time.perf_counter() - start)
+    peak = torch.cuda.max_memory_allocated(device) / 2**30 if is_cuda else None
+    return statistics.median(seconds[WARM_UP:]), peak

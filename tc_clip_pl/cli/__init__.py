@@ -53,6 +53,12 @@ def _train(words: list[str]) -> None:
     run_experiment(words)
 
 
+def _profile(words: list[str]) -> None:
+    from tc_clip_pl.cli.profile import profile
+
+    profile(words[1:])
+
+
 def _configs(words: list[str]) -> None:
     list_configs(words[1:])
 
@@ -82,6 +88,7 @@ SUBCOMMANDS: dict[str, Callable[[list[str]], int | None]] = {
     "predict": _train,
     "check": _check,
     "split": _split,
+    "profile": _profile,
     "configs": _configs,
     "make-demo": _make_demo,
 }

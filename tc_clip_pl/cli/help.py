@@ -1,6 +1,6 @@
 """The help pages, written by hand so that they appear at once and fit on a screen."""
 
-from tc_clip_pl.cli import check, split
+from tc_clip_pl.cli import check, profile, split
 
 TOP_LEVEL_HELP = """\
 tcclip: video action recognition with TC-CLIP
@@ -11,6 +11,7 @@ tcclip: video action recognition with TC-CLIP
   tcclip predict --config NAME --ckpt_path CKPT     write the best classes of every clip to a file
   tcclip check --data NAME --data.root DIR          hold a data set against its lists before a long run
   tcclip split --data NAME --data.root DIR --output_dir DIR    draw few-shot and base/novel lists
+  tcclip profile --config NAME   parameters, multiply-adds and speed of a configuration
   tcclip configs                 list the configurations that come with the package
   tcclip make-demo DIR           write a small data set of videos and a tiny CLIP to try everything on
 
@@ -64,6 +65,7 @@ RUNS = {
 OTHER_HELP = {
     "check": check.HELP,
     "split": split.HELP,
+    "profile": profile.HELP,
     "configs": "tcclip configs: list the configurations that come with the package, and where they lie.",
     "make-demo": (
         "tcclip make-demo DIR: write DIR/data, a small data set of video files laid out like HMDB-51, and\n"

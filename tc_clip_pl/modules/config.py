@@ -92,11 +92,15 @@ class TCCLIPConfig(CLIPConfig):
         for_prompting = self.reads_vision and self.prompting_tokens == "context" and layer == self.vision_layer
         return self.reference_tokens == "context" and (for_next or for_prompting)
 
+    def context_count(self, num_frames: int) -> int:
+        """K of a video of that many frames: all seeds where the aggregation keeps them."""
+        reads_count = "num_context_tokens" in AGGREGATORS.reads(self.aggregation)
+        return self.num_context_tokens if reads_count else num_frames * self.num_seeds
+
     def check_num_frames(self, num_frames: int) -> None:
         """Raises ValueError where videos of that many frames cannot be encoded."""
         REFERENCE_TOKENS[self.reference_tokens](num_frames, self.num_patches + 1)
-        counts = self.reference_tokens == "context" and "num_context_tokens" in AGGREGATORS.reads(self.aggregation)
-        if counts and num_frames * self.num_seeds < self.num_context_tokens:
+        if self.reference_tokens == "context" and num_frames * self.num_seeds < self.context_count(num_frames):
             raise ValueError(
                 f"{num_frames} frames x {self.num_seeds} seeds (seed_ratio {self.seed_ratio} of {self.num_patches} "
                 f"patches) are fewer than num_context_tokens={self.num_context_tokens}: lower that or raise seed_ratio."
