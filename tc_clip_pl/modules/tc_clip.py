@@ -151,6 +151,27 @@ class TCCLIP(CLIPModel):
         prefixes = ("prompt_learner.", "prompt_generation_layer.")
         return {name for name, _ in self.named_parameters() if name.startswith(prefixes)}
 
+    def freeze(self, encoders: Sequence[str]) -> None:
+        """Stops training CLIP's own parameters of encoders, their projections included; the new ones go on learning.
+
+        Args:
+            encoders: "vision", "text", or both.
+
+        Raises:
+            ValueError: for any other word.
+        """
+        parts = {
+            "vision": (self.vision_model, self.visual_projection),
+            "text": (self.text_model, self.text_projection),
+        }
+        unknown = [name for name in encoders if name not in parts]
+        if unknown:
+            raise ValueError(f"There is no encoder {unknown[0]!r} to freeze: choose {' or '.join(parts)}.")
+        new = {id(p) for name, p in self.named_parameters() if name in self.new_parameter_names()}
+        frozen = (p for name in encoders for part in parts[name] for p in part.parameters() if id(p) not in new)
+        for parameter in frozen:
+            parameter.requires_grad_(False)
+
     def clip_state_dict(self) -> dict[str, Tensor]:
         """The original weights of the CLIP that the model was made from, on the CPU, under this model's names.
 

@@ -69,11 +69,29 @@ def load_model(ckpt_path: str | Path) -> TCCLIP:
     model = TCCLIP(TCCLIPConfig.from_dict(description["config"]))
     if description["tokenizer"]:
         model.tokenizer = _tokenizer_from_files(description["tokenizer"])
+    _load_state_dict(model, checkpoint)
+    return model.eval()
+
+
+def load_weights(model: TCCLIP, ckpt_path: str | Path) -> None:
+    """Put the weights of a training checkpoint into a model of the same shape.
+
+    Args:
+        model: Any `TCCLIP`.
+        ckpt_path: A file such as `last.ckpt`.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is not a training checkpoint of this project, or belongs to another model.
+    """
+    _load_state_dict(model, read_checkpoint(ckpt_path))
+
+
+def _load_state_dict(model: TCCLIP, checkpoint: Mapping[str, Any]) -> None:
     weights = checkpoint["state_dict"].items()
     state_dict = {name.removeprefix(MODEL_PREFIX): value for name, value in weights if name.startswith(MODEL_PREFIX)}
     check_state_dict(state_dict, model.state_dict())
     model.load_state_dict(state_dict)
-    return model.eval()
 
 
 def check_state_dict(given: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> None:

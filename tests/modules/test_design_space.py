@@ -151,6 +151,22 @@ def test_meaningless_combinations_are_refused(options, message):
         TCCLIPConfig(**options)
 
 
+@pytest.mark.parametrize("encoders", [["vision"], ["text"], ["vision", "text"]])
+def test_freezing_leaves_what_is_new(tiny_clip_folder, tiny_video, encoders):
+    model = make(tiny_clip_folder).train()
+    model.freeze(encoders)
+    model(tiny_video.float()).logits.logsumexp(-1).sum().backward()
+    still = {name for name, parameter in model.named_parameters() if parameter.grad is None}
+    prefixes = {"vision": ("vision_model.", "visual_projection."), "text": ("text_model.", "text_projection.")}
+    expected = {n for n, _ in model.named_parameters() for e in encoders if n.startswith(prefixes[e])}
+    assert still == (expected - model.new_parameter_names()) | {"text_model.embeddings.token_embedding.weight"}
+
+
+def test_freezing_something_else_is_an_error(tiny_model):
+    with pytest.raises(ValueError, match="no encoder 'image' to freeze: choose vision or text"):
+        tiny_model.freeze(["image"])
+
+
 def test_registry_refuses_a_name_twice():
     registry = Registry("colour")
     registry.register("red")(len)
