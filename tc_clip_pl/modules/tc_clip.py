@@ -23,6 +23,8 @@ from tc_clip_pl.ops.similarity import cosine_logits, pool_frames
 class TCCLIP(CLIPModel):
     """A `CLIPModel` for videos. CLIP's parameters keep their names, so CLIP's weights load untouched.
 
+    The vision model takes videos, so of `CLIPModel`'s methods only those for text still apply.
+
     Args:
         config: CLIP's configuration with the paper's numbers.
 
@@ -42,7 +44,7 @@ class TCCLIP(CLIPModel):
 
     def __init__(self, config: TCCLIPConfig) -> None:
         super().__init__(config)
-        if config.projection_dim != config.text_config.hidden_size:
+        if config.reads_vision and config.projection_dim != config.text_config.hidden_size:
             raise ValueError(
                 f"The prompting block needs a CLIP whose projection_dim ({config.projection_dim}) is the width of its "
                 f"text encoder ({config.text_config.hidden_size})."

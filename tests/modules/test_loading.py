@@ -6,7 +6,7 @@ import shutil
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from transformers import CLIPModel
+from transformers import CLIPModel, CLIPTextConfig, CLIPVisionConfig
 
 from tc_clip_pl import TCCLIP, TCCLIPConfig
 from tc_clip_pl.checkpoints.tiny_clip import save_tiny_clip
@@ -135,6 +135,14 @@ def test_unknown_override_is_an_error(tiny_clip_folder):
 def test_config_raises_on_nonsense(options, message):
     with pytest.raises(ValueError, match=message):
         TCCLIPConfig(**options)
+
+
+def test_prompting_needs_matching_widths():
+    sizes = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2}
+    parts = {"vision_config": CLIPVisionConfig(**sizes), "text_config": CLIPTextConfig(**sizes), "projection_dim": 16}
+    with pytest.raises(ValueError, match=r"projection_dim \(16\) is the width of its text encoder \(32\)"):
+        TCCLIP(TCCLIPConfig(**parts, num_frames=16, num_context_tokens=6))
+    TCCLIP(TCCLIPConfig(**parts, reference_tokens="none", prompting="template"))
 
 
 def test_long_class_name_is_an_error_that_names_it(tiny_model):
