@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -112,6 +111,7 @@ class VideoDataModule(LightningDataModule):
         self.frame_sampling, self.augmentation = frame_sampling, augmentation
         self.horizontal_flip = self.flips if horizontal_flip is None else horizontal_flip
         self.mean, self.std = mean, std
+        self._finders: dict[int, dict[str, SplitFinder]] = {}
         self.splits: dict[str, Split] = {}
         self.datasets: dict[str, VideoDataset] = {}
         self.test_datasets: list[VideoDataset] = []
@@ -127,14 +127,12 @@ class VideoDataModule(LightningDataModule):
         raise NotImplementedError
 
     def finders(self, split: int) -> dict[str, SplitFinder]:
-        """Returns what finds the lists of each test set of a split, by its name; the first one's classes are trained.
+        """Returns what finds the lists of each test set of a split, by its name; classes of the first are trained on."""
+        if split not in self._finders:
+            self._finders[split] = build_finders(self, split)
+        return self._finders[split]
 
-        Args:
-            split: Number of the split.
-        """
-        return build_finders(self, split)
-
-    @cached_property
+    @property
     def split_finder(self) -> SplitFinder:
         """What finds the training clips, and names their classes."""
         return next(iter(self.finders(self.split).values()))

@@ -9,8 +9,8 @@ from pathlib import Path
 from datamodules.errors import DataError
 from datamodules.file_check import check_heads
 from datamodules.label_checks import check_folders
-from datamodules.root_index import scan_root
-from datamodules.splits import Split, VideoRecord
+from datamodules.root_index import RootIndex, scan_root
+from datamodules.splits import Entry, Split, VideoRecord
 
 
 def find_records(split: Split, root: Path, skip_missing: bool = False) -> list[VideoRecord]:
@@ -24,10 +24,9 @@ def find_records(split: Split, root: Path, skip_missing: bool = False) -> list[V
     Raises:
         DataError: Some are not there (their number and the first five are named), or a name is ambiguous.
     """
-    index = scan_root(root)
-    if any(index.find(entry.name) is None for entry in split.entries):
-        index = scan_root(root, refresh=True)  # clips may have been added since
-    found = [(entry, index.find(entry.name)) for entry in split.entries]
+    found = _look_up(split, scan_root(root))
+    if any(path is None for _, path in found):
+        found = _look_up(split, scan_root(root, refresh=True))  # clips may have been added since
     missing = [entry.name for entry, path in found if path is None]
     if missing:
         problem = (
@@ -39,6 +38,10 @@ def find_records(split: Split, root: Path, skip_missing: bool = False) -> list[V
             raise DataError(f"{problem}; {advice}.")
         warnings.warn(f"{problem}; they are left out.", stacklevel=2)
     return [VideoRecord(f"{root}/{path}", path, entry.label) for entry, path in found if path is not None]
+
+
+def _look_up(split: Split, index: RootIndex) -> list[tuple[Entry, str | None]]:
+    return [(entry, index.find(entry.name)) for entry in split.entries]
 
 
 def find_checked_records(split: Split, root: Path, class_names: Sequence[str], skip_bad: bool) -> list[VideoRecord]:

@@ -39,7 +39,7 @@ class TestSet:
 
 @dataclass(frozen=True)
 class Split:
-    """Clips with labels, and the files that say so."""
+    """Clips with labels, and the files that say so (or the directory whose layout says so)."""
 
     entries: list[Entry]
     files: tuple[Path, ...]
@@ -48,7 +48,7 @@ class Split:
         """Returns what a report must say of a split: its files, their SHA-256 and the number of clips."""
         digest = hashlib.sha256()
         for file in self.files:
-            digest.update(file.read_bytes())
+            digest.update(repr(self.entries).encode() if file.is_dir() else file.read_bytes())
         return {
             "files": [file.name for file in self.files],
             "sha256": digest.hexdigest(),

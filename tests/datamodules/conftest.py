@@ -1,6 +1,9 @@
-"""Videos written by the tests: each frame carries its own number in blocks of brightness."""
+"""Small data sets written by the tests: videos whose frames carry their numbers, and annotations as published."""
 
+import csv
+import json
 from fractions import Fraction
+from types import SimpleNamespace
 
 import av
 import numpy as np
@@ -44,6 +47,94 @@ def write_numbered(path, count, codec="libx264", options=None, size=(128, 64), g
     return path
 
 
+HEAD = b"\0\0\0\x18ftypmp42"  # begins as a video does
+
+
+def touch(root, *names):
+    """Makes clips that pass for videos until one is decoded."""
+    for name in names:
+        file = root / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(HEAD)
+
+
+def write(folder, files):
+    """Writes `{path: text or JSON content}`."""
+    for name, content in files.items():
+        file = folder / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(content if isinstance(content, str) else json.dumps(content))
+    return folder
+
+
+def labels(*names):
+    """The text of a label CSV."""
+    return "id,name\n" + "".join(f'{label},"{name}"\n' for label, name in enumerate(names))
+
+
+def listed(**clips):
+    """The text of a list: `listed(a=3)` has 3 clips `a_0.avi` ... of label 0, and so on for the next classes."""
+    return "".join(
+        f"{name}_{n}.avi {label}\n" for label, (name, count) in enumerate(clips.items()) for n in range(count)
+    )
+
+
+UCF_CLASSES = ("ApplyEyeMakeup", "BasketballDunk", "YoYo")
+
+
+def ucf101(root, flat=False):
+    """UCF-101 with 3 classes of 4 training and 2 test clips in each of two splits."""
+    lists = {"lists/classInd.txt": "".join(f"{n} {name}\r\n" for n, name in enumerate(UCF_CLASSES, start=1))}
+    for split in (1, 2):
+        train = test = ""
+        for label, name in enumerate(UCF_CLASSES, start=1):
+            clips = [f"v_{name}_g{g:02d}_c01.avi" for g in range(1, 7)]
+            touch(root, *(clip if flat else f"UCF-101/{name}/{clip}" for clip in clips))
+            held_out = clips[2 * split - 2 : 2 * split]
+            test += "".join(f"{name}/{clip}\r\n" for clip in held_out)
+            train += "".join(f"{name}/{clip} {label}\r\n" for clip in clips if clip not in held_out)
+        lists |= {f"lists/trainlist0{split}.txt": train, f"lists/testlist0{split}.txt": test}
+    return write(root, lists)
+
+
+SSV2_CLASSES = ("Pushing something from left to right", "Holding something", "Tearing something into two pieces")
+SSV2_TEMPLATES = (
+    "Pushing [something] from left to right",
+    "Holding [something]",
+    "Tearing [something] into two pieces",
+)
+
+
+def ssv2(root, prefix="something-something-v2-", folder=""):
+    """SSv2 with 3 classes of 4 training and 2 validation clips."""
+    parts = {"train": range(100, 112), "validation": range(200, 206)}
+    for ids in parts.values():
+        touch(root, *(f"{folder}{number}.webm" for number in ids))
+    entries = {
+        part: [{"id": str(n), "label": "pushing a cup", "template": SSV2_TEMPLATES[n % 3]} for n in ids]
+        for part, ids in parts.items()
+    }
+    names = {name: str(label) for label, name in enumerate(SSV2_CLASSES)}
+    return write(root, {f"{prefix}{part}.json": content for part, content in {**entries, "labels": names}.items()})
+
+
+KINETICS_CLASSES = ("abseiling", "massaging person's head", "yoga", "zumba")
+
+
+def kinetics(root, folders=False):
+    """Kinetics with 4 classes of 5 training and 2 validation clips, and one unlabelled test clip each."""
+    for part, split, count in (("train", "train", 5), ("val", "validate", 2), ("test", "test", 1)):
+        rows = [("label", "youtube_id", "time_start", "time_end", "split")]
+        for label, name in enumerate(KINETICS_CLASSES):
+            for n in range(count):
+                video = f"-{part[:2]}_{label}{n}abcdef"
+                rows.append((name, video, 7 * n, 7 * n + 10, split))
+                touch(root, f"{part}/{f'{name}/' if folders else ''}{video}_{7 * n:06d}_{7 * n + 10:06d}.mp4")
+        with (root / f"{split}.csv").open("w", newline="") as stream:
+            csv.writer(stream).writerows(rows)
+    return root
+
+
 @pytest.fixture(scope="session")
 def synthetic_root(tmp_path_factory):
     """A small synthetic data set: 8 classes of 4 training and 2 test clips."""
@@ -58,3 +149,9 @@ def videos():
         write, number = staticmethod(write_numbered), staticmethod(read_number)
 
     return Videos
+
+
+@pytest.fixture(scope="session")
+def made():
+    """The functions above that write annotations, for test modules."""
+    return SimpleNamespace(**{f.__name__: f for f in (touch, write, labels, listed, ucf101, ssv2, kinetics)})
