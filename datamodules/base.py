@@ -127,7 +127,7 @@ class VideoDataModule(LightningDataModule):
         raise NotImplementedError
 
     def finders(self, split: int) -> dict[str, SplitFinder]:
-        """Returns what finds the lists of each test set of a split, by its name; classes of the first are trained on."""
+        """Returns what finds the lists of each test set of a split, by its name; training takes the first one's."""
         if split not in self._finders:
             self._finders[split] = build_finders(self, split)
         return self._finders[split]

@@ -129,4 +129,6 @@ class SplitFinder:
         whole = self.whole_names()
         check_order(given, whole, self.label_file)
         position = label_of(whole)
+        if strange := [name for name in class_names if normalise(name) not in position]:
+            raise DataError(f"The class {strange[0]!r} is not among all {len(whole)}; correct the published labels.")
         return [given[position[normalise(name)]] for name in class_names]

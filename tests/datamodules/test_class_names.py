@@ -35,7 +35,7 @@ def test_raises_on_a_bad_csv(labels, text):
         read_class_names(labels(text))
 
 
-@pytest.mark.parametrize("text", ["", "[1]", '{"a": "b"}', "{"])
+@pytest.mark.parametrize("text", ["", "[1]", "[]", '{"a": "b"}', "{", '{"0": "a", "0": "b"}'])
 def test_raises_on_a_bad_json(labels, text):
     with pytest.raises(DataError, match=r"names\.json"):
         read_class_names(labels(text, "names.json"))
