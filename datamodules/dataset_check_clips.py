@@ -60,8 +60,8 @@ def decode_clip(path: str, num_frames: int, decoder: str) -> Finding:
     try:
         decode_frames(path, choose, decoder)
     except DataError as error:
-        reason = str(error).removeprefix(f"{path} ").removesuffix("; replace or remove it.")
-        return Finding(kind="undecodable", detail=reason)
+        reason = getattr(error.__cause__, "strerror", None)  # shorter than the sentence, which names the file
+        return Finding(kind="undecodable", detail=reason or str(error).removeprefix(f"{path} "))
     return Finding(counts[-1])
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from datamodules.class_names import label_of, normalise
 from datamodules.dataset_check_problems import Problem
 from datamodules.errors import DataError
+from datamodules.evaluation_suite import EvaluationSuite
 from datamodules.label_checks import check_folders
 from datamodules.parts import build_test_finders, find_training_split
 from datamodules.root_index import scan_root
@@ -56,7 +58,8 @@ class CheckedList:
             try:
                 entry = Entry(*split_last_blank(line, file, number))
             except DataError as error:
-                self.problems.append(Problem("line", f"{file.name}, line {number}", str(error)))
+                place = f"{file}, line {number}"
+                self.problems.append(Problem("line", place, str(error).removeprefix(f"{place}: ")))
                 continue
             if entry.name in entries:
                 self.problems.append(Problem("repeated", entry.name, f"again in line {number} of {file.name}"))
@@ -73,7 +76,14 @@ class CheckedList:
                 self.problems.append(Problem("label", name, f"label {label}, but classes are 0 to {largest}"))
 
 
-def read_lists(data: VideoDataModule) -> list[CheckedList]:
+def data_sets(data: VideoDataModule | EvaluationSuite) -> list[VideoDataModule]:
+    """Returns the data sets behind a data module: itself, or, of a suite, those it trains and tests on."""
+    if not isinstance(data, EvaluationSuite):
+        return [data]
+    return [*([data.train] if data.train is not None else []), *data.tests.values()]
+
+
+def read_lists(data: VideoDataModule | EvaluationSuite) -> list[CheckedList]:
     """Reads every list of a data module and finds its clips on disk.
 
     Args:
@@ -82,11 +92,19 @@ def read_lists(data: VideoDataModule) -> list[CheckedList]:
     Raises:
         DataError: The settings are wrong, or there is nothing under the root.
     """
-    check_settings(data)
+    tested_only = data.tests.values() if isinstance(data, EvaluationSuite) else ()
     lists = []
-    if data.split_finder.published.train is not None and data.test_splits in (None, [data.split]):
-        lists.append(_read("train", data.split_finder, lambda: find_training_split(data), is_training=True))
-    return lists + [_read(name, finder, finder.test_split) for name, finder in build_test_finders(data).items()]
+    for member in data_sets(data):
+        check_settings(member)
+        if member not in tested_only and _trains(member):
+            lists.append(_read("train", member.split_finder, partial(find_training_split, member), is_training=True))
+        lists += [_read(name, finder, finder.test_split) for name, finder in build_test_finders(member).items()]
+    return lists
+
+
+def _trains(data: VideoDataModule) -> bool:
+    """Tells whether a data module can be trained on, rather than tested on alone."""
+    return data.split_finder.published.train is not None and data.test_splits in (None, [data.split])
 
 
 def _read(name: str, finder: SplitFinder, read: Callable[[], Split], is_training: bool = False) -> CheckedList:
@@ -110,7 +128,7 @@ def _find_clips(checked: CheckedList) -> None:
         try:
             path = index.find(entry.name)
         except DataError as error:
-            checked.problems.append(Problem("ambiguous", entry.name, str(error)))
+            checked.problems.append(Problem("ambiguous", entry.name, str(error).removeprefix(f"{entry.name} ")))
             continue
         if path is None:
             checked.problems.append(Problem("missing", entry.name))
@@ -133,10 +151,9 @@ def _check_classes(checked: CheckedList) -> None:
     except DataError as error:
         checked.problems.append(Problem("list", str(error)))
     labels = label_of(names)
+    label_of_folder = cache(lambda folder: labels.get(normalise(folder)))
     for record in known:
-        folder = record.video_id.rpartition("/")[0].rpartition("/")[2]
-        label = labels.get(normalise(folder), record.label)
-        if label != record.label:
+        if label_of_folder(record.video_id.rpartition("/")[0].rpartition("/")[2]) not in (None, record.label):
             checked.problems.append(Problem("folder", record.video_id, f"labelled {names[record.label]!r}"))
 
 

@@ -21,6 +21,7 @@ class Kind:
     is_skipped: bool = False
 
 
+# In the order in which they are reported.
 KINDS: dict[str, Kind] = {
     "list": Kind("unusable list"),
     "line": Kind("malformed line"),

@@ -55,14 +55,14 @@ def manifest_text(source: DataSource, plan: SplitPlan, outputs: Mapping[str, obj
         outputs: Path of each file written -> what to say of it.
     """
     seeds = [plan.base_seed(number) for number in range(1, plan.base_lists + 1)] if plan.base_novel else []
-    inputs = {*source.train.files, *source.test.files}
+    inputs = sorted({*source.train.files, *source.test.files}, key=lambda file: file.name)
     content = {
         "dataset": source.name,
         "split": source.split,
         "num_classes": len(source.class_names),
         "num_clips": {"train": len(source.train.entries), "test": len(source.test.entries)},
         "drawn": asdict(plan) | {"base_list_seeds": seeds},
-        "inputs": sorted(({"file": file.name, "sha256": _sha256(file.read_bytes())} for file in inputs), key=str),
+        "inputs": [{"file": file.name, "sha256": _hash_input(file, source)} for file in inputs],
         "outputs": dict(outputs),
     }
     return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
@@ -88,6 +88,13 @@ def _describe(found: DrawnList, text: str) -> dict[str, object]:
 
 def _sha256(content: str | bytes) -> str:
     return hashlib.sha256(content.encode() if isinstance(content, str) else content).hexdigest()
+
+
+def _hash_input(file: Path, source: DataSource) -> str:
+    """Hashes an annotation file; a directory, where class folders are the annotation, by the names of its clips."""
+    if not file.is_dir():
+        return _sha256(file.read_bytes())
+    return _sha256("\n".join(sorted(entry.name for entry in (*source.train.entries, *source.test.entries))))
 
 
 def _is_there(file: Path, text: str) -> bool:

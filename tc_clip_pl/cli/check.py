@@ -8,15 +8,15 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from tc_clip_pl.cli.data_module import build_data_parser, busy, parse_data_words
 from tc_clip_pl.cli.errors import UserError
 
 if TYPE_CHECKING:
     from jsonargparse import ArgumentParser, Namespace
-    from lightning.pytorch import LightningDataModule
 
+    from datamodules.base import VideoDataModule
     from datamodules.dataset_check import CheckSettings, Progress
 
 HELP = """\
@@ -57,15 +57,15 @@ def check_data(words: list[str]) -> int:
     """
     with busy("Reading the lists"):
         from datamodules.dataset_check import check_files
-        from datamodules.dataset_check_lists import read_lists
+        from datamodules.dataset_check_lists import data_sets, read_lists
         from tc_clip_pl.cli.check_report import print_report
 
         parser = build_data_parser()
         _add_options(parser)
         data, options = parse_data_words(parser, words)
-        lists = read_lists(data)
+        lists, settings = read_lists(data), _settings(data_sets(data)[0], options)
     with _progress() as progress:
-        report = check_files(lists, _settings(data, options), progress)
+        report = check_files(lists, settings, progress)
     file = Path(options.report).expanduser()
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(json.dumps(report.as_dict(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
@@ -75,13 +75,15 @@ def check_data(words: list[str]) -> int:
 
 
 def _add_options(parser: ArgumentParser) -> None:
-    parser.add_argument("--level", type=Literal["presence", "header", "decode"], default="decode")
+    from datamodules.dataset_check_clips import LEVELS
+
+    parser.add_argument("--level", choices=list(LEVELS), default="decode")
     parser.add_argument("--num_workers", type=int | None)
     parser.add_argument("--report", default="check_report.json")
     parser.add_argument("--cache", type=str | None)
 
 
-def _settings(data: LightningDataModule, options: Namespace) -> CheckSettings:
+def _settings(data: VideoDataModule, options: Namespace) -> CheckSettings:
     from datamodules.dataset_check import CheckSettings
     from datamodules.dataset_check_cache import default_cache_file
 

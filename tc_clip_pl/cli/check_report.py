@@ -17,14 +17,15 @@ def print_report(report: CheckReport) -> None:
     console = Console(highlight=False, markup=False, soft_wrap=True)
     console.print(_table(report))
     for checked in report.lists:
-        for kind in dict.fromkeys(problem.kind for problem in checked.problems):
-            problems = [problem for problem in checked.problems if problem.kind == kind]
-            _print_problems(console, checked.name, problems, report.settings.skips)
+        for kind in KINDS:
+            if problems := [problem for problem in checked.problems if problem.kind == kind]:
+                _print_problems(console, checked.name, problems, report.settings.skips)
     console.print(_verdict(report), style="bold red" if report.has_trouble else "bold green")
 
 
 def _table(report: CheckReport) -> Table:
-    table = Table("List", "File")
+    table = Table("List")
+    table.add_column("File", overflow="fold")
     for column in ("Clips", "Classes", "Clips a class", "Trouble", "Warnings"):
         table.add_column(column, justify="right")
     for checked in report.lists:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import argparse
+import os
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -56,6 +56,8 @@ def make_splits(words: list[str]) -> None:
         parser = build_data_parser()
         _add_options(parser)
         data, options = parse_data_words(parser, words)
+        if not options.output_dir:
+            raise UserError("Where to write is not given; give a directory by --output_dir DIR.")
         if not hasattr(data, "published"):
             raise UserError(f"{type(data).__name__} is no single data set; give one that has annotations of its own.")
         source = read_source(data)
@@ -65,7 +67,9 @@ def make_splits(words: list[str]) -> None:
         manifest = write_lists(folder, source, plan, lists)
     import rich
 
-    rich.print(_table(lists, f"{source.name}, split {source.split}, seed {plan.seed}: lists in {folder}"))
+    common = os.path.commonpath(lists)
+    print(f"{source.name}, split {source.split}, seed {plan.seed}: lists in {folder / common}")
+    rich.print(_table({os.path.relpath(file, common): found for file, found in lists.items()}))
     print(f"Where they come from: {manifest}")
     print(f"To use them: --data.splits_dir {folder}")
 
@@ -74,9 +78,9 @@ def _add_options(parser: ArgumentParser) -> None:
     from datamodules.split_maker import SplitPlan
 
     plan = SplitPlan()
-    parser.add_argument("--output_dir", required=True)
+    parser.add_argument("--output_dir", type=str | None)
     parser.add_argument("--seed", type=int, default=plan.seed)
-    parser.add_argument("--shots", type=_numbers)
+    parser.add_argument("--shots", type=str | None)
     parser.add_argument("--base_novel", type=bool | None)
     parser.add_argument("--base_shots", type=int, default=plan.base_shots)
     parser.add_argument("--base_lists", type=int, default=plan.base_lists)
@@ -84,9 +88,9 @@ def _add_options(parser: ArgumentParser) -> None:
 
 def _numbers(text: str) -> tuple[int, ...]:
     """`2,4,8` or `none`."""
-    words = [] if text == "none" else text.strip("[]").split(",")
-    if not all(word.strip().isdecimal() and int(word) for word in words):
-        raise argparse.ArgumentTypeError(f"{text!r} is no list of whole numbers from 1, such as 2,4,8,16")
+    words = [] if text == "none" else [word.strip() for word in text.strip("[]").split(",")]
+    if not all(word.isdecimal() and int(word) for word in words):
+        raise UserError(f"--shots is {text!r}; give whole numbers from 1, such as 2,4,8,16, or none.")
     return tuple(sorted({int(word) for word in words}))
 
 
@@ -97,18 +101,19 @@ def _plan(source: DataSource, options: Namespace) -> SplitPlan:
     for name in ("base_shots", "base_lists"):
         if options[name] < 1:
             raise UserError(f"--{name} is {options[name]}; it must be at least 1.")
-    shots, base_novel = options.shots, options.base_novel
-    if shots is None:
-        shots = DEFAULT_SHOTS if source.published.few_shot else ()
+    default = DEFAULT_SHOTS if source.published.few_shot else ()
+    shots = default if options.shots is None else _numbers(options.shots)
+    base_novel = options.base_novel
     if base_novel is None:
         base_novel = bool(source.halves) and source.split == 1
     return SplitPlan(options.seed, shots, base_novel, options.base_shots, options.base_lists)
 
 
-def _table(lists: Mapping[str, DrawnList], title: str) -> Table:
+def _table(lists: Mapping[str, DrawnList]) -> Table:
     from rich.table import Table
 
-    table = Table("List", title=title, title_justify="left")
+    table = Table()
+    table.add_column("List", overflow="fold")
     for column in ("Classes", "Clips", "Clips a class"):
         table.add_column(column, justify="right")
     for file, found in lists.items():
