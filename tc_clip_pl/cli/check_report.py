@@ -26,7 +26,7 @@ def print_report(report: CheckReport) -> None:
 def _table(report: CheckReport) -> Table:
     table = Table("List")
     table.add_column("File", overflow="fold")
-    for column in ("Clips", "Classes", "Clips a class", "Trouble", "Warnings"):
+    for column in ("Clips", "Classes", "Per class", "Trouble", "Warnings"):
         table.add_column(column, justify="right")
     for checked in report.lists:
         trouble = sum(problem.is_trouble(report.settings.skips) for problem in checked.problems)
