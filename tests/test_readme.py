@@ -1,0 +1,55 @@
+"""The README keeps its promises: its commands parse, its Python runs, what it names exists."""
+
+import itertools
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from tc_clip_pl.checkpoints.tiny_clip import save_tiny_clip
+from tc_clip_pl.cli import SUBCOMMANDS
+from tc_clip_pl.cli.configs import find_config
+from tc_clip_pl.modules.design_space import NAMED_CHOICES
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+COMMANDS = sorted({line.strip() for line in re.findall(r"^(?:srun )?tcclip .+$", README, re.M)})
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_commands_name_what_there_is(command):
+    words = shlex.split(command.removeprefix("srun "))
+    assert words[1] in SUBCOMMANDS
+    for flag, value in itertools.pairwise(words):
+        if flag == "--config" and value not in {"NAME", "my.yaml"}:
+            assert find_config(value).is_file()
+
+
+def test_make_targets_exist():
+    targets = re.findall(r"^make (\w+)", README, re.M)
+    assert {"demo", "test"} <= set(targets)
+    makefile = (ROOT / "Makefile").read_text()
+    assert all(re.search(rf"^{target}:", makefile, re.M) for target in targets)
+
+
+def test_paths_exist():
+    paths = re.findall(r"`((?:tc_clip_pl|datamodules|notebooks|tests|configs|ops|modules|training)/[\w/.]*)`", README)
+    assert len(paths) > 5
+    for path in paths:
+        assert (ROOT / path).exists() or (ROOT / "tc_clip_pl" / path).exists(), path
+
+
+def test_choices_are_complete():
+    rows = dict(re.findall(r"^\| `(\w+)` \| ([\w, ]+) \|", README, re.M))
+    assert set(rows) == set(NAMED_CHOICES)
+    for option, choices in rows.items():
+        assert set(choices.split(", ")) == set(NAMED_CHOICES[option])
+
+
+def test_python_runs(tmp_path, monkeypatch, capsys):
+    (code,) = (block for block in re.findall(r"```python\n(.*?)```", README, re.S) if "TCCLIP.from_pretrained" in block)
+    save_tiny_clip(tmp_path / "demo" / "tiny_clip")
+    monkeypatch.chdir(tmp_path)
+    exec(code, {})
+    assert capsys.readouterr().out == "torch.Size([1, 2]) torch.Size([1, 16, 288])\n"
