@@ -40,7 +40,7 @@ class CheckedList:
 
     name: str
     root: Path
-    is_training: bool
+    is_training: bool = False
     split: Split = field(default_factory=lambda: Split([], ()))
     class_names: list[str] = field(default_factory=list)
     records: list[VideoRecord] = field(default_factory=list)
@@ -90,16 +90,26 @@ def read_lists(data: VideoDataModule | EvaluationSuite) -> list[CheckedList]:
         data: The data module, not set up. It is changed so that it goes on after a fault: train with another one.
 
     Raises:
-        DataError: The settings are wrong, or there is nothing under the root.
+        DataError: The settings are wrong, or there is nothing under the root. Of a suite, this is noted instead.
     """
-    tested_only = data.tests.values() if isinstance(data, EvaluationSuite) else ()
-    lists = []
-    for member in data_sets(data):
-        check_settings(member)
-        if member not in tested_only and _trains(member):
-            lists.append(_read("train", member.split_finder, partial(find_training_split, member), is_training=True))
-        lists += [_read(name, finder, finder.test_split) for name, finder in build_test_finders(member).items()]
+    lists, members = [], data_sets(data)
+    tested_only = list(data.tests.values()) if isinstance(data, EvaluationSuite) else []
+    for member in members:
+        try:
+            lists += _read_data_set(member, is_trained=member not in tested_only)
+        except DataError as error:
+            if len(members) == 1:
+                raise
+            lists.append(CheckedList(member.name, member.root, problems=[Problem("list", str(error))]))
     return lists
+
+
+def _read_data_set(data: VideoDataModule, is_trained: bool) -> list[CheckedList]:
+    check_settings(data)
+    lists = []
+    if is_trained and _trains(data):
+        lists.append(_read("train", data.split_finder, partial(find_training_split, data), is_training=True))
+    return lists + [_read(name, finder, finder.test_split) for name, finder in build_test_finders(data).items()]
 
 
 def _trains(data: VideoDataModule) -> bool:

@@ -2,6 +2,7 @@
 
 from collections import Counter
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
@@ -24,8 +25,9 @@ def print_report(report: CheckReport) -> None:
 
 
 def _table(report: CheckReport) -> Table:
-    table = Table("List")
-    table.add_column("File", overflow="fold")
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for column in ("List", "File"):
+        table.add_column(column, overflow="fold")
     for column in ("Clips", "Classes", "Per class", "Trouble", "Warnings"):
         table.add_column(column, justify="right")
     for checked in report.lists:

@@ -110,11 +110,12 @@ def _plan(source: DataSource, options: Namespace) -> SplitPlan:
 
 
 def _table(lists: Mapping[str, DrawnList]) -> Table:
+    from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
-    table = Table()
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
     table.add_column("List", overflow="fold")
-    for column in ("Classes", "Clips", "Clips a class"):
+    for column in ("Classes", "Clips", "Per class"):
         table.add_column(column, justify="right")
     for file, found in lists.items():
         counts = Counter(label for _, label in found.entries)

@@ -141,6 +141,14 @@ def test_a_suite_is_checked_whole(tree, tmp_path):
     assert len(read_lists(EvaluationSuite(suite.tests, splits_dir=str(tree.splits)))) == 1
 
 
+def test_a_missing_member_of_a_suite_does_not_hide_the_others(tree, tmp_path):
+    (tree.root / "run" / "r2.avi").unlink()
+    suite = EvaluationSuite({"gone": HMDB51DataModule(str(tmp_path / "nowhere"))}, tree.write())
+    assert problems(suite, tmp_path) >= {("hmdb51/split1", "missing", "run/r2.avi")}
+    report = check_files(read_lists(suite), settings(tmp_path))
+    assert "does not exist" in report.lists[-1].problems[0].subject
+
+
 @pytest.fixture
 def films(tree, videos):
     """The same with real videos in the training list: a good one, a short one, one that is cut off, and a text."""
