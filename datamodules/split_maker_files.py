@@ -62,7 +62,7 @@ def manifest_text(source: DataSource, plan: SplitPlan, outputs: Mapping[str, obj
         "num_classes": len(source.class_names),
         "num_clips": {"train": len(source.train.entries), "test": len(source.test.entries)},
         "drawn": asdict(plan) | {"base_list_seeds": seeds},
-        "inputs": [{"file": file.name, "sha256": _hash_input(file, source)} for file in inputs],
+        "inputs": [_describe_input(file, source) for file in inputs],
         "outputs": dict(outputs),
     }
     return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
@@ -90,11 +90,12 @@ def _sha256(content: str | bytes) -> str:
     return hashlib.sha256(content.encode() if isinstance(content, str) else content).hexdigest()
 
 
-def _hash_input(file: Path, source: DataSource) -> str:
-    """Hashes an annotation file; a directory, where class folders are the annotation, by the names of its clips."""
-    if not file.is_dir():
-        return _sha256(file.read_bytes())
-    return _sha256("\n".join(sorted(entry.name for entry in (*source.train.entries, *source.test.entries))))
+def _describe_input(file: Path, source: DataSource) -> dict[str, str]:
+    """Names and hashes an annotation file; where class folders are the annotation, hashes the names of their clips."""
+    if file.is_dir():
+        names = sorted(entry.name for entry in (*source.train.entries, *source.test.entries))
+        return {"file": "names of the clips", "sha256": _sha256("\n".join(names))}
+    return {"file": file.name, "sha256": _sha256(file.read_bytes())}
 
 
 def _is_there(file: Path, text: str) -> bool:

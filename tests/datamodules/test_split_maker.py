@@ -3,11 +3,13 @@
 import hashlib
 import json
 import random
+import shutil
 
 import pytest
 
 from datamodules.class_names import read_class_names
 from datamodules.errors import DataError
+from datamodules.folder import FolderDataModule
 from datamodules.hmdb51 import HMDB51DataModule
 from datamodules.split_maker import DataSource, SplitPlan, draw_lists, halve_classes
 from datamodules.split_maker_files import list_text, write_lists
@@ -71,7 +73,9 @@ def test_draw_depends_on_the_seed_and_not_on_the_order_of_the_clips(source):
 
 def test_draw_is_the_same_on_any_machine(source):
     text = "".join(file + list_text(found.entries) for file, found in draw_lists(source, PLAN).items())
-    assert hashlib.sha256(text.encode()).hexdigest() == "b5acd5c76f28360ccc4e1f0ec57a0e34ed7cb0895798b0f0ad54873a3f0fd820"
+    assert (
+        hashlib.sha256(text.encode()).hexdigest() == "b5acd5c76f28360ccc4e1f0ec57a0e34ed7cb0895798b0f0ad54873a3f0fd820"
+    )
 
 
 def test_halves_do_not_depend_on_how_names_are_spelt_or_ordered():
@@ -190,3 +194,17 @@ def test_whole_lists_hold_every_clip(hmdb_root, tmp_path):
     assert len(read_list_file(tmp_path / "out" / LISTS / "train1.txt").entries) == 15
     assert len(read_list_file(tmp_path / "out" / LISTS / "val1.txt").entries) == 10
     assert read_class_names(tmp_path / "out" / "labels" / "hmdb_51_labels.csv") == NAMES
+
+
+def test_class_folders_are_known_in_the_manifest_by_their_clips(hmdb_root, tmp_path):
+    plan, hashes = SplitPlan(shots=(1,), base_novel=False), []
+    for number in range(2):
+        root = shutil.copytree(hmdb_root, tmp_path / f"copy{number}")
+        (root / "more").mkdir()
+        for clip in range(2 + number):
+            (root / "more" / f"{clip}.avi").write_bytes(b"RIFF\0")
+        source = read_source(FolderDataModule(str(root)))
+        manifest = write_lists(tmp_path / f"lists{number}", source, plan, draw_lists(source, plan))
+        hashes += json.loads(manifest.read_text())["inputs"]
+    assert [found["file"] for found in hashes] == ["names of the clips"] * 2
+    assert hashes[0] != hashes[1]
