@@ -9,7 +9,7 @@ from datamodules.base import VideoDataModule
 from datamodules.errors import DataError
 from datamodules.published import Parts, PublishedFiles, base_to_novel_files
 from datamodules.root_index import RootIndex
-from datamodules.splits import Annotations, read_numbered_lines
+from datamodules.splits import Annotations, check_unique, read_numbered_lines
 
 # The number behind a clip in `<class>_test_split<n>.txt`; clips with a 0 are in neither part.
 PARTS = {1: "train", 2: "test"}
@@ -43,7 +43,9 @@ class HMDB51DataModule(VideoDataModule):
             )
         clips: dict[str, list[tuple[str, str]]] = {"train": [], "test": []}
         for name, file in files.items():
-            for clip, part in read_numbered_lines(index.root / file):
+            lines = read_numbered_lines(index.root / file)
+            check_unique((clip for clip, _ in lines), index.root / file)
+            for clip, part in lines:
                 if part in PARTS:
                     clips[PARTS[part]].append((f"{name}/{clip}", name))
         return Annotations(clips, tuple(index.root / file for file in files.values()))

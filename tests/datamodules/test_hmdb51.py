@@ -187,6 +187,14 @@ def test_raises_before_any_video_is_opened(synthetic_root, tmp_path):
             module(**{"root": synthetic_root, **dict(settings)})
 
 
+def test_a_clip_listed_twice(synthetic_root, tmp_path):
+    root = shutil.copytree(synthetic_root, tmp_path / "twice")
+    with (root / "red_circle_moving_left_test_split1.txt").open("a") as file:
+        file.write("red_circle_moving_left_000.mp4 1 \n")
+    with pytest.raises(DataError, match=r"left_test_split1\.txt lists red_circle_moving_left_000\.mp4 twice"):
+        module(root)
+
+
 def test_summary_says_what_was_read(synthetic_root):
     summary = module(synthetic_root, num_shots=2).summary()
     assert summary["dataset"] == "hmdb51" and summary["num_shots"] == 2 and summary["num_classes"] == 8
