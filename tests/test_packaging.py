@@ -29,7 +29,12 @@ def test_wheel_is_complete(tmp_path):
     subprocess.run([*command, source], check=True)
     (wheel,) = tmp_path.glob("*.whl")
     names = set(zipfile.ZipFile(wheel).namelist())
-    modules = {str(p.relative_to(ROOT)) for f in ("tc_clip_pl", "datamodules") for p in (ROOT / f).rglob("*.py")}
+    modules = {
+        str(path.relative_to(ROOT))
+        for folder in ("tc_clip_pl", "datamodules")
+        for suffix in ("py", "yaml")
+        for path in (ROOT / folder).rglob(f"*.{suffix}")
+    }
     configs = {
         f"tc_clip_pl/configs/{path.relative_to(ROOT / 'configs')}" for path in (ROOT / "configs").rglob("*.yaml")
     }

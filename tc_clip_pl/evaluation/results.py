@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tc_clip_pl.evaluation.metrics import ClassificationFigures
+from tc_clip_pl.evaluation.summaries import summarise
 
 REPORTED_PACKAGES = ("tcclip", "torch", "torchvision", "transformers", "lightning", "torchmetrics", "av", "decord")
 
@@ -29,6 +30,11 @@ class TestRun:
 
     ensemble_weight: float
     figures: Mapping[str, ClassificationFigures]
+
+    @property
+    def summary(self) -> dict[str, float]:
+        """Means over splits, harmonic means of base and novel, as `summarise` names them."""
+        return summarise(self.figures)
 
 
 def build_results(
@@ -59,6 +65,7 @@ def build_results(
         "runs": [
             {
                 "ensemble_weight": run.ensemble_weight,
+                "summary": run.summary,
                 "test_sets": {name: _figures(f, class_names[name]) for name, f in run.figures.items()},
             }
             for run in runs
