@@ -18,6 +18,7 @@ from tc_clip_pl.cli.arguments import configs_first
 from tc_clip_pl.cli.errors import UserError, explain_parser_error
 from tc_clip_pl.cli.outputs import write_predictions, write_report
 from tc_clip_pl.cli.quiet import quieten_libraries
+from tc_clip_pl.evaluation.layouts import paper_layout
 from tc_clip_pl.evaluation.results import TestRun
 from tc_clip_pl.training.accumulation import GlobalBatchSize
 from tc_clip_pl.training.build import build_module, read_image_size
@@ -79,6 +80,7 @@ class TCCLIPCLI(LightningCLI):
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Add what belongs to the experiment rather than to the Trainer, the model or the data."""
         parser.add_argument("--output_dir", default="outputs", help="Where each run makes its own new folder.")
+        parser.add_argument("--protocol", type=str | None, help="Table of the paper that results are laid out as.")
         parser.add_lightning_class_args(WeightSpaceEnsemble, "ensembling")
 
     def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
@@ -101,6 +103,8 @@ class TCCLIPCLI(LightningCLI):
     def before_instantiate_classes(self) -> None:
         """Make the two sides agree: the data says how many frames, the model says how large they are."""
         config = self.config[self.subcommand]
+        if config.protocol is not None:
+            paper_layout(config.protocol)  # a wrong name must not wait for the end of the test
         data = config.data.get("init_args") or {}
         if config.model.config.num_frames is None:
             config.model.config.num_frames = data.get("num_frames")

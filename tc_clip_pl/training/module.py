@@ -16,6 +16,7 @@ from torchmetrics import MeanMetric, MetricCollection
 from torchmetrics.classification import MulticlassAccuracy
 
 from tc_clip_pl.evaluation.metrics import PADDING_LABEL, ClassificationFigures, build_metrics, compute_figures
+from tc_clip_pl.evaluation.summaries import summarise
 from tc_clip_pl.training.accumulation import loss_weight
 from tc_clip_pl.training.checkpoint import check_state_dict, describe_model
 from tc_clip_pl.training.optimizer import build_optimizer, build_parameter_groups, build_scheduler
@@ -168,7 +169,7 @@ class TCCLIPModule(LightningModule):
         self.val_loss.reset()
 
     def on_test_epoch_end(self) -> None:
-        """Log test/<name>/top1 and top5 of every test set, and keep all figures in `test_figures`."""
+        """Log test/<name>/top1 and top5 of every test set and what they come to, and keep all in `test_figures`."""
         self.test_figures = {}
         for entry, metrics in zip(self.test_sets, self.test_metrics, strict=True):
             figures = compute_figures(metrics)
@@ -176,6 +177,7 @@ class TCCLIPModule(LightningModule):
             accuracies = {f"test/{entry.name}/top1": figures.top1, f"test/{entry.name}/top5": figures.top5}
             self.log_dict(accuracies, sync_dist=True)
             metrics.reset()
+        self.log_dict({f"test/{key}": value for key, value in summarise(self.test_figures).items()}, sync_dist=True)
 
     # Class names and checkpoints
 
