@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import sys
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from jsonargparse import ArgumentParser, Namespace
 
     from datamodules.base import VideoDataModule
-    from datamodules.dataset_check import CheckSettings, Progress
+    from datamodules.dataset_check import CheckReport, CheckSettings, Progress
 
 HELP = """\
 tcclip check --config NAME | --data NAME [--data.KEY VALUE ...]: hold a data set against its lists before a long run
@@ -63,14 +64,12 @@ def check_data(words: list[str]) -> int:
         parser = build_data_parser()
         _add_options(parser)
         data, options = parse_data_words(parser, words)
+        gc.freeze()  # or the collector goes through all that was imported again and again while lists grow
         lists, settings = read_lists(data), _settings(data_sets(data)[0], options)
     with _progress() as progress:
         report = check_files(lists, settings, progress)
-    file = Path(options.report).expanduser()
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(json.dumps(report.as_dict(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     print_report(report)
-    print(f"The whole report: {file}")
+    print(f"The whole report: {_write(report, options.report)}")
     return 1 if report.has_trouble else 0
 
 
@@ -99,6 +98,13 @@ def _settings(data: VideoDataModule, options: Namespace) -> CheckSettings:
         cache_file=Path(options.cache).expanduser() if options.cache else default_cache_file(),
         skips=data.on_bad_video == "skip",
     )
+
+
+def _write(report: CheckReport, name: str) -> Path:
+    file = Path(name).expanduser()
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps(report.as_dict(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    return file
 
 
 @contextmanager

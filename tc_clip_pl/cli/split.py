@@ -13,7 +13,6 @@ from tc_clip_pl.cli.errors import UserError
 
 if TYPE_CHECKING:
     from jsonargparse import ArgumentParser, Namespace
-    from rich.table import Table
 
     from datamodules.split_maker import DataSource, DrawnList, SplitPlan
 
@@ -56,20 +55,16 @@ def make_splits(words: list[str]) -> None:
         parser = build_data_parser()
         _add_options(parser)
         data, options = parse_data_words(parser, words)
-        if not options.output_dir:
-            raise UserError("Where to write is not given; give a directory by --output_dir DIR.")
+        folder = _folder(options)
         if not hasattr(data, "published"):
             raise UserError(f"{type(data).__name__} is no single data set; give one that has annotations of its own.")
         source = read_source(data)
         plan = _plan(source, options)
         lists = draw_lists(source, plan)
-        folder = Path(options.output_dir).expanduser()
         manifest = write_lists(folder, source, plan, lists)
-    import rich
-
     common = os.path.commonpath(lists)
     print(f"{source.name}, split {source.split}, seed {plan.seed}: lists in {folder / common}")
-    rich.print(_table({os.path.relpath(file, common): found for file, found in lists.items()}))
+    _print_table({os.path.relpath(file, common): found for file, found in lists.items()})
     print(f"Where they come from: {manifest}")
     print(f"To use them: --data.splits_dir {folder}")
 
@@ -84,6 +79,12 @@ def _add_options(parser: ArgumentParser) -> None:
     parser.add_argument("--base_novel", type=bool | None)
     parser.add_argument("--base_shots", type=int, default=plan.base_shots)
     parser.add_argument("--base_lists", type=int, default=plan.base_lists)
+
+
+def _folder(options: Namespace) -> Path:
+    if not options.output_dir:
+        raise UserError("Where to write is not given; give a directory by --output_dir DIR.")
+    return Path(options.output_dir).expanduser()
 
 
 def _numbers(text: str) -> tuple[int, ...]:
@@ -109,7 +110,8 @@ def _plan(source: DataSource, options: Namespace) -> SplitPlan:
     return SplitPlan(options.seed, shots, base_novel, options.base_shots, options.base_lists)
 
 
-def _table(lists: Mapping[str, DrawnList]) -> Table:
+def _print_table(lists: Mapping[str, DrawnList]) -> None:
+    import rich
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
@@ -122,4 +124,4 @@ def _table(lists: Mapping[str, DrawnList]) -> Table:
         per_class = sorted({counts[label] for label in range(len(found.class_names))})
         extent = f"{per_class[0]}" if len(per_class) == 1 else f"{per_class[0]} to {per_class[-1]}"
         table.add_row(file, str(len(found.class_names)), str(len(found.entries)), extent)
-    return table
+    rich.print(table)
