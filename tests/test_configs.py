@@ -1,4 +1,4 @@
-"""Every shipped configuration parses, describes itself and names the command that runs it."""
+"""Every shipped configuration parses, describes itself, names the command that runs it and follows the recipes."""
 
 import shlex
 
@@ -9,40 +9,83 @@ from tc_clip_pl.cli import SUBCOMMANDS, main
 from tc_clip_pl.cli.configs import describe_config, shipped_configs
 
 CONFIGS = shipped_configs()
+EXPERIMENTS = [name for name in CONFIGS if "/" not in name]
+OVERLAYS = [name for name in CONFIGS if name.startswith("models/")]
+# learning rate, epochs, warm-up, global batch, views: the recipes of the paper (Appendix G.2)
+RECIPES = {
+    "zero_shot": (8e-6, 10, 5, 256, (2, 1)),
+    "few_shot": (2e-6, 50, 5, 64, (2, 1)),
+    "base_to_novel": (3.33e-6, 12, 2, 64, (2, 1)),
+    "fully_supervised": (2.2e-5, 30, 5, 512, (4, 3)),
+}
 
 
-def test_there_are_some():
-    assert {"few_shot_hmdb.yaml", "demo.yaml"} <= CONFIGS.keys()
+@pytest.fixture
+def parse(capsys):
+    """The whole configuration of a subcommand, as `--print_config` gives it."""
+
+    def parse(subcommand, *words):
+        with pytest.raises(SystemExit) as stop:
+            main([subcommand, *words, "--print_config"])
+        assert stop.value.code in (0, None)
+        return yaml.safe_load(capsys.readouterr().out)
+
+    return parse
 
 
-@pytest.mark.parametrize("name", CONFIGS)
+def test_every_protocol_is_there():
+    hmdb, others = {"few_shot_hmdb", "base_to_novel_hmdb"}, {"zero_shot_k400", "fully_supervised_k400", "demo"}
+    more = {f"few_shot_{name}" for name in ("ucf", "ssv2")} | {
+        f"base_to_novel_{name}" for name in ("k400", "ucf", "ssv2")
+    }
+    assert {f"{name}.yaml" for name in hmdb | others | more} <= set(EXPERIMENTS)
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
 @pytest.mark.parametrize("subcommand", ["fit", "test"])
-def test_parses(name, subcommand, capsys):
-    with pytest.raises(SystemExit) as stop:
-        main([subcommand, "--config", name, "--print_config"])
-    assert stop.value.code in (0, None)
-    parsed = yaml.safe_load(capsys.readouterr().out)
-    written = yaml.safe_load(CONFIGS[name].read_text())
+def test_parses(name, subcommand, parse):
+    parsed, written = parse(subcommand, "--config", name), yaml.safe_load(CONFIGS[name].read_text())
     assert parsed["data"]["class_path"] == written["data"]["class_path"]
     assert parsed["trainer"]["max_epochs"] == written["trainer"]["max_epochs"]
+
+
+@pytest.mark.parametrize("name", OVERLAYS)
+@pytest.mark.parametrize("experiment", ["few_shot_hmdb", "zero_shot_k400"])
+def test_model_can_be_laid_over_an_experiment(name, experiment, parse):
+    written = yaml.safe_load(CONFIGS[name].read_text())
+    parsed = parse("fit", "--config", experiment, "--config", name)
+    assert parsed["model"]["pretrained"] == "openai/clip-vit-base-patch16"
+    assert written["model"].get("config", {}).items() <= parsed["model"]["config"].items()
+    assert parsed["data"]["class_path"] == parse("fit", "--config", experiment)["data"]["class_path"]
+    assert parsed["model"]["init_from"] == written["model"].get("init_from")
 
 
 @pytest.mark.parametrize("name", CONFIGS)
 def test_first_comment_is_the_command_and_the_second_the_description(name):
     command, description = CONFIGS[name].read_text().splitlines()[:2]
-    assert command.startswith("# tcclip ")
+    assert command.startswith("# tcclip ") and len(command) <= 120
     for words in (shlex.split(part) for part in command.lstrip("# ").split("&&")):
         assert words[0] == "tcclip" and words[1] in SUBCOMMANDS
-    assert f"fit --config {name}" in command
-    assert description.startswith("# ") and describe_config(CONFIGS[name]) == description.removeprefix("# ")
-    assert len(CONFIGS[name].read_text().splitlines()) < 50
+    assert name in command
+    assert description.startswith("# ") and len(description) <= 120
+    assert describe_config(CONFIGS[name]) == description.removeprefix("# ")
+    assert len(CONFIGS[name].read_text().splitlines()) < 60
 
 
-def test_few_shot_follows_the_recipe():
-    config = yaml.safe_load(CONFIGS["few_shot_hmdb.yaml"].read_text())
-    assert config["data"]["init_args"]["global_batch_size"] == 64
-    assert config["data"]["init_args"]["num_frames"] == 16
-    assert config["model"]["learning_rate"] == 2e-6
-    assert config["model"]["final_learning_rate"] == 2e-8
-    assert (config["trainer"]["max_epochs"], config["model"]["warmup_epochs"]) == (50, 5)
-    assert config["ensembling"]["weight"] == 0.7
+@pytest.mark.parametrize("name", [name for name in EXPERIMENTS if name != "demo.yaml"])
+def test_experiment_follows_the_recipe(name, parse):
+    config = parse("fit", "--config", name)
+    protocol = next(protocol for protocol in RECIPES if name.startswith(protocol))
+    data, model = config["data"]["init_args"], config["model"]
+    views = (data["num_temporal_views"], data["num_spatial_views"])
+    found = (model["learning_rate"], config["trainer"]["max_epochs"], model["warmup_epochs"], data["global_batch_size"])
+    assert (*found, views) == RECIPES[protocol]
+    assert model["final_learning_rate"] == pytest.approx(model["learning_rate"] / 100)
+    assert data["num_frames"] == 16
+    assert (config["seed_everything"], config["ensembling"]["weight"]) == (1024, 0.7)
+    assert (model["weight_decay"], model["label_smoothing"], model["prompting_lr_factor"]) == (1e-3, 0.1, 10)
+
+
+def test_zero_shot_tests_three_splits_of_three_data_sets(parse):
+    tests = parse("test", "--config", "zero_shot_k400")["data"]["init_args"]["tests"]
+    assert [test["init_args"]["test_splits"] for test in tests.values()] == [[1, 2, 3]] * 3

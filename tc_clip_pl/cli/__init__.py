@@ -75,6 +75,18 @@ def _check(words: list[str]) -> int:
     return check_data(words[1:])
 
 
+def _sweep(words: list[str]) -> int:
+    from tc_clip_pl.cli.sweep import sweep
+
+    return sweep(words[1:])
+
+
+def _report(words: list[str]) -> None:
+    from tc_clip_pl.cli.report import report
+
+    report(words[1:])
+
+
 def _make_demo(words: list[str]) -> None:
     from tc_clip_pl.cli.demo import make_demo
 
@@ -89,6 +101,8 @@ SUBCOMMANDS: dict[str, Callable[[list[str]], int | None]] = {
     "check": _check,
     "split": _split,
     "profile": _profile,
+    "sweep": _sweep,
+    "report": _report,
     "configs": _configs,
     "make-demo": _make_demo,
 }

@@ -1,8 +1,15 @@
 """The shipped configurations: where they are, what they say of themselves, and how a bare name is found."""
 
+from itertools import groupby
 from pathlib import Path
 
 from tc_clip_pl.cli.errors import UserError, ended, suggest
+
+GROUPS = {
+    ".": "Experiments",
+    "models": "Models, to lay over an experiment: tcclip fit --config few_shot_hmdb --config models/vifi_clip",
+    "ablations": "Tables of the paper, to sweep: tcclip sweep --sweep ablations/table_8a",
+}
 
 
 def shipped_config_folder() -> Path:
@@ -13,18 +20,20 @@ def shipped_config_folder() -> Path:
 
 
 def shipped_configs() -> dict[str, Path]:
-    """The shipped configurations by file name, in alphabetical order."""
-    return {path.name: path for path in sorted(shipped_config_folder().glob("*.yaml"))}
+    """The shipped configurations by name, such as `demo.yaml` and `models/vifi_clip.yaml`, folder by folder."""
+    folder = shipped_config_folder()
+    paths = [path for group in GROUPS for path in sorted((folder / group).glob("*.yaml"))]
+    return {path.relative_to(folder).as_posix(): path for path in paths}
 
 
 def find_config(name: str) -> Path:
     """Find a configuration: in the current directory (or at a path), else among the shipped ones.
 
     Args:
-        name: A path, or a bare name such as `few_shot_hmdb.yaml`; `.yaml` may be left out.
+        name: A path, or the name of a shipped one, such as `few_shot_hmdb.yaml`; `.yaml` may be left out.
 
     Raises:
-        UserError: If it is in neither place, listing those that are shipped.
+        UserError: If it is in neither place.
     """
     shipped = shipped_configs()
     for candidate in (name, f"{name}.yaml"):
@@ -32,7 +41,7 @@ def find_config(name: str) -> Path:
             return Path(candidate)
         if candidate in shipped:
             return shipped[candidate]
-    places = f"neither in the current directory nor among the shipped ones ({', '.join(shipped)})"
+    places = "neither in the current directory nor among the shipped ones (`tcclip configs` lists them)"
     raise UserError(ended(f"There is no configuration {name!r}, {places}{suggest(name, shipped)}"))
 
 
@@ -46,9 +55,9 @@ def list_configs(arguments: list[str]) -> None:
     """`tcclip configs`: print every shipped configuration with a line about it."""
     if arguments:
         raise UserError(f"`tcclip configs` takes no arguments, got {' '.join(arguments)}.")
-    shipped = shipped_configs()
-    width = max(map(len, shipped), default=0)
-    for name, path in shipped.items():
-        print(f"{name:<{width}}  {describe_config(path)}")
-    print(f"\nUse one by its name, as in `tcclip fit --config {next(iter(shipped), 'NAME')}`; read or copy them in")
-    print(shipped_config_folder())
+    for group, names in groupby(shipped_configs().items(), key=lambda item: str(Path(item[0]).parent)):
+        print(GROUPS[group])
+        for name, path in names:
+            print(f"  {name}\n      {describe_config(path)}")
+        print()
+    print(f"Read or copy them in {shipped_config_folder()}")

@@ -1,6 +1,6 @@
 """The help pages, written by hand so that they appear at once and fit on a screen."""
 
-from tc_clip_pl.cli import check, profile, split
+from tc_clip_pl.cli import check, profile, report, split, sweep
 
 TOP_LEVEL_HELP = """\
 tcclip: video action recognition with TC-CLIP
@@ -12,6 +12,8 @@ tcclip: video action recognition with TC-CLIP
   tcclip check --data NAME --data.root DIR          hold a data set against its lists before a long run
   tcclip split --data NAME --data.root DIR --output_dir DIR    draw few-shot and base/novel lists
   tcclip profile --config NAME   parameters, multiply-adds and speed of a configuration
+  tcclip sweep --config NAME --sweep KEY=[VALUE,...]           several runs, joined in one table
+  tcclip report DIR ... [--paper TABLE]             join results in one table, the paper's figures beside
   tcclip configs                 list the configurations that come with the package
   tcclip make-demo DIR           write a small data set of videos and a tiny CLIP to try everything on
 
@@ -66,6 +68,8 @@ OTHER_HELP = {
     "check": check.HELP,
     "split": split.HELP,
     "profile": profile.HELP,
+    "sweep": sweep.HELP,
+    "report": report.HELP,
     "configs": "tcclip configs: list the configurations that come with the package, and where they lie.",
     "make-demo": (
         "tcclip make-demo DIR: write DIR/data, a small data set of video files laid out like HMDB-51, and\n"

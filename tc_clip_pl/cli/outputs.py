@@ -11,11 +11,10 @@ import torch
 from lightning.pytorch import Trainer
 from lightning.pytorch.loggers import TensorBoardLogger
 
-from tc_clip_pl.evaluation.layouts import layout_of, paper_layout
 from tc_clip_pl.evaluation.measurements import FinishedRun, measure
 from tc_clip_pl.evaluation.metrics import PADDING_LABEL
 from tc_clip_pl.evaluation.pictures import draw_confusion_matrix
-from tc_clip_pl.evaluation.report import Report, build_report
+from tc_clip_pl.evaluation.report import build_report_of_protocol
 from tc_clip_pl.evaluation.results import TestRun, build_results, write_results
 from tc_clip_pl.evaluation.tables import print_report, report_markdown, results_table, run_name
 from tc_clip_pl.training.distributed import gather_lists
@@ -55,7 +54,7 @@ def write_report(
         machine=_describe_machine(trainer),
     )
     path = write_results(results, unused_path(folder / "results.json"))
-    report = report_of_run(results)
+    report = build_report_of_protocol(measure([FinishedRun(results)]), config.get("protocol"))
     path.with_suffix(".md").write_text(report_markdown(report), encoding="utf-8")
     for run in runs:
         _write_pictures(run, class_names, folder, trainer)
@@ -65,16 +64,6 @@ def write_report(
     if runs[0].summary:
         print_report(report)
     print(f"Every figure: {path}")
-
-
-def report_of_run(results: Mapping[str, Any]) -> Report:
-    """One run in the layout of its protocol, or a plain one where that has no place for its data."""
-    measurements = measure([FinishedRun(results)])
-    if (protocol := results["config"].get("protocol")) is not None:
-        report = build_report(measurements, paper_layout(protocol))
-        if report.headings:
-            return report
-    return build_report(measurements, layout_of(measurements))
 
 
 def _describe_machine(trainer: Trainer) -> dict[str, Any]:

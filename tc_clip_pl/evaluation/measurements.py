@@ -19,8 +19,8 @@ class FinishedRun:
 
     Attributes:
         results: Its content.
-        method: What its row is called; None takes what tells it from the other runs.
-        settings: What else tells its method from others, such as swept settings.
+        method: What its row is called; None takes the settings of the model that tell it from the other runs.
+        settings: Swept settings, which tell it from others too.
     """
 
     results: Mapping[str, Any]
@@ -95,17 +95,17 @@ def measure(runs: Sequence[FinishedRun]) -> list[Measurement]:
 
 
 def name_methods(runs: Sequence[FinishedRun]) -> list[str]:
-    """Call each run by its method, or by those settings that the runs do not all share.
+    """Call each run by its method, or by those settings of the model that the runs do not all share.
 
     Example:
         With `tc_layers` given in one of two runs, they are called "tc_layers=[4, 8, 12]" and "TC-CLIP".
     """
-    settings = [{**_model_settings(run.results["config"]), **run.settings} for run in runs]
+    settings = [{**({} if run.method else _model_settings(run.results["config"])), **run.settings} for run in runs]
     shared = set.intersection(*({(key, str(value)) for key, value in own.items()} for own in settings))
     names = []
     for run, own in zip(runs, settings, strict=True):
         words = [f"{key.rpartition('.')[2]}={value}" for key, value in own.items() if (key, str(value)) not in shared]
-        names.append(run.method or ", ".join(words) or DEFAULT_METHOD)
+        names.append(", ".join([*([run.method] if run.method else []), *words]) or DEFAULT_METHOD)
     return names
 
 

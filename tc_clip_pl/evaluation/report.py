@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from tc_clip_pl.evaluation.layouts import Column, Layout
+from tc_clip_pl.evaluation.layouts import Column, Layout, layout_of, paper_layout
 from tc_clip_pl.evaluation.measurements import Measurement
 from tc_clip_pl.evaluation.summaries import harmonic_mean, mean_and_std
 
@@ -79,6 +79,13 @@ def build_report(measurements: Sequence[Measurement], layout: Layout, with_paper
     headings = [(column.group, column.name) for column in shown.values()]
     report = Report(layout.title, headings, rows, layout.has_weight_column)
     return _with_paper_rows(report, layout) if with_paper else _without_empty_columns(report)
+
+
+def build_report_of_protocol(measurements: Sequence[Measurement], protocol: str | None) -> Report:
+    """Fill the layout of the protocol's table, or a plain one where there is none or it has no place for the data."""
+    layouts = [*([paper_layout(protocol)] if protocol is not None else []), layout_of(measurements)]
+    reports = (build_report(measurements, layout) for layout in layouts)
+    return next(report for report in reports if report.headings)
 
 
 def fill_cells(columns: Mapping[str, Column], measurements: Sequence[Measurement]) -> dict[str, Cell]:

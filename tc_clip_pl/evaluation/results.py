@@ -9,10 +9,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from tc_clip_pl.evaluation.metrics import ClassificationFigures
 from tc_clip_pl.evaluation.summaries import summarise
+
+if TYPE_CHECKING:
+    from tc_clip_pl.evaluation.metrics import ClassificationFigures
 
 REPORTED_PACKAGES = ("tcclip", "torch", "torchvision", "transformers", "lightning", "torchmetrics", "av", "decord")
 
@@ -87,10 +89,14 @@ def write_results(results: Mapping[str, Any], path: str | Path) -> Path:
         FileExistsError: If the file is there already: a result is never overwritten.
     """
     path = Path(path)
+    if path.exists():
+        raise FileExistsError(f"{path} is there already; results are never overwritten.")
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("x", encoding="utf-8") as file:
+    unfinished = path.with_suffix(".unfinished")  # an interruption leaves no half of a file under its name
+    with unfinished.open("w", encoding="utf-8") as file:
         json.dump(results, file, indent=1, ensure_ascii=False, default=str)
         file.write("\n")
+    unfinished.rename(path)
     return path
 
 

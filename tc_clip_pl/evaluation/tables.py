@@ -9,6 +9,7 @@ from tc_clip_pl.evaluation.report import Report, Row
 from tc_clip_pl.evaluation.results import TestRun
 
 if TYPE_CHECKING:
+    from rich.console import Group
     from rich.table import Table
     from rich.text import Text
 
@@ -55,7 +56,7 @@ def print_report(report: Report) -> None:
     Console(width=width, highlight=False).print(report_table(report, width))
 
 
-def report_table(report: Report, width: int = MIN_WIDTH) -> Table:
+def report_table(report: Report, width: int = MIN_WIDTH) -> Group:
     """Lay out a report: in the paper's layout, set close where it must be, or else on its side.
 
     Args:
@@ -63,31 +64,26 @@ def report_table(report: Report, width: int = MIN_WIDTH) -> Table:
         width: Characters in a line.
 
     Returns:
-        The first of these that fits, for a rich console.
+        Title, notes and the first of these tables that fits, for a rich console.
     """
-    from rich.console import Console
+    from rich.console import Console, Group
+    from rich.text import Text
 
     console = Console(width=10 * width)
     tables = (_upright(report), _upright(report, is_close=True), _sideways(report))
-    return next((table for table in tables if console.measure(table).maximum <= width), tables[-1])
+    table = next((table for table in tables if console.measure(table).maximum <= width), tables[-1])
+    return Group(Text(f"{report.title}, per cent", style="bold"), table, *map(Text, report.notes))
 
 
-def _empty_table(report: Report, is_close: bool = False) -> Table:
+def _empty_table(is_close: bool = False) -> Table:
     from rich import box
     from rich.table import Table
 
-    return Table(
-        title=f"{report.title}, per cent",
-        caption="\n".join(report.notes) or None,
-        box=box.SIMPLE_HEAD,
-        title_justify="left",
-        caption_justify="left",
-        padding=(0, 0) if is_close else (0, 1),
-    )
+    return Table(box=box.SIMPLE_HEAD, padding=(0, 0) if is_close else (0, 1))
 
 
 def _upright(report: Report, is_close: bool = False) -> Table:
-    table = _empty_table(report, is_close)
+    table = _empty_table(is_close)
     table.add_column("\nmethod", no_wrap=True)
     if report.has_weight_column:
         table.add_column("\nw", justify="right")
@@ -103,7 +99,7 @@ def _upright(report: Report, is_close: bool = False) -> Table:
 
 
 def _sideways(report: Report) -> Table:
-    table = _empty_table(report)
+    table = _empty_table()
     table.add_column("", no_wrap=True)
     for row in report.rows:
         weight = f"\nw={row.weight:g}" if row.weight is not None else ""
