@@ -52,13 +52,13 @@ class Clip(NamedTuple):
 
 
 def collate_training_clips(clips: list[Clip]) -> VideoBatch:
-    """Stacks clips into a batch, leaving out the unreadable ones and naming them in `skipped`."""
+    """Stacks clips into a batch, leaving out padding and the unreadable ones, and naming these in `skipped`."""
     batch = collate_evaluation_clips(clips)
-    readable = torch.tensor([clip.problem is None for clip in clips])
-    if readable.all():
+    kept = batch.label != PADDING_LABEL
+    if kept.all():
         return batch
-    video_ids = [clip.video_id for clip in clips if clip.problem is None]
-    return VideoBatch(batch.video[readable], batch.label[readable], video_ids, batch.seed[readable], batch.skipped)
+    video_ids = [video_id for video_id, is_kept in zip(batch.video_id, kept.tolist(), strict=True) if is_kept]
+    return VideoBatch(batch.video[kept], batch.label[kept], video_ids, batch.seed[kept], batch.skipped)
 
 
 def collate_evaluation_clips(clips: list[Clip]) -> VideoBatch:

@@ -26,7 +26,7 @@ class TrainingSampler(Sampler[SampleKey]):
     """Shuffles the clips anew each epoch and deals them to the processes one device batch at a time.
 
     So W processes see exactly the batches that one process with W-fold accumulation sees. What is left at the end is
-    shared out equally, filled up from the start of the order where it does not divide by W.
+    shared out in pairs, as neighbours are mixed; a process that gets none of it has one clip that is padding.
 
     Args:
         num_clips: Number of training clips, at least 1.
@@ -46,15 +46,15 @@ class TrainingSampler(Sampler[SampleKey]):
         self.epoch = epoch
 
     def __len__(self) -> int:
-        return -(-self.num_clips // self.world_size) if self._num_left else self._num_dealt // self.world_size
+        return self._num_dealt // self.world_size + (max(1, len(self._left)) if self._num_left else 0)
 
     def __iter__(self) -> Iterator[SampleKey]:
         order = np.random.default_rng([self.seed, self.epoch]).permutation(self.num_clips)
         dealt = order[: self._num_dealt].reshape(-1, self.world_size, self.batch_size)[:, self.rank].ravel()
-        share = -(-self._num_left // self.world_size)
-        left = np.resize(np.concatenate([order[self._num_dealt :], order]), share * self.world_size)
-        mine = np.concatenate([dealt, left[self.rank * share : (self.rank + 1) * share]])
-        return (SampleKey(self.epoch, index) for index in mine.tolist())
+        for index in (*dealt.tolist(), *order[self._left.start : self._left.stop].tolist()):
+            yield SampleKey(self.epoch, index)
+        if self._num_left and not self._left:
+            yield SampleKey(self.epoch, int(order[-1]), is_padding=True)
 
     @property
     def _num_dealt(self) -> int:
@@ -64,6 +64,14 @@ class TrainingSampler(Sampler[SampleKey]):
     @property
     def _num_left(self) -> int:
         return self.num_clips % (self.batch_size * self.world_size)
+
+    @property
+    def _left(self) -> range:
+        """Positions in the epoch's order of what this process gets of the clips left."""
+        unit = 1 if self.batch_size % 2 else 2
+        units = -(-self._num_left // unit)
+        start, stop = (min(unit * (r * units // self.world_size), self._num_left) for r in (self.rank, self.rank + 1))
+        return range(self._num_dealt + start, self._num_dealt + stop)
 
 
 class EvaluationSampler(Sampler[SampleKey]):

@@ -10,8 +10,9 @@ def batches(num_clips, batch_size, rank, world_size, epoch=0):
     sampler.set_epoch(epoch)
     keys = list(sampler)
     assert len(keys) == len(sampler)
-    assert all(key.epoch == epoch and not key.is_padding for key in keys)
-    return [[key.index for key in keys[start : start + batch_size]] for start in range(0, len(keys), batch_size)]
+    assert all(key.epoch == epoch and 0 <= key.index < num_clips for key in keys)
+    starts = range(0, len(keys), batch_size)
+    return [[key.index for key in keys[start : start + batch_size] if not key.is_padding] for start in starts]
 
 
 @pytest.mark.parametrize("num_clips", [1, 7, 16, 33, 102])
@@ -22,19 +23,23 @@ def test_one_process_sees_every_clip_once(num_clips, batch_size):
 
 
 @pytest.mark.parametrize("world_size", [2, 3, 4])
-@pytest.mark.parametrize("num_clips", [1, 7, 48, 102])
-def test_processes_together_see_every_clip(num_clips, world_size):
-    shares = [batches(num_clips, 4, rank, world_size) for rank in range(world_size)]
-    assert len({tuple(map(len, share)) for share in shares}) == 1  # equal work for each
-    seen = [index for share in shares for batch in share for index in batch]
-    assert set(seen) == set(range(num_clips))
-    assert len(seen) == -(-num_clips // world_size) * world_size
+@pytest.mark.parametrize("num_clips", [1, 2, 7, 48, 102])
+@pytest.mark.parametrize("batch_size", [1, 3, 4])
+def test_processes_together_see_every_clip_once(num_clips, world_size, batch_size):
+    shares = [batches(num_clips, batch_size, rank, world_size) for rank in range(world_size)]
+    assert len({len(share) for share in shares}) == 1  # as many batches for each
+    assert sorted(index for share in shares for batch in share for index in batch) == list(range(num_clips))
 
 
-def test_two_processes_see_the_batches_of_one_with_accumulation():
-    one = batches(48, 4, 0, 1, epoch=3)
-    two = [batches(48, 4, rank, 2, epoch=3) for rank in range(2)]
-    assert one == [batch for step in zip(*two, strict=True) for batch in step]
+@pytest.mark.parametrize("world_size", [2, 3, 4])
+@pytest.mark.parametrize("num_clips", [1, 5, 48, 54, 102])
+def test_processes_see_the_steps_and_pairs_of_one_with_accumulation(num_clips, world_size):
+    one = [index for batch in batches(num_clips, 4, 0, 1, epoch=3) for index in batch]
+    shares = [batches(num_clips, 4, rank, world_size, epoch=3) for rank in range(world_size)]
+    many = [batch for step in zip(*shares, strict=True) for batch in step]
+    assert [index for batch in many for index in batch] == one
+    pairs = [tuple(batch[start : start + 2]) for batch in many for start in range(0, len(batch), 2)]
+    assert pairs == [tuple(one[start : start + 2]) for start in range(0, num_clips, 2)]
 
 
 def test_order_changes_with_epoch_and_is_repeatable():
