@@ -2,6 +2,7 @@
 
 import os
 import sys
+import time
 from collections.abc import Callable
 
 from tc_clip_pl.cli.configs import list_configs
@@ -9,6 +10,7 @@ from tc_clip_pl.cli.errors import UserError, suggest
 from tc_clip_pl.cli.help import TOP_LEVEL_HELP, subcommand_help
 
 HELP_FLAGS = ("-h", "--help")
+RANK_VARIABLES = ("RANK", "SLURM_PROCID", "LOCAL_RANK")  # of torchrun, of SLURM, of Lightning's own launcher
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -41,10 +43,16 @@ def _run(subcommand: Callable[[list[str]], int | None], words: list[str], debug:
     except (UserError, ValueError, OSError) as error:
         if debug:
             raise
-        if os.environ.get("LOCAL_RANK", "0") == "0":
-            print(f"tcclip: {' '.join(str(error).split())}", file=sys.stderr)
-            print("(--debug shows where this came from)", file=sys.stderr)
+        _explain(error)
         return 1
+
+
+def _explain(error: Exception) -> None:
+    rank = int(next((os.environ[name] for name in RANK_VARIABLES if name in os.environ), "0"))
+    if rank:  # the first process says what goes wrong in all of them, and ends the others meanwhile
+        time.sleep(3)
+    who = f"tcclip (process {rank})" if rank else "tcclip"
+    print(f"{who}: {' '.join(str(error).split())}\n(--debug shows where this came from)", file=sys.stderr)
 
 
 def _train(words: list[str]) -> None:

@@ -16,7 +16,7 @@ from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from tc_clip_pl.cli.arguments import configs_first
 from tc_clip_pl.cli.errors import UserError, explain_parser_error
-from tc_clip_pl.cli.outputs import write_predictions, write_report
+from tc_clip_pl.cli.outputs import run_folder, write_predictions, write_report
 from tc_clip_pl.cli.quiet import quieten_libraries
 from tc_clip_pl.evaluation.layouts import paper_layout
 from tc_clip_pl.evaluation.results import TestRun
@@ -24,6 +24,7 @@ from tc_clip_pl.training.accumulation import GlobalBatchSize
 from tc_clip_pl.training.build import build_module, read_image_size
 from tc_clip_pl.training.checkpoint import read_checkpoint
 from tc_clip_pl.training.confusion_matrix import ConfusionMatrixPicture
+from tc_clip_pl.training.distributed import EndTogether
 from tc_clip_pl.training.monitoring import GradientNorm, SkippedClips, SpeedMonitor, TrainingProgressBar
 from tc_clip_pl.training.weight_ensembling import WeightSpaceEnsemble
 
@@ -158,11 +159,12 @@ class TCCLIPCLI(LightningCLI):
                 ensembling.weight = weight
                 self.trainer.test(model, datamodule=datamodule, ckpt_path=ckpt_path, **{**kwargs, "verbose": False})
                 runs.append(TestRun(weight, model.test_figures))
+                folder = run_folder(self.trainer)  # while all processes are there to agree on it
         finally:
             ensembling.weight = wanted
             if runs:
                 config = self.config[self.subcommand].as_dict()
-                write_report(runs, self.trainer, config, ckpt_path, list(self.skipped_clips.clips))
+                write_report(runs, folder, self.trainer, config, ckpt_path, list(self.skipped_clips.clips))
         self._print_skipped_clips()
 
     def predict(self, model: LightningModule, datamodule: LightningDataModule, **kwargs: Any) -> None:
@@ -185,7 +187,7 @@ def choose_precision(accelerator: str) -> str:
 
 def build_callbacks(trainer_config: Mapping[str, Any]) -> list[Callback]:
     """The callbacks of every run, less those that the Trainer's configuration switches off."""
-    callbacks: list[Callback] = [GlobalBatchSize(), SpeedMonitor(), GradientNorm()]
+    callbacks: list[Callback] = [GlobalBatchSize(), SpeedMonitor(), GradientNorm(), EndTogether()]
     if trainer_config["enable_progress_bar"] is not False:
         callbacks.append(TrainingProgressBar())
     if trainer_config["logger"] is not False:

@@ -22,6 +22,7 @@ from tc_clip_pl.training.distributed import gather_lists
 
 def write_report(
     runs: Sequence[TestRun],
+    folder: Path,
     trainer: Trainer,
     config: Mapping[str, Any],
     ckpt_path: str | Path | None,
@@ -29,10 +30,11 @@ def write_report(
 ) -> None:
     """Print the table of a test and write `results.json` and the confusion matrices into the run's folder.
 
-    Every process must call it; the first one writes.
+    The first process writes; it needs no other to, so that one that has failed cannot hold it up.
 
     Args:
         runs: The passes over the test sets.
+        folder: The run's folder, from `run_folder`.
         trainer: The Trainer that has just tested.
         config: The whole configuration of the run.
         ckpt_path: The tested checkpoint, if any.
@@ -40,7 +42,6 @@ def write_report(
     """
     import rich
 
-    folder = run_folder(trainer)
     if not trainer.is_global_zero:
         return
     class_names = {entry.name: entry.class_names for entry in trainer.lightning_module.test_sets}

@@ -37,19 +37,21 @@ def _suggest_batch_size(global_batch_size: int, batch_size: int, num_devices: in
 
 
 def micro_batch_weight(
-    num_clips: int, batch_idx: int, *, batch_size: int, accumulation: int, clips_per_epoch: int
+    num_clips: int, batch_idx: int, *, batch_size: int, accumulation: int, clips_per_epoch: int, num_processes: int = 1
 ) -> float:
     """Weight of one batch's mean loss that makes every clip of an optimizer step count the same.
 
-    Lightning divides each loss by the accumulation. At the end of an epoch, where fewer batches or a shorter one are
-    left, that alone would shrink the gradient and favour the clips of the short batch.
+    Lightning divides each loss by the accumulation, and gradients are averaged over the processes. At the end of an
+    epoch, where fewer batches or shorter ones are left, that alone would shrink the gradient and favour the clips of
+    the short batches.
 
     Args:
         num_clips: Clips in this batch.
-        batch_idx: Position of the batch in the epoch, from 0.
+        batch_idx: Position of the batch in the epoch of this process, from 0.
         batch_size: Clips in a full batch.
-        accumulation: Batches in a full optimizer step.
-        clips_per_epoch: Clips that this process sees in an epoch.
+        accumulation: Batches of a process in a full optimizer step.
+        clips_per_epoch: Clips that all processes together see in an epoch.
+        num_processes: How many take part.
 
     Returns:
         1 for a full batch of a full step.
@@ -58,23 +60,28 @@ def micro_batch_weight(
         >>> micro_batch_weight(2, 2, batch_size=4, accumulation=2, clips_per_epoch=10)  # alone in the last step
         2.0
     """
-    clips_before = batch_idx // accumulation * accumulation * batch_size
-    clips_in_step = min(accumulation * batch_size, clips_per_epoch - clips_before)
-    return num_clips * accumulation / max(clips_in_step, num_clips)
+    clips_before = batch_idx // accumulation * accumulation * batch_size * num_processes
+    clips_in_step = min(accumulation * batch_size * num_processes, clips_per_epoch - clips_before)
+    return num_clips * accumulation * num_processes / max(clips_in_step, num_clips)
 
 
 def loss_weight(trainer: Trainer, num_clips: int, batch_idx: int) -> float:
-    """`micro_batch_weight` for the loader that a Trainer is reading; 1 where that loader has no length."""
+    """`micro_batch_weight` for the loader that a Trainer is reading; 1 where that loader has no length.
+
+    A sampler that deals clips out unevenly says by `num_clips` how many there are in all.
+    """
     loader = trainer.train_dataloader
     sampler, batch_size = getattr(loader, "sampler", None), getattr(loader, "batch_size", None)
     if not isinstance(sampler, Sized) or not batch_size:
         return 1.0
+    in_all = getattr(sampler, "num_clips", len(sampler) * trainer.world_size)
     return micro_batch_weight(
         num_clips,
         batch_idx,
         batch_size=batch_size,
         accumulation=trainer.accumulate_grad_batches,
-        clips_per_epoch=min(len(sampler), int(trainer.num_training_batches) * batch_size),
+        clips_per_epoch=min(in_all, int(trainer.num_training_batches) * batch_size * trainer.world_size),
+        num_processes=trainer.world_size,
     )
 
 

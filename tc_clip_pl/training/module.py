@@ -13,13 +13,14 @@ from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
 from torchmetrics import MeanMetric, MetricCollection
-from torchmetrics.classification import MulticlassAccuracy
 
 from tc_clip_pl.evaluation.metrics import PADDING_LABEL, ClassificationFigures, build_metrics, compute_figures
 from tc_clip_pl.evaluation.summaries import summarise
 from tc_clip_pl.training.accumulation import loss_weight
 from tc_clip_pl.training.checkpoint import check_state_dict, describe_model
+from tc_clip_pl.training.distributed import is_sharded, plain_name, shard, sum_over_processes
 from tc_clip_pl.training.optimizer import build_optimizer, build_parameter_groups, build_scheduler
+from tc_clip_pl.training.progress import TrainingFigures
 
 
 @dataclass(frozen=True)
@@ -87,13 +88,18 @@ class TCCLIPModule(LightningModule):
             self.test_metrics = nn.ModuleList([build_metrics(len(entry.class_names)) for entry in self.test_sets])
         elif stage in ("fit", "validate"):
             self.model.train(stage == "fit")  # pretrained models come in evaluation mode, which Lightning keeps
-            self.train_top1 = MulticlassAccuracy(len(class_names), average="micro")
+            self.train_figures = TrainingFigures()
             self.val_metrics, self.val_loss = build_metrics(len(class_names)), MeanMetric()
+
+    def configure_model(self) -> None:
+        """Let a strategy that shards models, such as FSDP, take the model apart; nothing happens under any other."""
+        if not is_sharded(self.model):  # called again for every run of the Trainer
+            self.model = shard(self.model, self.device)
 
     def configure_optimizers(self) -> dict[str, Any]:
         """AdamW in two groups; warm-up, then cosine, per optimizer step."""
-        names = {f"model.{name}" for name in self.model.prompting_parameter_names()}
-        groups = build_parameter_groups(self, self.learning_rate, names, self.prompting_lr_factor)
+        names = set(map(plain_name, self.model.prompting_parameter_names()))
+        groups = build_parameter_groups(self.model, self.learning_rate, names, self.prompting_lr_factor)
         optimizer = build_optimizer(groups, self.weight_decay)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": self._scheduler(optimizer), "interval": "step"}}
 
@@ -126,16 +132,22 @@ class TCCLIPModule(LightningModule):
 
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:
         """Cross-entropy against class ids or soft targets, smoothed."""
-        if len(batch.video) == 0:  # every clip was skipped: a zero that still reaches each parameter, for DDP's sake
-            return 0.0 * sum(p.sum() for p in self.parameters() if p.requires_grad)
+        if len(batch.video) == 0:  # every clip was left out: a zero that other processes can meet in every collective
+            return 0.0 * self.model(batch.video.new_zeros(1, *batch.video.shape[2:])).logits.sum()
         logits = self.model(batch.video.squeeze(1)).logits.float()  # (B, Y)
         loss = F.cross_entropy(logits, batch.label, label_smoothing=self.label_smoothing)
-        target = batch.label.argmax(-1) if batch.label.is_floating_point() else batch.label
-        self.train_top1(logits, target)
-        log = {"prog_bar": True, "on_step": True, "on_epoch": True, "batch_size": len(logits)}
-        self.log("train/loss", loss.detach(), sync_dist=self.trainer.world_size > 1, **log)
-        self.log("train/top1", self.train_top1, **log)
+        self.train_figures.add(loss, logits, batch.label)
         return loss * loss_weight(self.trainer, len(logits), batch_idx)
+
+    def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
+        """Log train/loss_step and train/top1_step."""
+        for name, value in self.train_figures.end_step(sum_over_processes).items():
+            self.log(f"train/{name}_step", value, prog_bar=True, batch_size=1)
+
+    def on_train_epoch_end(self) -> None:
+        """Log train/loss_epoch and train/top1_epoch."""
+        for name, value in self.train_figures.end_epoch().items():
+            self.log(f"train/{name}_epoch", value, sync_dist=True)
 
     def validation_step(self, batch: Any, batch_idx: int) -> None:
         """Count the right answers and add up the loss."""
@@ -192,4 +204,5 @@ class TCCLIPModule(LightningModule):
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Refuse weights of another shape in one sentence, before anything is written over."""
-        check_state_dict(checkpoint["state_dict"], self.state_dict())
+        if "state_dict" in checkpoint:  # FSDP has loaded and checked its weights by now
+            check_state_dict(checkpoint["state_dict"], self.state_dict())

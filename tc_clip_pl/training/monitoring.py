@@ -6,12 +6,11 @@ import time
 from collections import deque
 from typing import Any
 
-import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import TQDMProgressBar
 from torch.optim import Optimizer
 
-from tc_clip_pl.training.distributed import gather_lists
+from tc_clip_pl.training.distributed import gather_lists, gradient_norm
 
 
 class SpeedMonitor(Callback):
@@ -64,8 +63,7 @@ class GradientNorm(Callback):
     def on_before_optimizer_step(self, trainer: Trainer, pl_module: LightningModule, optimizer: Optimizer) -> None:
         """Log train/grad_norm."""
         if trainer.global_step % trainer.log_every_n_steps == 0:
-            gradients = [p.grad for p in pl_module.parameters() if p.grad is not None]
-            pl_module.log("train/grad_norm", torch.nn.utils.get_total_norm(gradients), batch_size=1)
+            pl_module.log("train/grad_norm", gradient_norm(pl_module), batch_size=1)
 
 
 class TrainingProgressBar(TQDMProgressBar):

@@ -6,9 +6,10 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.utilities import rank_zero_info
 from torch import Tensor
-from torch.nn import Module
+from torch.nn import Module, Parameter
 
 from tc_clip_pl.ops.interpolation import interpolate_state_dicts
+from tc_clip_pl.training.distributed import is_sharded, plain_name, whole_parameters
 
 
 class WeightSpaceEnsemble(Callback):
@@ -37,10 +38,12 @@ class WeightSpaceEnsemble(Callback):
         if self.weight == 1.0:
             return
         model = pl_module.model
-        fine_tuned = copy_clip_parameters(model)
-        mixed = interpolate_state_dicts(clip_parameters_before_training(model), fine_tuned, self.weight)
-        self._fine_tuned = fine_tuned  # from here on there is something to put back
-        load_parameters(model, mixed)
+        clip = clip_parameters_before_training(model)
+        with whole_parameters(model):
+            fine_tuned = copy_clip_parameters(model)
+            mixed = interpolate_state_dicts(clip, fine_tuned, self.weight)
+            self._fine_tuned = fine_tuned  # from here on there is something to put back
+            load_parameters(model, mixed)
         rank_zero_info(f"Testing with ensembled weights: {self.weight:g} x fine-tuned + {1 - self.weight:g} x CLIP.")
 
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -48,22 +51,28 @@ class WeightSpaceEnsemble(Callback):
         self._restore(pl_module)
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        """Put the fine-tuned weights back, after an error or an interruption too."""
-        self._restore(pl_module)
+        """Put the fine-tuned weights back, after an error or an interruption too.
+
+        Not those of a sharded model: that takes all processes, and here some may have ended.
+        """
+        if not is_sharded(pl_module.model):
+            self._restore(pl_module)
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Put the fine-tuned weights back, if nothing else has."""
         self._restore(pl_module)
 
     def _restore(self, pl_module: LightningModule) -> None:
-        load_parameters(pl_module.model, self._fine_tuned)
+        if self._fine_tuned:
+            with whole_parameters(pl_module.model):
+                load_parameters(pl_module.model, self._fine_tuned)
         self._fine_tuned = {}
 
 
 def copy_clip_parameters(model: Module) -> dict[str, Tensor]:
     """Copy to the CPU those parameters of a TC-CLIP that CLIP has too."""
-    added = model.new_parameter_names()
-    named = model.named_parameters()
+    added = set(map(plain_name, model.new_parameter_names()))
+    named = _named_parameters(model).items()
     return {name: tensor.detach().to("cpu", copy=True) for name, tensor in named if name not in added}
 
 
@@ -73,15 +82,17 @@ def clip_parameters_before_training(model: Module) -> dict[str, Tensor]:
     Raises:
         OSError: If that CLIP is no longer where it was.
     """
-    added = model.new_parameter_names()
+    added = set(map(plain_name, model.new_parameter_names()))
     return {name: tensor for name, tensor in model.clip_state_dict().items() if name not in added}
 
 
 @torch.no_grad()
 def load_parameters(model: Module, tensors: dict[str, Tensor]) -> None:
     """Write tensors into a model's parameters of those names, in place."""
-    if not tensors:
-        return
-    parameters = dict(model.named_parameters())
+    parameters = _named_parameters(model)
     for name, tensor in tensors.items():
         parameters[name].copy_(tensor)
+
+
+def _named_parameters(model: Module) -> dict[str, Parameter]:
+    return {plain_name(name): parameter for name, parameter in model.named_parameters()}
