@@ -1,0 +1,121 @@
+"""A small data set with what makes processes uneven, and runs of the command line in one process and in two."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import lightning.pytorch  # noqa: F401 (its log handler keeps the stderr of its import, which must outlive each test)
+import pytest
+import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from datamodules import HMDB51DataModule
+from datamodules.samplers import TrainingSampler
+from datamodules.synthetic import CLASSES, write_synthetic_dataset
+from tc_clip_pl.checkpoints.tiny_clip import save_tiny_clip
+from tc_clip_pl.cli import main
+
+TRAIN_CLIPS, TEST_CLIPS = 22, 15
+CUT_TRAIN_CLIPS, CUT_TEST_CLIPS = 2, 1
+DDP = "ddp"
+FSDP = json.dumps({"class_path": "cpu_fsdp.CPUFSDPStrategy"})
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread():
+    """Tiny tensors gain nothing from threads, and lose much where tests run side by side."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="session")
+def demo(tmp_path_factory):
+    """22 training clips, so that of batches of 2 on 2 processes a pair is left for one of them; 15 test clips."""
+    folder = tmp_path_factory.mktemp("demo")
+    root = write_synthetic_dataset(folder / "data", train_clips=3, test_clips=2, width=48, height=48, seconds=0.5)
+    train, test = _split_lines(root, "1"), _split_lines(root, "2")
+    for path, line in (train[0], train[3], test[-1]):
+        path.write_text(path.read_text().replace(line, f"{line[:-1]}0"))  # 0: in neither half
+    save_tiny_clip(folder / "clip", CLASSES, image_size=32)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def cut_clips(demo):
+    """Cuts three files off near their heads: a whole training batch of the second process, and a test clip."""
+    data = HMDB51DataModule(root=str(demo / "data"))
+    data.setup()
+    batch = [key.index for key in TrainingSampler(TRAIN_CLIPS, 2, seed=1024, rank=1, world_size=2)][:CUT_TRAIN_CLIPS]
+    records = [*(data.datasets["train"].records[index] for index in batch), data.test_datasets[0].records[1]]
+    for record in records:
+        with open(record.path, "rb+") as file:
+            file.truncate(600)
+    return [record.video_id for record in records]
+
+
+def _split_lines(root, half):
+    """(file, line) of every clip of the first split's training (1) or test (2) half."""
+    files = sorted(root.glob("*_test_split1.txt"))
+    lines = [(file, line.strip()) for file in files for line in file.read_text().splitlines()]
+    return [(file, line) for file, line in lines if line.endswith(half)]
+
+
+@pytest.fixture(scope="session")
+def words(demo, cut_clips):
+    """Options of every run here; 2 epochs of 3 optimizer steps, mixed pairs, no draw that a process could change."""
+    return [
+        "--config", "demo.yaml", "--data.root", f"{demo}/data", "--model.pretrained", f"{demo}/clip",
+        "--data.num_workers", "0", "--data.on_bad_video", "skip",
+        "--data.batch_size", "2", "--data.global_batch_size", "8",
+        "--data.augmentation.mix_probability", "1", "--data.num_frames", "4", "--model.learning_rate", "1e-4",
+        "--model.warmup_epochs", "0", "--trainer.max_epochs", "2", "--trainer.check_val_every_n_epoch", "1",
+        "--trainer.num_sanity_val_steps", "0", "--trainer.accelerator", "cpu", "--trainer.enable_progress_bar", "false",
+    ]  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def run_one(words):
+    """Runs `tcclip SUBCOMMAND` here; returns the run's folder."""
+
+    def run(subcommand, folder, *options):
+        assert main([subcommand, *words, "--output_dir", str(folder), *options]) == 0
+        return Path(folder) / "demo" / "version_0"
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def run_two(words):
+    """Runs `tcclip SUBCOMMAND` in two processes; returns what has become of it."""
+
+    def run(subcommand, folder, strategy, *options):
+        command = [sys.executable, "-m", "tc_clip_pl", subcommand, *words, "--output_dir", str(folder), *options]
+        path = os.pathsep.join([str(Path(__file__).parent), *filter(None, [os.environ.get("PYTHONPATH")])])
+        return subprocess.run(
+            [*command, "--trainer.devices", "2", "--trainer.strategy", strategy],
+            env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": path},
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
+
+    return run
+
+
+def read_curves(folder):
+    """Scalars of a run by name: those of every optimizer step, epoch and validation."""
+    curves = {}
+    for file in sorted(Path(folder).glob("events*")):
+        events = EventAccumulator(str(file))
+        events.Reload()
+        for tag in events.Tags()["scalars"]:
+            curves.setdefault(tag, []).extend((event.step, event.value) for event in events.Scalars(tag))
+    return curves
+
+
+def read_results(folder):
+    return json.loads((Path(folder) / "results.json").read_text())

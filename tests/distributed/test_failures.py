@@ -1,0 +1,11 @@
+"""A process that fails alone says why and takes the others along."""
+
+from .conftest import DDP
+
+
+def test_one_process_that_fails_ends_the_other_and_names_the_clip(run_two, cut_clips, tmp_path):
+    done = run_two("fit", tmp_path, DDP, "--data.on_bad_video", "raise")
+    assert done.returncode != 0
+    said = [line for line in done.stderr.splitlines() if line.startswith("tcclip (process 1): ")]
+    assert len(said) == 1 and any(clip in said[0] for clip in cut_clips)
+    assert "Traceback" not in done.stderr
