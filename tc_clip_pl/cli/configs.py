@@ -8,6 +8,7 @@ from tc_clip_pl.cli.errors import UserError, ended, suggest
 GROUPS = {
     ".": "Experiments",
     "models": "Models, to lay over an experiment: tcclip fit --config few_shot_hmdb --config models/vifi_clip",
+    "clusters": "Machines, to lay over an experiment: srun tcclip fit --config zero_shot_k400 --config clusters/slurm",
     "ablations": "Tables of the paper, to sweep: tcclip sweep --sweep ablations/table_8a",
 }
 

@@ -1,0 +1,37 @@
+"""What a cluster asks for can be laid over any experiment, and SLURM itself tells each process its place."""
+
+import pytest
+import yaml
+from lightning.pytorch import Trainer
+
+from tc_clip_pl.cli import main
+from tc_clip_pl.cli.configs import shipped_configs
+
+CLUSTERS = {name: path for name, path in shipped_configs().items() if name.startswith("clusters/")}
+
+
+def test_there_are_slurm_and_fsdp():
+    assert {"clusters/slurm.yaml", "clusters/fsdp.yaml"} <= CLUSTERS.keys()
+
+
+@pytest.mark.parametrize("name", CLUSTERS)
+def test_changes_the_trainer_alone(name, capsys):
+    parsed = []
+    for words in ([], ["--config", name]):
+        with pytest.raises(SystemExit):
+            main(["fit", "--config", "few_shot_hmdb", *words, "--print_config"])
+        parsed.append(yaml.safe_load(capsys.readouterr().out))
+    written = yaml.safe_load(CLUSTERS[name].read_text())
+    assert written.keys() == {"trainer"}
+    assert parsed[1] == {**parsed[0], "trainer": {**parsed[0]["trainer"], **written["trainer"]}}
+
+
+def test_slurm_is_recognised(monkeypatch):
+    place = {"NTASKS": 8, "NNODES": 2, "PROCID": 5, "LOCALID": 1, "NODEID": 1, "NTASKS_PER_NODE": 4}
+    for key, value in {**place, "JOB_ID": 7, "JOB_NAME": "train", "NODELIST": "n1,n2"}.items():
+        monkeypatch.setenv(f"SLURM_{key}", str(value))
+    monkeypatch.setattr("shutil.which", lambda name: f"/usr/bin/{name}")
+    options = {"logger": False, "enable_checkpointing": False, "strategy": "ddp"}
+    trainer = Trainer(accelerator="cpu", num_nodes=2, devices=4, **options)
+    assert type(trainer.strategy.cluster_environment).__name__ == "SLURMEnvironment"
+    assert (trainer.world_size, trainer.global_rank) == (8, 5)
