@@ -1,0 +1,85 @@
+"""Every table's sweep runs on the synthetic data set with a small CLIP of twelve layers, a couple of steps each."""
+
+import re
+
+import pytest
+import yaml
+from transformers import CLIPModel
+
+from datamodules.synthetic import CLASSES
+from tc_clip_pl.checkpoints.tiny_clip import make_tiny_tokenizer, tiny_clip_config
+from tc_clip_pl.cli import main
+from tc_clip_pl.cli.configs import shipped_configs
+from tc_clip_pl.cli.sweep import sweep
+from tc_clip_pl.cli.sweep_plan import read_sweep
+from tc_clip_pl.modules.config import TCCLIPConfig
+
+ABLATIONS = [name for name in shipped_configs() if name.startswith("ablations/")]
+FEW_STEPS = {"limit_train_batches": 2, "limit_test_batches": 1, "limit_val_batches": 0, "max_epochs": 1}
+
+
+@pytest.fixture(scope="session")
+def deep_clip(tmp_path_factory):
+    """As many layers as B/16 has, and little else: layers 4, 8 and 12 are there to be named."""
+    folder, tokenizer = tmp_path_factory.mktemp("deep_clip"), make_tiny_tokenizer(CLASSES)
+    config = tiny_clip_config(tokenizer, width=16)
+    config.vision_config.num_hidden_layers = config.text_config.num_hidden_layers = 12
+    CLIPModel(config).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture
+def run_sweep(demo, deep_clip, tmp_path, monkeypatch, capsys):
+    """Runs `tcclip sweep` in this process; gives the exit code and what was printed."""
+    monkeypatch.chdir(tmp_path)
+
+    def run_sweep(name, keep=None):
+        def launch(words, log):
+            return main(words) if keep is None or any(word.endswith(keep) for word in words) else 0
+
+        words = ["--sweep", name, "--config", "few_shot_hmdb", "--sweep", "data.num_shots=[2]"]
+        words += ["--data.root", str(demo / "data"), "--model.pretrained", str(deep_clip), "--data.num_workers", "0"]
+        words += ["--data.batch_size", "2", "--data.global_batch_size", "2", "--data.num_temporal_views", "1"]
+        words += [
+            "--model.warmup_epochs",
+            "0",
+            "--trainer.accelerator",
+            "cpu",
+            "--trainer.enable_progress_bar",
+            "false",
+        ]
+        words += [word for key, value in FEW_STEPS.items() for word in (f"--trainer.{key}", str(value))]
+        return sweep(words, launch), capsys.readouterr().out
+
+    return run_sweep
+
+
+def variants_of(name):
+    return yaml.safe_load(shipped_configs()[name].read_text())["variants"]
+
+
+@pytest.mark.parametrize("name", ABLATIONS)
+def test_every_variant_is_a_design_that_can_be(name):
+    for run in read_sweep([name], []).runs([]):
+        keys = [word.removeprefix("--model.config.") for word in run.words]
+        values = [yaml.safe_load(word) for word in run.words]
+        given = {k: v for k, word, v in zip(keys, run.words, [*values[1:], None], strict=True) if k != word}
+        TCCLIPConfig(**given)
+
+
+def test_variant_stands_in_the_table_above_the_papers_own(run_sweep):
+    _, out = run_sweep("ablations/table_8b", keep="Bipartite_saliency")
+    own, paper = (line for line in out.splitlines() if line.strip().startswith("Bipartite, saliency"))
+    assert own.split()[-4].endswith("*") and own.split()[-3:] == ["-", "-", "-"]  # only HMDB-51 and K = 2 are there
+    assert paper.split()[-4:] == ["62.4", "89.9", "9.6", "54.0"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ABLATIONS)
+def test_all_variants_run(name, run_sweep):
+    code, out = run_sweep(name)
+    assert code == 0, out
+    for variant in variants_of(name):
+        assert re.search(rf"^ +{re.escape(variant)} +(1 +)?\d", out, re.MULTILINE), out  # a figure of our own
+        assert f"{variant}°" in out
