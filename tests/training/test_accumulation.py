@@ -1,5 +1,7 @@
 """Accumulation from the global batch, and the weight of each clip in an optimizer step."""
 
+from functools import partial
+
 import pytest
 import torch
 from lightning.pytorch import Callback
@@ -34,6 +36,17 @@ def test_each_clip_of_a_step_counts_the_same(num_clips):
             )
             share_of_a_clip = weight / accumulation / sizes[i]  # of the mean loss, divided by Lightning
             assert share_of_a_clip == pytest.approx(1 / in_step)
+
+
+def test_each_clip_of_a_step_counts_the_same_on_processes_with_unequal_last_batches():
+    shares = [[4, 4, 4, 2], [4, 4, 4, 1]]  # clips of the batches of two processes; steps of two batches each
+    weight = partial(micro_batch_weight, batch_size=4, accumulation=2, clips_per_epoch=27, num_processes=2)
+    for step in (slice(0, 2), slice(2, 4)):
+        in_step = sum(sum(share[step]) for share in shares)
+        for share in shares:
+            for index in range(4)[step]:
+                share_of_a_clip = weight(share[index], index) / 2 / 2 / share[index]  # by Lightning, by DDP
+                assert share_of_a_clip == pytest.approx(1 / in_step)
 
 
 class GradientSpy(Callback):
