@@ -82,6 +82,7 @@ class TCCLIPCLI(LightningCLI):
         """Add what belongs to the experiment rather than to the Trainer, the model or the data."""
         parser.add_argument("--output_dir", default="outputs", help="Where each run makes its own new folder.")
         parser.add_argument("--protocol", type=str | None, help="Table of the paper that results are laid out as.")
+        parser.add_argument("--method", type=str | None, help="What the model is called in reports.")
         parser.add_lightning_class_args(WeightSpaceEnsemble, "ensembling")
 
     def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:

@@ -95,17 +95,20 @@ def measure(runs: Sequence[FinishedRun]) -> list[Measurement]:
 
 
 def name_methods(runs: Sequence[FinishedRun]) -> list[str]:
-    """Call each run by its method, or by those settings of the model that the runs do not all share.
+    """Call each run by the method that its sweep or its configuration names, and by the settings that it does not
+    share with all runs of that name.
 
     Example:
         With `tc_layers` given in one of two runs, they are called "tc_layers=[4, 8, 12]" and "TC-CLIP".
     """
+    given = [run.method or run.results["config"].get("method") for run in runs]
     settings = [{**({} if run.method else _model_settings(run.results["config"])), **run.settings} for run in runs]
-    shared = set.intersection(*({(key, str(value)) for key, value in own.items()} for own in settings))
     names = []
-    for run, own in zip(runs, settings, strict=True):
+    for method, own in zip(given, settings, strict=True):
+        namesakes = [others for name, others in zip(given, settings, strict=True) if name == method]
+        shared = set.intersection(*({(key, str(value)) for key, value in others.items()} for others in namesakes))
         words = [f"{key.rpartition('.')[2]}={value}" for key, value in own.items() if (key, str(value)) not in shared]
-        names.append(", ".join([*([run.method] if run.method else []), *words]) or DEFAULT_METHOD)
+        names.append(", ".join([*([method] if method else []), *words]) or DEFAULT_METHOD)
     return names
 
 

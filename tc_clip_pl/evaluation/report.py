@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import fmean
 
 from tc_clip_pl.evaluation.layouts import Column, Layout, layout_of, paper_layout
@@ -13,6 +13,10 @@ from tc_clip_pl.evaluation.summaries import harmonic_mean, mean_and_std
 
 PAPER_NOTE = "° the paper's figures"
 PARTIAL_NOTE = "* not every data set or K that the column averages is there"
+
+
+MAX_METHOD_LENGTH = 28
+"""Longer names of methods are spelt out below the table."""
 
 
 @dataclass(frozen=True)
@@ -41,12 +45,13 @@ class Row:
 
 @dataclass(frozen=True)
 class Report:
-    """A table ready to be printed: headings are (group, name)."""
+    """A table ready to be printed: headings are (group, name), the legend spells out short names of methods."""
 
     title: str
     headings: Sequence[tuple[str, str]]
     rows: Sequence[Row]
     has_weight_column: bool
+    legend: Sequence[str] = ()
 
     @property
     def notes(self) -> list[str]:
@@ -55,7 +60,7 @@ class Report:
             PAPER_NOTE: any(row.is_paper for row in self.rows),
             PARTIAL_NOTE: any("*" in cell for row in self.rows for cell in row.cells),
         }
-        return [note for note, is_there in signs.items() if is_there]
+        return [*self.legend, *(note for note, is_there in signs.items() if is_there)]
 
 
 def build_report(measurements: Sequence[Measurement], layout: Layout, with_paper: bool = False) -> Report:
@@ -71,13 +76,14 @@ def build_report(measurements: Sequence[Measurement], layout: Layout, with_paper
         The table.
     """
     shown = {name: column for name, column in layout.columns.items() if not column.hidden}
-    rows = []
+    rows, short = [], _short_names(measurements)
     for method, weight in _row_keys(measurements, layout):
         own = [m for m in measurements if m.method == method and weight in (None, m.weight)]
         cells = fill_cells(layout.columns, own)
-        rows.append(Row(method, weight, [str(cells.get(name, "-")) for name in shown]))
+        rows.append(Row(short[method], weight, [str(cells.get(name, "-")) for name in shown]))
     headings = [(column.group, column.name) for column in shown.values()]
-    report = Report(layout.title, headings, rows, layout.has_weight_column)
+    legend = [f"{name}: {method}" for method, name in short.items() if name != method]
+    report = Report(layout.title, headings, rows, layout.has_weight_column, legend)
     return _with_paper_rows(report, layout) if with_paper else _without_empty_columns(report)
 
 
@@ -131,6 +137,13 @@ def _matches(value: object, wanted: object) -> bool:
     return value in _as_list(wanted)
 
 
+def _short_names(measurements: Sequence[Measurement]) -> dict[str, str]:
+    """The methods with what stands for each in the table."""
+    methods = list(dict.fromkeys(found.method for found in measurements))
+    long = [method for method in methods if len(method) > MAX_METHOD_LENGTH]
+    return {method: f"setting {long.index(method) + 1}" if method in long else method for method in methods}
+
+
 def _row_keys(measurements: Sequence[Measurement], layout: Layout) -> list[tuple[str, float | None]]:
     weighted = layout.has_weight_column
     return list(dict.fromkeys((found.method, found.weight if weighted else None) for found in measurements))
@@ -143,10 +156,10 @@ def _with_paper_rows(report: Report, layout: Layout) -> Report:
     for row in report.rows:
         rows += [row, *(p for p in papers if (p.method, p.weight) == (row.method, row.weight))]
     rows += [paper for paper in papers if (paper.method, paper.weight) not in own]
-    return Report(report.title, report.headings, rows, report.has_weight_column)
+    return replace(report, rows=rows)
 
 
 def _without_empty_columns(report: Report) -> Report:
     filled = [n for n in range(len(report.headings)) if any(row.cells[n] != "-" for row in report.rows)]
     rows = [Row(row.method, row.weight, [row.cells[n] for n in filled]) for row in report.rows]
-    return Report(report.title, [report.headings[n] for n in filled], rows, report.has_weight_column)
+    return replace(report, headings=[report.headings[n] for n in filled], rows=rows)

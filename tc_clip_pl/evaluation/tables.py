@@ -79,7 +79,7 @@ def _empty_table(is_close: bool = False) -> Table:
     from rich import box
     from rich.table import Table
 
-    return Table(box=box.SIMPLE_HEAD, padding=(0, 0) if is_close else (0, 1))
+    return Table(box=box.SIMPLE_HEAD, padding=(0, 0) if is_close else (0, 1), pad_edge=not is_close)
 
 
 def _upright(report: Report, is_close: bool = False) -> Table:
@@ -99,13 +99,16 @@ def _upright(report: Report, is_close: bool = False) -> Table:
 
 
 def _sideways(report: Report) -> Table:
-    table = _empty_table()
+    table = _empty_table(is_close=True)
     table.add_column("", no_wrap=True)
     for row in report.rows:
         weight = f"\nw={row.weight:g}" if row.weight is not None else ""
-        table.add_column(_plain(f"{_method(row)}{weight}")[0], justify="right", style="dim" if row.is_paper else "")
+        name = _plain(f"{_method(row)}{weight}")[0]
+        table.add_column(name, justify="right", style="dim" if row.is_paper else "")
     for number, heading in enumerate(report.headings):
-        table.add_row(" ".join(filter(None, heading)), *(row.cells[number] for row in report.rows))
+        table.add_row(
+            " ".join(filter(None, heading)), *(row.cells[number].replace(" ± ", "\n±") for row in report.rows)
+        )
     return table
 
 

@@ -7,7 +7,14 @@ import pytest
 from rich.console import Console
 
 from tc_clip_pl.evaluation.layouts import layout_of, paper_layout, paper_layouts
-from tc_clip_pl.evaluation.measurements import FinishedRun, Measurement, find_results, measure, read_results
+from tc_clip_pl.evaluation.measurements import (
+    FinishedRun,
+    Measurement,
+    find_results,
+    measure,
+    name_methods,
+    read_results,
+)
 from tc_clip_pl.evaluation.report import build_report
 from tc_clip_pl.evaluation.tables import report_markdown, report_table
 
@@ -94,6 +101,23 @@ def test_methods_are_told_apart_by_what_they_do_not_share():
     assert measure([FinishedRun(results())])[0].num_shots == 2
     suite = results() | {"data": {"train": {"num_shots": None}, "tests": {}}}
     assert measure([FinishedRun(suite)])[0].num_shots is None
+
+
+def test_method_named_in_a_configuration_is_told_from_namesakes():
+    def named(method, **model):
+        run = results(**model)
+        return FinishedRun({**run, "config": {**run["config"], "method": method}})
+
+    runs = [named("ViFi-CLIP", learning_rate=1), named("ViFi-CLIP", learning_rate=2), named("TC-CLIP§", freeze="text")]
+    assert name_methods(runs) == ["ViFi-CLIP, learning_rate=1", "ViFi-CLIP, learning_rate=2", "TC-CLIP§"]
+    assert name_methods(runs[1:]) == ["ViFi-CLIP", "TC-CLIP§"]
+
+
+def test_long_names_are_spelt_out_below():
+    long = "learning_rate=1e-06, num_context_tokens=64"
+    report = build_report([TOP1, replace(TOP1, method=long)], paper_layout("few_shot"))
+    assert [row.method for row in report.rows] == ["TC-CLIP", "setting 1"]
+    assert f"setting 1: {long}" in printed(report)
 
 
 def test_any_data_has_a_layout():
