@@ -39,9 +39,11 @@ NAME is a file, or one of the shipped configurations (`tcclip configs`). Every k
     --data.on_bad_video raise|skip   what an unreadable training clip does
   model
     --model.pretrained X             folder, or hub name, of a CLIP or a saved TC-CLIP
+    --model.init_from CKPT           start from the weights of an earlier run (Appendix A)
+    --model.freeze [vision,text]     encoders whose own weights stay as they are
     --model.config.seed_ratio R      share of the patches that become seeds; likewise num_context_tokens,
-                                     merges_per_round, positional_embedding, local_global_bias, tc_layers,
-                                     num_prompt_vectors
+                                     merges_per_round, reference_tokens, seed_selection, aggregation, tc_layers,
+                                     prompting, num_prompt_vectors and more (--help-all)
     --model.learning_rate R          peak rate; likewise final_learning_rate, warmup_epochs, weight_decay,
                                      prompting_lr_factor, label_smoothing
   run
@@ -51,6 +53,8 @@ NAME is a file, or one of the shipped configurations (`tcclip configs`). Every k
     --trainer.precision P            by default bf16-mixed on a GPU and 32-true on a CPU
     --ensembling.weight W            share of the fine-tuned weights when testing; 1 tests them alone
     --seed_everything N              of the new parameters; the data has --data.seed
+    --protocol TABLE                 the paper's table that the results are laid out as, such as few_shot
+    --method NAME                    what the model is called in reports
     --output_dir DIR                 every run makes a new folder below it
     --ckpt_path CKPT                 {checkpoint}
 
