@@ -86,7 +86,11 @@ def _check(words: list[str]) -> int:
 def _sweep(words: list[str]) -> int:
     from tc_clip_pl.cli.sweep import sweep
 
-    return sweep(words[1:])
+    try:
+        return sweep(words[1:])
+    except KeyboardInterrupt:
+        print("\nInterrupted; the same command goes on from here.", file=sys.stderr)
+        return 130
 
 
 def _report(words: list[str]) -> None:

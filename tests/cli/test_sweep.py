@@ -95,6 +95,15 @@ def test_results_of_other_options_are_not_taken_for_ones_own():
         sweep([*B2N, "--model.learning_rate", "3e-6"], Launcher())
 
 
+def test_interruption_is_told_without_a_traceback(monkeypatch, capsys):
+    def interrupt(words):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("tc_clip_pl.cli.sweep.sweep", interrupt)
+    assert main(["sweep", *B2N]) == 130
+    assert "goes on" in capsys.readouterr().err
+
+
 def test_dry_run_prints_the_commands(capsys):
     assert main(["sweep", *B2N, "--dry_run", "--trainer.devices", "2"]) == 0
     lines = capsys.readouterr().out.splitlines()
