@@ -14,12 +14,12 @@ from tc_clip_pl.modules.design_space import NAMED_CHOICES
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
-COMMANDS = sorted({line.strip() for line in re.findall(r"^(?:srun )?tcclip .+$", README, re.M)})
+COMMANDS = sorted({line.strip() for line in re.findall(r"^(?:srun \S+ )?tcclip .+$", README, re.M)})
 
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_commands_name_what_there_is(command):
-    words = shlex.split(command.removeprefix("srun "))
+    words = shlex.split(re.sub(r"^srun \S+ ", "", command))
     assert words[1] in SUBCOMMANDS
     for flag, value in itertools.pairwise(words):
         if flag == "--config" and value not in {"NAME", "my.yaml"}:
