@@ -45,6 +45,11 @@ def _run(subcommand: Callable[[list[str]], int | None], words: list[str], debug:
             raise
         _explain(error)
         return 1
+    except RuntimeError as error:
+        if debug or not any(library in str(error) for library in ("gloo", "NCCL")):
+            raise
+        _explain(RuntimeError("The connection to another process broke off; what that one says is the reason."))
+        return 1
 
 
 def _explain(error: Exception) -> None:

@@ -61,9 +61,9 @@ def test_wrong_configuration(run, tmp_path, text, expected):
     assert expected in _fails(run, tmp_path, "fit", "--config", "mine.yaml")
 
 
-def test_missing_configuration_lists_the_shipped_ones(run, tmp_path):
+def test_missing_configuration_says_where_to_look(run, tmp_path):
     sentence = _fails(run, tmp_path, "fit", "--config", "few_shot_hmd.yaml", on_demo=False)
-    assert "few_shot_hmdb.yaml, " in sentence or "few_shot_hmdb.yaml)" in sentence
+    assert "neither in the current directory nor among the shipped ones (`tcclip configs` lists them)" in sentence
     assert sentence.endswith("did you mean few_shot_hmdb.yaml?")
 
 

@@ -3,6 +3,7 @@
 import pytest
 import yaml
 from lightning.pytorch import Trainer
+from lightning.pytorch.utilities import rank_zero_only
 
 from tc_clip_pl.cli import main
 from tc_clip_pl.cli.configs import shipped_configs
@@ -31,6 +32,7 @@ def test_slurm_is_recognised(monkeypatch):
     for key, value in {**place, "JOB_ID": 7, "JOB_NAME": "train", "NODELIST": "n1,n2"}.items():
         monkeypatch.setenv(f"SLURM_{key}", str(value))
     monkeypatch.setattr("shutil.which", lambda name: f"/usr/bin/{name}")
+    monkeypatch.setattr(rank_zero_only, "rank", 0)  # a Trainer sets it for the whole process
     options = {"logger": False, "enable_checkpointing": False, "strategy": "ddp"}
     trainer = Trainer(accelerator="cpu", num_nodes=2, devices=4, **options)
     assert type(trainer.strategy.cluster_environment).__name__ == "SLURMEnvironment"
