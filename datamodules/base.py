@@ -10,6 +10,7 @@ from torch.utils.data import DataLoader, Sampler
 
 from datamodules.batch import Clip, VideoBatch, collate_evaluation_clips, collate_training_clips
 from datamodules.class_names import split_underscores
+from datamodules.errors import DataError
 from datamodules.frame_sampling import FrameSampler
 from datamodules.loaders import build_loader, default_workers
 from datamodules.parts import build_finders, build_test_finders, find_training_split
@@ -124,7 +125,7 @@ class VideoDataModule(LightningDataModule):
             index: The files under the root.
             split: Number of the split.
         """
-        raise NotImplementedError
+        raise DataError(f"{type(self).__name__} reads no annotations of its own: give --data.splits_dir.")
 
     def finders(self, split: int) -> dict[str, SplitFinder]:
         """Returns what finds the lists of each test set of a split, by its name; training takes the first one's."""

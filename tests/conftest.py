@@ -9,6 +9,15 @@ from tc_clip_pl.checkpoints.tiny_clip import save_tiny_clip
 CLASS_NAMES = ["brush hair", "cartwheel", "draw sword", "ride bike", "shake hands"]
 
 
+@pytest.fixture(scope="session", autouse=True)
+def one_thread():
+    """Tiny tensors gain nothing from threads, and lose much where tests run side by side."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 @pytest.fixture(scope="session")
 def tiny_clip_folder(tmp_path_factory):
     """A folder with a plain tiny CLIP: 32-pixel frames of 16 patches, three layers."""

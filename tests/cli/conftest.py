@@ -2,20 +2,10 @@
 
 import lightning.pytorch  # noqa: F401 (its log handler keeps the stderr of its import, which must outlive each test)
 import pytest
-import torch
 
 from datamodules.synthetic import CLASSES, write_synthetic_dataset
 from tc_clip_pl.checkpoints.tiny_clip import save_tiny_clip
 from tc_clip_pl.cli import main
-
-
-@pytest.fixture(scope="session", autouse=True)
-def one_thread():
-    """Tiny tensors gain nothing from threads, and lose much where tests run side by side."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import lightning.pytorch  # noqa: F401 (its log handler keeps the stderr of its import, which must outlive each test)
 import pytest
-import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from datamodules import HMDB51DataModule
@@ -21,15 +20,6 @@ TRAIN_CLIPS, TEST_CLIPS = 22, 15
 CUT_TRAIN_CLIPS, CUT_TEST_CLIPS = 2, 1
 DDP = "ddp"
 FSDP = json.dumps({"class_path": "cpu_fsdp.CPUFSDPStrategy"})
-
-
-@pytest.fixture(scope="session", autouse=True)
-def one_thread():
-    """Tiny tensors gain nothing from threads, and lose much where tests run side by side."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="session")

@@ -71,15 +71,6 @@ class NoiseDataModule(LightningDataModule):
     predict_dataloader = test_dataloader
 
 
-@pytest.fixture(scope="session", autouse=True)
-def one_thread():
-    """Tiny tensors gain nothing from threads, and lose much where tests run side by side."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.fixture(scope="session")
 def tiny_clip(tmp_path_factory):
     return save_tiny_clip(tmp_path_factory.mktemp("clip"), [*CLASS_NAMES, "run", "walk"], image_size=32)
