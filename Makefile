@@ -17,11 +17,11 @@ demo: $(VENV)/.installed
 	$(BIN)/tcclip make-demo demo
 	$(BIN)/tcclip fit --config demo.yaml
 
-# Two workers with one thread each are faster on small models than one with two.
+# Two workers with one thread each are faster on small models than one with two; a file stays whole for its fixtures.
 test: $(VENV)/.installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses 2
+	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses 2 --dist loadfile
 
 clean:
 	rm -rf $(VENV) build demo outputs *.egg-info
