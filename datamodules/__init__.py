@@ -25,36 +25,36 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from datamodules.base import VideoDataModule as VideoDataModule
-    from datamodules.batch import VideoBatch as VideoBatch
-    from datamodules.csv_list import CSVDataModule as CSVDataModule
+    from datamodules.datasets.csv_list import CSVDataModule as CSVDataModule
+    from datamodules.datasets.folder import FolderDataModule as FolderDataModule
+    from datamodules.datasets.hmdb51 import HMDB51DataModule as HMDB51DataModule
+    from datamodules.datasets.kinetics import Kinetics400DataModule as Kinetics400DataModule
+    from datamodules.datasets.kinetics import Kinetics600DataModule as Kinetics600DataModule
+    from datamodules.datasets.ssv2 import SSv2DataModule as SSv2DataModule
+    from datamodules.datasets.ucf101 import UCF101DataModule as UCF101DataModule
     from datamodules.errors import DataError as DataError
-    from datamodules.evaluation_suite import EvaluationSuite as EvaluationSuite
-    from datamodules.folder import FolderDataModule as FolderDataModule
-    from datamodules.hmdb51 import HMDB51DataModule as HMDB51DataModule
-    from datamodules.kinetics import Kinetics400DataModule as Kinetics400DataModule
-    from datamodules.kinetics import Kinetics600DataModule as Kinetics600DataModule
-    from datamodules.splits import TestSet as TestSet
-    from datamodules.ssv2 import SSv2DataModule as SSv2DataModule
-    from datamodules.synthetic import write_synthetic_dataset as write_synthetic_dataset
+    from datamodules.splits.split import TestSet as TestSet
+    from datamodules.suite import EvaluationSuite as EvaluationSuite
+    from datamodules.synthetic.moving_shapes import write_synthetic_dataset as write_synthetic_dataset
     from datamodules.transforms.augmentation import Augmentation as Augmentation
-    from datamodules.ucf101 import UCF101DataModule as UCF101DataModule
+    from datamodules.video.batch import VideoBatch as VideoBatch
 
 # Loaded on first use, so that importing the package is quick.
 _HOMES = {
     "Augmentation": "datamodules.transforms.augmentation",
-    "CSVDataModule": "datamodules.csv_list",
+    "CSVDataModule": "datamodules.datasets.csv_list",
     "DataError": "datamodules.errors",
-    "EvaluationSuite": "datamodules.evaluation_suite",
-    "FolderDataModule": "datamodules.folder",
-    "HMDB51DataModule": "datamodules.hmdb51",
-    "Kinetics400DataModule": "datamodules.kinetics",
-    "Kinetics600DataModule": "datamodules.kinetics",
-    "SSv2DataModule": "datamodules.ssv2",
-    "TestSet": "datamodules.splits",
-    "UCF101DataModule": "datamodules.ucf101",
-    "VideoBatch": "datamodules.batch",
+    "EvaluationSuite": "datamodules.suite",
+    "FolderDataModule": "datamodules.datasets.folder",
+    "HMDB51DataModule": "datamodules.datasets.hmdb51",
+    "Kinetics400DataModule": "datamodules.datasets.kinetics",
+    "Kinetics600DataModule": "datamodules.datasets.kinetics",
+    "SSv2DataModule": "datamodules.datasets.ssv2",
+    "TestSet": "datamodules.splits.split",
+    "UCF101DataModule": "datamodules.datasets.ucf101",
+    "VideoBatch": "datamodules.video.batch",
     "VideoDataModule": "datamodules.base",
-    "write_synthetic_dataset": "datamodules.synthetic",
+    "write_synthetic_dataset": "datamodules.synthetic.moving_shapes",
 }
 __all__ = list(_HOMES)
 

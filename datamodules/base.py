@@ -1,4 +1,4 @@
-"""The data module on which every data set stands: splits, loaders, and what is done to a batch on its device."""
+"""The data module on which every dataset stands: splits, loaders, and what is done to a batch on its device."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -8,35 +8,35 @@ from typing import Any, ClassVar, Literal
 from lightning.pytorch import LightningDataModule
 from torch.utils.data import DataLoader, Sampler
 
-from datamodules.batch import Clip, VideoBatch, collate_evaluation_clips, collate_training_clips
-from datamodules.class_names import split_underscores
 from datamodules.errors import DataError
-from datamodules.frame_sampling import FrameSampler
-from datamodules.loaders import build_loader, default_workers
-from datamodules.parts import build_finders, build_test_finders, find_training_split
-from datamodules.published import Parts, PublishedFiles
-from datamodules.records import find_checked_records
-from datamodules.root_index import RootIndex
-from datamodules.samplers import EvaluationSampler, TrainingSampler
-from datamodules.settings import check_settings
-from datamodules.split_finder import SplitFinder
-from datamodules.splits import Annotations, Split, TestSet, VideoRecord
-from datamodules.transforms.augmentation import Augmentation, augment_clips, build_clip_augmentation, normalise
+from datamodules.options import check_settings
+from datamodules.splits.class_names import split_underscores
+from datamodules.splits.lookup import RootIndex
+from datamodules.splits.protocols import build_finders, build_test_finders, find_training_split
+from datamodules.splits.published import Parts, PublishedFiles
+from datamodules.splits.records import find_checked_records
+from datamodules.splits.source import SplitFinder
+from datamodules.splits.split import Annotations, Split, TestSet, VideoRecord
+from datamodules.transforms.augmentation import Augmentation, augment_clips, build_clip_augmentation, normalize
 from datamodules.transforms.mixing import build_mixers, mix_pairs
 from datamodules.transforms.spatial import build_evaluation_crop, build_training_crop
-from datamodules.video_dataset import Transform, VideoDataset
+from datamodules.video.batch import Clip, VideoBatch, collate_evaluation_clips, collate_training_clips
+from datamodules.video.dataset import Transform, VideoDataset
+from datamodules.video.frame_sampling import FrameSampler
+from datamodules.video.loaders import build_loader, default_workers
+from datamodules.video.samplers import EvaluationSampler, TrainingSampler
 
 
 class VideoDataModule(LightningDataModule):
     """Videos with labels, for training, validation, test and prediction.
 
-    A data set is a subclass of a few attributes: `name`, `published` (where its published lists lie), `other_settings`
+    A dataset is a subclass of a few attributes: `name`, `published` (where its published lists lie), `other_settings`
     (and those of base and novel classes and the like), `test_name` (what its test clips are called), `flips` (may its
     clips be mirrored), `to_words` (how its classes are spelt), and `read_annotations`, which reads its own annotations.
 
     Args:
         root: Directory of the videos; any layout, nothing has to be moved.
-        splits_dir: A copy of the published list and label files. Without it, the data set's own annotations under
+        splits_dir: A copy of the published list and label files. Without it, the dataset's own annotations under
             `root` say which clip is in which split.
         setting: Which classes and lists: `standard` (all), `base_to_novel` (trained on the base half, tested on both
             halves, labels from 0 in each), or, where published, `zero_shot`, `temporal` and `static` parts.
@@ -44,7 +44,7 @@ class VideoDataModule(LightningDataModule):
             part of the classes, it names that part or all; `{part}` and `{split}` in it stand for `base` or `novel`,
             and the number of the split.
         num_shots: Training clips for each class; None takes the whole training split.
-        split: Number of the split, where the data set has several; of the training list in `base_to_novel`.
+        split: Number of the split, where the dataset has several; of the training list in `base_to_novel`.
         test_splits: Numbers of the splits to test, where nothing is trained; None tests `split`.
         num_frames: Frames T of a view.
         image_size: Side of the square frames in pixels.
@@ -56,10 +56,10 @@ class VideoDataModule(LightningDataModule):
         decoder: What reads the files. `auto` is `pyav`: right frames from every container.
         on_bad_video: What an unreadable clip does: stop the run, or be left out and reported in `VideoBatch.skipped`.
         num_temporal_views: Views in time for each test video.
-        num_spatial_views: Crops for each of them, 1 (centre) or 3.
+        num_spatial_views: Crops for each of them, 1 (center) or 3.
         frame_sampling: Frames of an evaluation view: fixed ones, or `random` as the released TC-CLIP code has it.
         augmentation: How training clips are varied.
-        horizontal_flip: Whether training clips are mirrored; None leaves it to the data set.
+        horizontal_flip: Whether training clips are mirrored; None leaves it to the dataset.
         mean: Subtracted from red, green and blue (0..255). The default is what TC-CLIP's checkpoints were trained with.
         std: They are divided by this.
         seed: Seed of the order of the clips, of every random draw and of the K-shot draw.
@@ -91,7 +91,7 @@ class VideoDataModule(LightningDataModule):
         on_bad_video: Literal["raise", "skip"] = "raise",
         num_temporal_views: int = 2,
         num_spatial_views: Literal[1, 3] = 1,
-        frame_sampling: Literal["centre", "random"] = "centre",
+        frame_sampling: Literal["center", "random"] = "center",
         augmentation: Augmentation = Augmentation(),  # noqa: B008 (frozen)
         horizontal_flip: bool | None = None,
         mean: tuple[float, float, float] = (123.675, 116.28, 103.53),
@@ -119,7 +119,7 @@ class VideoDataModule(LightningDataModule):
         self.test_sets: list[TestSet] = []
 
     def read_annotations(self, index: RootIndex, split: int) -> Annotations:
-        """Reads the data set's own annotations; each data set has its own way.
+        """Reads the dataset's own annotations; each dataset has its own way.
 
         Args:
             index: The files under the root.
@@ -173,7 +173,7 @@ class VideoDataModule(LightningDataModule):
         return self._loader(dataset, sampler, collate_training_clips)
 
     def val_dataloader(self) -> DataLoader[VideoBatch]:
-        """Returns the first of `test_sets` with a single centre view."""
+        """Returns the first of `test_sets` with a single center view."""
         return self._evaluation_loader(self.datasets["val"])
 
     def test_dataloader(self) -> DataLoader[VideoBatch] | list[DataLoader[VideoBatch]]:
@@ -186,16 +186,16 @@ class VideoDataModule(LightningDataModule):
         return self._evaluation_loader(self.test_datasets[0])
 
     def on_after_batch_transfer(self, batch: VideoBatch, dataloader_idx: int) -> VideoBatch:
-        """Makes float videos of a batch on its device: augmented in training, normalised always."""
+        """Makes float videos of a batch on its device: augmented in training, normalized always."""
         if self.trainer is not None and self.trainer.training and len(batch.label):
             return self.augment(batch)
-        return replace(batch, video=normalise(batch.video, self.mean, self.std))
+        return replace(batch, video=normalize(batch.video, self.mean, self.std))
 
     def augment(self, batch: VideoBatch) -> VideoBatch:
-        """Flips, recolours, normalises and mixes the clips of a training batch, by draws from their seeds alone."""
+        """Flips, recolors, normalizes and mixes the clips of a training batch, by draws from their seeds alone."""
         settings = self.augmentation
         changed = build_clip_augmentation(settings, self.horizontal_flip)
-        video = normalise(augment_clips(batch.video.squeeze(1), batch.seed, changed), self.mean, self.std)
+        video = normalize(augment_clips(batch.video.squeeze(1), batch.seed, changed), self.mean, self.std)
         label, mixers = batch.label, build_mixers(settings.mixup_alpha, settings.cutmix_alpha, self.num_classes)
         if mixers:
             video, label = mix_pairs(video, label, batch.seed, mixers, settings.mix_probability, self.num_classes)
@@ -226,8 +226,8 @@ class VideoDataModule(LightningDataModule):
         crops = build_evaluation_crop(self.image_size, self.num_spatial_views)
         self.test_datasets.append(self._dataset(records, views, crops))
         if not self.test_sets:
-            centre, crop = FrameSampler("centre", self.num_frames), build_evaluation_crop(self.image_size, 1)
-            self.datasets["val"] = self._dataset(records, centre, crop)
+            center, crop = FrameSampler("center", self.num_frames), build_evaluation_crop(self.image_size, 1)
+            self.datasets["val"] = self._dataset(records, center, crop)
         self.test_sets.append(TestSet(name, finder.class_names))
 
     def _dataset(self, records: list[VideoRecord], frames: FrameSampler, crop: Transform) -> VideoDataset:

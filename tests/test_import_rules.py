@@ -41,7 +41,7 @@ FORBIDDEN = {
     "tc_clip_pl/training": {"datamodules", "tc_clip_pl.cli"},
 }
 # Of datamodules, only what a LightningDataModule needs knows Lightning.
-LIGHTNING_IN_DATA = {"base.py", "evaluation_suite.py"}
+LIGHTNING_IN_DATA = {"base.py", "suite.py"}
 
 
 def imported_names(path):

@@ -1,4 +1,4 @@
-"""What happens to a batch of clips on its device: flip, colours, normalisation; one draw for all frames of a clip."""
+"""What happens to a batch of clips on its device: flip, colors, normalization; one draw for all frames of a clip."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ class Augmentation:
     """How training clips are varied on the device.
 
     Attributes:
-        flip_probability: Of mirroring a clip left to right, where the data set allows it.
-        colour_jitter_probability: Of changing brightness, contrast, saturation and hue.
-        colour_jitter: The largest relative change of brightness, contrast and saturation.
-        hue_jitter: The largest shift of the hue, in turns of the colour wheel.
-        greyscale_probability: Of taking the colours away.
+        flip_probability: Of mirroring a clip left to right, where the dataset allows it.
+        color_jitter_probability: Of changing brightness, contrast, saturation and hue.
+        color_jitter: The largest relative change of brightness, contrast and saturation.
+        hue_jitter: The largest shift of the hue, in turns of the color wheel.
+        grayscale_probability: Of taking the colors away.
         mix_probability: Of mixing two clips of a batch, by MixUp or by CutMix, one as likely as the other.
         mixup_alpha: Parameter of MixUp's Beta distribution; 0 leaves MixUp out.
         cutmix_alpha: The same for CutMix.
     """
 
     flip_probability: float = 0.5
-    colour_jitter_probability: float = 0.8
-    colour_jitter: float = 0.4
+    color_jitter_probability: float = 0.8
+    color_jitter: float = 0.4
     hue_jitter: float = 0.1
-    greyscale_probability: float = 0.2
+    grayscale_probability: float = 0.2
     mix_probability: float = 1.0
     mixup_alpha: float = 0.8
     cutmix_alpha: float = 1.0
@@ -39,12 +39,12 @@ class Augmentation:
 
 def build_clip_augmentation(settings: Augmentation, allow_flip: bool) -> v2.Transform:
     """Builds the transform of one (T, 3, H, W) float clip with values in 0..1."""
-    jitter = v2.ColorJitter(*[settings.colour_jitter] * 3, settings.hue_jitter)
+    jitter = v2.ColorJitter(*[settings.color_jitter] * 3, settings.hue_jitter)
     return v2.Compose(
         [
             v2.RandomHorizontalFlip(settings.flip_probability if allow_flip else 0.0),
-            v2.RandomApply([jitter], settings.colour_jitter_probability),
-            v2.RandomGrayscale(settings.greyscale_probability),
+            v2.RandomApply([jitter], settings.color_jitter_probability),
+            v2.RandomGrayscale(settings.grayscale_probability),
         ]
     )
 
@@ -67,8 +67,8 @@ def augment_clips(video: Tensor, seed: Tensor, augmentation: v2.Transform) -> Te
     return torch.stack(clips)
 
 
-def normalise(video: Tensor, mean: tuple[float, ...], std: tuple[float, ...]) -> Tensor:
-    """Subtracts the mean and divides by the standard deviation of each colour.
+def normalize(video: Tensor, mean: tuple[float, ...], std: tuple[float, ...]) -> Tensor:
+    """Subtracts the mean and divides by the standard deviation of each color.
 
     Args:
         video: (..., 3, H, W) with values in 0..255.

@@ -17,7 +17,7 @@ class MultiScaleCrop(v2.Transform):
     """Crops a random window at one of five fixed positions and resizes it to a square.
 
     Width and height are the short side times one scale each, the two scales at most one step apart in the list;
-    the window stands in a corner or in the centre.
+    the window stands in a corner or in the center.
 
     Args:
         size: Side of the square in pixels.
@@ -47,7 +47,7 @@ class MultiScaleCrop(v2.Transform):
 
 
 class ThreeCrops(v2.Transform):
-    """Crops left, centre and right squares of a wide video, or top, centre and bottom ones of a tall video.
+    """Crops left, center and right squares of a wide video, or top, center and bottom ones of a tall video.
 
     (V, T, 3, H, W) becomes (3 V, T, 3, S, S) with S the short side; the crops of a view follow each other.
     """
@@ -67,7 +67,7 @@ def build_training_crop(image_size: int) -> v2.Transform:
 
 
 def build_evaluation_crop(image_size: int, num_spatial_views: int) -> v2.Transform:
-    """Builds the evaluation transform for one centre crop, or three crops along the long side.
+    """Builds the evaluation transform for one center crop, or three crops along the long side.
 
     Args:
         image_size: Side of the square crops in pixels.
@@ -76,7 +76,7 @@ def build_evaluation_crop(image_size: int, num_spatial_views: int) -> v2.Transfo
     return EVALUATION_CROPS[num_spatial_views](image_size)
 
 
-def _centre_crop(image_size: int) -> v2.Transform:
+def _center_crop(image_size: int) -> v2.Transform:
     return v2.Compose([v2.Resize(_short_side(image_size), antialias=True), v2.CenterCrop(image_size)])
 
 
@@ -84,7 +84,7 @@ def _three_crops(image_size: int) -> v2.Transform:
     return v2.Compose([v2.Resize(image_size, antialias=True), ThreeCrops()])
 
 
-EVALUATION_CROPS = {1: _centre_crop, 3: _three_crops}
+EVALUATION_CROPS = {1: _center_crop, 3: _three_crops}
 
 
 def _short_side(image_size: int) -> int:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from tc_clip_pl.cli.configs import list_configs
 from tc_clip_pl.cli.errors import UserError, suggest
-from tc_clip_pl.cli.help import TOP_LEVEL_HELP, subcommand_help
+from tc_clip_pl.cli.help_pages import TOP_LEVEL_HELP, subcommand_help
 
 HELP_FLAGS = ("-h", "--help")
 RANK_VARIABLES = ("RANK", "SLURM_PROCID", "LOCAL_RANK")  # of torchrun, of SLURM, of Lightning's own launcher
@@ -89,7 +89,7 @@ def _check(words: list[str]) -> int:
 
 
 def _sweep(words: list[str]) -> int:
-    from tc_clip_pl.cli.sweep import sweep
+    from tc_clip_pl.cli.sweep.command import sweep
 
     try:
         return sweep(words[1:])

@@ -1,4 +1,4 @@
-"""`tcclip check`: holds a data set against its lists before a long run."""
+"""`tcclip check`: holds a dataset against its lists before a long run."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from jsonargparse import ArgumentParser, Namespace
 
     from datamodules.base import VideoDataModule
-    from datamodules.dataset_check import CheckReport, CheckSettings, Progress
+    from datamodules.check.run import CheckReport, CheckSettings, Progress
 
 HELP = """\
-tcclip check --config NAME | --data NAME [--data.KEY VALUE ...]: hold a data set against its lists before a long run
+tcclip check --config NAME | --data NAME [--data.KEY VALUE ...]: hold a dataset against its lists before a long run
 
   tcclip check --config few_shot_hmdb.yaml --data.root data/hmdb51 --data.splits_dir my_splits
   tcclip check --data HMDB51DataModule --data.root data/hmdb51 --level header
@@ -44,7 +44,7 @@ wrong, and ends with exit code 1 if there is
 
 
 def check_data(words: list[str]) -> int:
-    """Check the lists of a data set and print what is wrong.
+    """Check the lists of a dataset and print what is wrong.
 
     Args:
         words: Options; see `HELP`.
@@ -57,8 +57,8 @@ def check_data(words: list[str]) -> int:
         ValueError: If the settings are, or the root is empty.
     """
     with busy("Reading the lists"):
-        from datamodules.dataset_check import check_files
-        from datamodules.dataset_check_lists import data_sets, read_lists
+        from datamodules.check.lists import data_sets, read_lists
+        from datamodules.check.run import check_files
         from tc_clip_pl.cli.check_report import print_report
 
         parser = build_data_parser()
@@ -74,7 +74,7 @@ def check_data(words: list[str]) -> int:
 
 
 def _add_options(parser: ArgumentParser) -> None:
-    from datamodules.dataset_check_clips import LEVELS
+    from datamodules.check.clips import LEVELS
 
     parser.add_argument("--level", choices=list(LEVELS), default="decode")
     parser.add_argument("--num_workers", type=int | None)
@@ -83,8 +83,8 @@ def _add_options(parser: ArgumentParser) -> None:
 
 
 def _settings(data: VideoDataModule, options: Namespace) -> CheckSettings:
-    from datamodules.dataset_check import CheckSettings
-    from datamodules.dataset_check_cache import default_cache_file
+    from datamodules.check.cache import default_cache_file
+    from datamodules.check.run import CheckSettings
 
     if options.num_workers is not None and options.num_workers < 1:
         raise UserError(f"--num_workers is {options.num_workers}; it must be at least 1.")

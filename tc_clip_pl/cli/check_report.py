@@ -6,9 +6,9 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from datamodules.dataset_check import CheckReport
-from datamodules.dataset_check_lists import CheckedList
-from datamodules.dataset_check_problems import KINDS, Problem
+from datamodules.check.lists import CheckedList
+from datamodules.check.problems import KINDS, Problem
+from datamodules.check.run import CheckReport
 
 EXAMPLES = 5
 

@@ -10,7 +10,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tc_clip_pl.cli.arguments import configs_first
+from tc_clip_pl.cli.config_args import configs_first
 from tc_clip_pl.cli.errors import UserError, ended, explain_parser_error, suggest
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def _check_data_is_named(options: list[str]) -> None:
     named = [word.partition("=")[2] for word in options if word.startswith("--data=")]
     named += [value for word, value in pairwise(options) if word == "--data"]
     if not named:
-        raise UserError(f"No data set is given; name one by --data ({', '.join(known)}) or --config NAME.")
+        raise UserError(f"No dataset is given; name one by --data ({', '.join(known)}) or --config NAME.")
     for name in named:
         if name.isidentifier() and name not in known:
             raise UserError(

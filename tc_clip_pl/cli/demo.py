@@ -1,4 +1,4 @@
-"""`tcclip make-demo`: a small data set of real video files and a tiny CLIP, made on the spot."""
+"""`tcclip make-demo`: a small dataset of real video files and a tiny CLIP, made on the spot."""
 
 import argparse
 import shutil
@@ -34,13 +34,13 @@ def _make_once(target: Path, write: Callable[[Path], None]) -> None:
 
 
 def _write_videos(folder: Path) -> None:
-    from datamodules.synthetic import write_synthetic_dataset
+    from datamodules.synthetic.moving_shapes import write_synthetic_dataset
 
     write_synthetic_dataset(folder)
 
 
 def _write_tiny_clip(folder: Path) -> None:
-    from datamodules.synthetic import CLASSES
+    from datamodules.synthetic.moving_shapes import CLASSES
     from tc_clip_pl.checkpoints.tiny_clip import save_tiny_clip
 
     save_tiny_clip(folder, CLASSES)

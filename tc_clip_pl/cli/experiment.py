@@ -14,11 +14,11 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_info
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
-from tc_clip_pl.cli.arguments import configs_first
+from tc_clip_pl.cli.config_args import configs_first
 from tc_clip_pl.cli.errors import UserError, explain_parser_error
-from tc_clip_pl.cli.outputs import run_folder, write_predictions, write_report
-from tc_clip_pl.cli.quiet import quieten_libraries
-from tc_clip_pl.evaluation.layouts import paper_layout
+from tc_clip_pl.cli.library_logging import quieten_libraries
+from tc_clip_pl.cli.write_outputs import run_folder, write_predictions, write_report
+from tc_clip_pl.evaluation.paper_tables import paper_layout
 from tc_clip_pl.evaluation.results import TestRun
 from tc_clip_pl.training.accumulation import GlobalBatchSize
 from tc_clip_pl.training.build import build_module, read_image_size

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from tc_clip_pl.cli.errors import UserError
-from tc_clip_pl.cli.sweep_plan import RUN_FILE
-from tc_clip_pl.evaluation.layouts import paper_layout
-from tc_clip_pl.evaluation.measurements import FinishedRun, find_results, measure, read_results
+from tc_clip_pl.cli.sweep.plan import RUN_FILE
+from tc_clip_pl.evaluation.collect_runs import FinishedRun, find_results, measure, read_results
+from tc_clip_pl.evaluation.paper_tables import paper_layout
 from tc_clip_pl.evaluation.report import Report, build_report, build_report_of_protocol
 from tc_clip_pl.evaluation.tables import print_report, report_markdown
 
@@ -20,7 +20,7 @@ tcclip report DIR ... [--paper TABLE]: join the results of several runs in one t
   tcclip report outputs/table_8a
 
 Takes every results.json below the directories. Runs of one method stand in one row: seeds and draws are averaged
-(mean ± population standard deviation), base and novel get their harmonic mean, data sets and shots have columns.
+(mean ± population standard deviation), base and novel get their harmonic mean, datasets and shots have columns.
 Methods are called by their variant in a sweep, or by the settings that differ between the runs.
 
   --paper TABLE               lay out as this table of the paper, its figures beside: zero_shot, few_shot,

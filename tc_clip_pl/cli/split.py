@@ -1,4 +1,4 @@
-"""`tcclip split`: draws K-shot lists and base and novel halves from a data set's own annotations."""
+"""`tcclip split`: draws K-shot lists and base and novel halves from a dataset's own annotations."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from tc_clip_pl.cli.errors import UserError
 if TYPE_CHECKING:
     from jsonargparse import ArgumentParser, Namespace
 
-    from datamodules.split_maker import DataSource, DrawnList, SplitPlan
+    from datamodules.make_splits.plan import DataSource, DrawnList, SplitPlan
 
 HELP = """\
-tcclip split --data NAME --data.root DIR --output_dir DIR: draw training lists from a data set's own annotations
+tcclip split --data NAME --data.root DIR --output_dir DIR: draw training lists from a dataset's own annotations
 
   tcclip split --data HMDB51DataModule --data.root data/hmdb51 --output_dir my_splits
   tcclip fit --config few_shot_hmdb.yaml --data.root data/hmdb51 --data.splits_dir my_splits --data.num_shots 4
@@ -30,7 +30,7 @@ The same seed gives the same lists on any machine. Nothing is overwritten.
   --output_dir DIR      where to write; give it to the other commands as --data.splits_dir
   --seed N              of every draw (1024)
   --shots 2,4,8,16      training clips for each class, one list each; none for no such list
-  --base_novel BOOL     whether to draw base and novel halves; by default in split 1, of data sets that have them
+  --base_novel BOOL     whether to draw base and novel halves; by default in split 1, of datasets that have them
   --base_shots N        clips for each class in a base training list (16)
   --base_lists N        base training lists, each with a seed of its own (3)
   --config NAME         take the data of a configuration
@@ -48,16 +48,16 @@ def make_splits(words: list[str]) -> None:
         ValueError: If the annotations are, or a list is there already.
     """
     with busy("Reading the annotations"):
-        from datamodules.split_maker import draw_lists
-        from datamodules.split_maker_files import write_lists
-        from datamodules.split_maker_source import read_source
+        from datamodules.make_splits.plan import draw_lists
+        from datamodules.make_splits.source import read_source
+        from datamodules.make_splits.write import write_lists
 
         parser = build_data_parser()
         _add_options(parser)
         data, options = parse_data_words(parser, words)
         folder = _folder(options)
         if not hasattr(data, "published"):
-            raise UserError(f"{type(data).__name__} is no single data set; give one that has annotations of its own.")
+            raise UserError(f"{type(data).__name__} is no single dataset; give one that has annotations of its own.")
         source = read_source(data)
         plan = _plan(source, options)
         lists = draw_lists(source, plan)
@@ -70,7 +70,7 @@ def make_splits(words: list[str]) -> None:
 
 
 def _add_options(parser: ArgumentParser) -> None:
-    from datamodules.split_maker import SplitPlan
+    from datamodules.make_splits.plan import SplitPlan
 
     plan = SplitPlan()
     parser.add_argument("--output_dir", type=str | None)
@@ -96,8 +96,8 @@ def _numbers(text: str) -> tuple[int, ...]:
 
 
 def _plan(source: DataSource, options: Namespace) -> SplitPlan:
-    """What was asked for; by default, all that the data set has a place for."""
-    from datamodules.split_maker import DEFAULT_SHOTS, SplitPlan
+    """What was asked for; by default, all that the dataset has a place for."""
+    from datamodules.make_splits.plan import DEFAULT_SHOTS, SplitPlan
 
     for name in ("base_shots", "base_lists"):
         if options[name] < 1:

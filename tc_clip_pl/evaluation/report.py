@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean
 
-from tc_clip_pl.evaluation.layouts import Column, Layout, layout_of, paper_layout
-from tc_clip_pl.evaluation.measurements import Measurement
-from tc_clip_pl.evaluation.summaries import harmonic_mean, mean_and_std
+from tc_clip_pl.evaluation.aggregate import harmonic_mean, mean_and_std
+from tc_clip_pl.evaluation.collect_runs import Measurement
+from tc_clip_pl.evaluation.paper_tables import Column, Layout, layout_of, paper_layout
 
 PAPER_NOTE = "° the paper's figures"
-PARTIAL_NOTE = "* not every data set or K that the column averages is there"
+PARTIAL_NOTE = "* not every dataset or K that the column averages is there"
 
 
 MAX_METHOD_LENGTH = 28
@@ -105,7 +105,7 @@ def fill_cells(columns: Mapping[str, Column], measurements: Sequence[Measurement
 
 
 def _average(column: Column, measurements: Sequence[Measurement]) -> Cell | None:
-    """Mean over splits and seeds, with their spread, then over data sets and shots."""
+    """Mean over splits and seeds, with their spread, then over datasets and shots."""
     groups: dict[tuple, list[float]] = {}
     for found in measurements:
         if all(_matches(getattr(found, key), wanted) for key, wanted in column.select.items()):

@@ -11,7 +11,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tc_clip_pl.evaluation.summaries import summarise
+from tc_clip_pl.evaluation.aggregate import summarize
 
 if TYPE_CHECKING:
     from tc_clip_pl.evaluation.metrics import ClassificationFigures
@@ -35,8 +35,8 @@ class TestRun:
 
     @property
     def summary(self) -> dict[str, float]:
-        """Means over splits, harmonic means of base and novel, as `summarise` names them."""
-        return summarise(self.figures)
+        """Means over splits, harmonic means of base and novel, as `summarize` names them."""
+        return summarize(self.figures)
 
 
 def build_results(

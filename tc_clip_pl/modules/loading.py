@@ -40,7 +40,7 @@ def load_tc_clip(
 
 
 def from_clip(cls: "type[TCCLIP]", clip: CLIPModel, config: TCCLIPConfig) -> "TCCLIP":
-    """A TC-CLIP with the weights of a CLIP, its new parameters initialised from it."""
+    """A TC-CLIP with the weights of a CLIP, its new parameters initialized from it."""
     model = cls(config)
     missing, unexpected = model.load_state_dict(expand_clip_state_dict(clip.state_dict(), config), strict=False)
     if unexpected or set(missing) != model.new_parameter_names():

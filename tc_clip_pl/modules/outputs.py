@@ -68,9 +68,9 @@ class TCCLIPOutput(ModelOutput):
     Attributes:
         logits: (B, Y), exp(logit_scale) times the cosine similarity.
         video_embeds: (B, E), unit norm.
-        frame_embeds: (B, T, E), projected [CLS] tokens, not normalised.
+        frame_embeds: (B, T, E), projected [CLS] tokens, not normalized.
         context_tokens: (B, K, E), of the last layer, projected; None where it makes none.
-        text_embeds: (B, Y, E), conditioned on each video, not normalised; (Y, E) where the video plays no part.
+        text_embeds: (B, Y, E), conditioned on each video, not normalized; (Y, E) where the video plays no part.
         sources: with ``return_sources=True``, per layer (B, K, T * P) bool, the positions (frame-major) merged into
             each context token; None for a layer that makes none.
         attentions: with ``return_attentions=True``, per layer (B, T, H, N, N + K), rows adding up to 1.

@@ -17,7 +17,7 @@ from tc_clip_pl.modules.text_prompting import PROMPTINGS
 from tc_clip_pl.modules.tokenizer import tokenize_class_names
 from tc_clip_pl.modules.video_prompting import PromptGenerationLayer
 from tc_clip_pl.modules.vision_encoder import TCVisionModel
-from tc_clip_pl.ops.similarity import cosine_logits, pool_frames
+from tc_clip_pl.ops.cosine_logits import cosine_logits, pool_frames
 
 
 class TCCLIP(CLIPModel):
@@ -64,7 +64,7 @@ class TCCLIP(CLIPModel):
         """Scores every video against every class.
 
         Args:
-            video: (B, T, 3, H, W) normalised pixels.
+            video: (B, T, 3, H, W) normalized pixels.
             return_sources: also return the positions merged into each context token, layer by layer.
             return_attentions: also return the attention weights, layer by layer.
 

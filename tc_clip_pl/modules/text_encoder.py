@@ -31,7 +31,7 @@ def find_eos(input_ids: Tensor, eos_token_id: int) -> Tensor:
     if not is_eos.any(dim=-1).all():
         row = int(is_eos.any(dim=-1).logical_not().nonzero()[0])
         raise ValueError(
-            f"The token ids of class {row} have no EOS token ({eos_token_id}): tokenise with special tokens."
+            f"The token ids of class {row} have no EOS token ({eos_token_id}): tokenize with special tokens."
         )
     return is_eos.int().argmax(dim=-1)
 

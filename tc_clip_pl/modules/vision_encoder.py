@@ -25,7 +25,7 @@ class VideoEmbeddings(CLIPVisionEmbeddings):
             self.position_embedding = nn.Embedding(self.num_frames * self.num_positions, self.embed_dim)
 
     def forward(self, video: Tensor) -> Tensor:
-        """(B, T, 3, H, W) normalised pixels to (B, T, N, D) tokens.
+        """(B, T, 3, H, W) normalized pixels to (B, T, N, D) tokens.
 
         Raises:
             ValueError: where the frame size, or for a joint embedding the number of frames, is not the model's.
@@ -61,7 +61,7 @@ class TCVisionModel(CLIPVisionModel):
         """Encodes videos.
 
         Args:
-            video: (B, T, 3, H, W) normalised pixels.
+            video: (B, T, 3, H, W) normalized pixels.
             return_sources: also return the positions merged into each context token, layer by layer.
             return_attentions: also return the attention weights, layer by layer.
             cls_only: feed only [CLS] forward in the last layer: nothing reads its patches. The output is the same.

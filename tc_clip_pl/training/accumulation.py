@@ -42,7 +42,7 @@ def micro_batch_weight(
     """Weight of one batch's mean loss that makes every clip of an optimizer step count the same.
 
     Lightning divides each loss by the accumulation, and gradients are averaged over the processes. At the end of an
-    epoch, where fewer batches or shorter ones are left, that alone would shrink the gradient and favour the clips of
+    epoch, where fewer batches or shorter ones are left, that alone would shrink the gradient and favor the clips of
     the short batches.
 
     Args:

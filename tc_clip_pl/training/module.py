@@ -14,13 +14,13 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
 from torchmetrics import MeanMetric, MetricCollection
 
+from tc_clip_pl.evaluation.aggregate import summarize
 from tc_clip_pl.evaluation.metrics import PADDING_LABEL, ClassificationFigures, build_metrics, compute_figures
-from tc_clip_pl.evaluation.summaries import summarise
 from tc_clip_pl.training.accumulation import loss_weight
 from tc_clip_pl.training.checkpoint import check_state_dict, describe_model
 from tc_clip_pl.training.distributed import is_sharded, plain_name, shard, sum_over_processes
 from tc_clip_pl.training.optimizer import build_optimizer, build_parameter_groups, build_scheduler
-from tc_clip_pl.training.progress import TrainingFigures
+from tc_clip_pl.training.training_metrics import TrainingFigures
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class TCCLIPModule(LightningModule):
     """Trains and evaluates a TC-CLIP on any data module that hands over batches of videos and the class names.
 
     The Trainer's data module gives `class_names` (position = label id) and, for testing, `test_sets`, one for each
-    test loader, each with a `name` and its own `class_names`. A batch has `video` (B, V, T, 3, H, W) normalised, and
+    test loader, each with a `name` and its own `class_names`. A batch has `video` (B, V, T, 3, H, W) normalized, and
     `label`: (B,) class ids, or (B, Y) soft targets in training; -1 marks padding.
 
     Args:
@@ -119,7 +119,7 @@ class TCCLIPModule(LightningModule):
         """Class probabilities of videos, averaged over their views after the softmax.
 
         Args:
-            video: (B, V, T, 3, H, W), normalised.
+            video: (B, V, T, 3, H, W), normalized.
 
         Returns:
             (B, Y) float32 probabilities.
@@ -189,7 +189,7 @@ class TCCLIPModule(LightningModule):
             accuracies = {f"test/{entry.name}/top1": figures.top1, f"test/{entry.name}/top5": figures.top5}
             self.log_dict(accuracies, sync_dist=True)
             metrics.reset()
-        self.log_dict({f"test/{key}": value for key, value in summarise(self.test_figures).items()}, sync_dist=True)
+        self.log_dict({f"test/{key}": value for key, value in summarize(self.test_figures).items()}, sync_dist=True)
 
     # Class names and checkpoints
 

@@ -8,13 +8,13 @@ from tc_clip_pl.visualization.attention_maps import (
     patch_attention_maps,
 )
 from tc_clip_pl.visualization.context_sources import draw_context_tokens, draw_seeds, most_persistent_token, token_map
-from tc_clip_pl.visualization.frames import denormalise, enlarge, frames_grid
+from tc_clip_pl.visualization.frames import denormalize, enlarge, frames_grid
 from tc_clip_pl.visualization.predictions import draw_prediction
 
 __all__ = [
     "PatchQuery",
     "cls_attention_maps",
-    "denormalise",
+    "denormalize",
     "draw_context_tokens",
     "draw_prediction",
     "draw_seeds",

@@ -69,7 +69,7 @@ def patch_attention_maps(attention: Tensor, query: PatchQuery, sources: Tensor |
 
 
 def overlay_heat(images: np.ndarray, maps: np.ndarray, per_frame: bool = True, opacity: float = 0.55) -> np.ndarray:
-    """Lays heat maps over grey frames, so that colour means attention only: from blue (least) to red (most).
+    """Lays heat maps over gray frames, so that color means attention only: from blue (least) to red (most).
 
     Args:
         images: (T, H, W, 3), values in 0..1.

@@ -70,9 +70,9 @@ def draw_seeds(images: np.ndarray, sources: Tensor, fade: float = 0.85) -> np.nd
 def draw_context_tokens(
     images: np.ndarray, sources: Tensor, highlight: int | None = None, border: int = 2
 ) -> np.ndarray:
-    """Paints the sources of each context token in their average colour (Figs. 6 and 9, "context tokens").
+    """Paints the sources of each context token in their average color (Figs. 6 and 9, "context tokens").
 
-    Patches of the same inner and border colour, in whichever frames, are one context token.
+    Patches of the same inner and border color, in whichever frames, are one context token.
 
     Args:
         images: (T, H, W, 3), values in 0..1.
@@ -90,16 +90,16 @@ def draw_context_tokens(
     if highlight is not None and not 0 <= highlight < num_tokens:
         raise ValueError(f"There is no context token {highlight}: they are numbered 0 to {num_tokens - 1}.")
     tokens = patches_to_pixels(token_map(sources, len(images)), images.shape[1:3])  # (T, H, W)
-    fill, line = average_colours(images, tokens, num_tokens), border_colours(num_tokens)
+    fill, line = average_colors(images, tokens, num_tokens), border_colors(num_tokens)
     if highlight is not None:
         fill[highlight] = line[highlight] = RED
     # NO_TOKEN is -1, so it picks the white row at the end.
-    fill, line = (np.vstack((colours, np.full((1, 3), WHITE))) for colours in (fill, line))
+    fill, line = (np.vstack((colors, np.full((1, 3), WHITE))) for colors in (fill, line))
     return np.where(edges(tokens, border)[..., None], line[tokens], fill[tokens])
 
 
-def average_colours(images: np.ndarray, tokens: np.ndarray, num_tokens: int) -> np.ndarray:
-    """The mean colour of all pixels of each token, over all frames.
+def average_colors(images: np.ndarray, tokens: np.ndarray, num_tokens: int) -> np.ndarray:
+    """The mean color of all pixels of each token, over all frames.
 
     Args:
         images: (T, H, W, 3).
@@ -115,8 +115,8 @@ def average_colours(images: np.ndarray, tokens: np.ndarray, num_tokens: int) -> 
     return np.stack([np.bincount(labels, pixels[:, c], num_tokens) / counts for c in range(3)], axis=-1)
 
 
-def border_colours(num_tokens: int) -> np.ndarray:
-    """(K, 3) colours that tell tokens apart: steps of the golden ratio around the colour wheel, red left out."""
+def border_colors(num_tokens: int) -> np.ndarray:
+    """(K, 3) colors that tell tokens apart: steps of the golden ratio around the color wheel, red left out."""
     hues = 0.08 + 0.84 * (np.arange(num_tokens) * GOLDEN_RATIO % 1)
     return colormaps["hsv"](hues)[:, :3]
 
@@ -134,5 +134,5 @@ def edges(tokens: np.ndarray, width: int) -> np.ndarray:
     height, wide = tokens.shape[1:]
     padded = np.pad(tokens, ((0, 0), (width, width), (width, width)), constant_values=NO_TOKEN)
     corners = ((0, width), (2 * width, width), (width, 0), (width, 2 * width))  # up, down, left, right
-    neighbours = [padded[:, top : top + height, left : left + wide] for top, left in corners]
-    return (tokens != NO_TOKEN) & np.any([tokens != neighbour for neighbour in neighbours], axis=0)
+    neighbors = [padded[:, top : top + height, left : left + wide] for top, left in corners]
+    return (tokens != NO_TOKEN) & np.any([tokens != neighbor for neighbor in neighbors], axis=0)

@@ -13,8 +13,8 @@ RED = (1.0, 0.0, 0.0)
 """What is pointed out: the patch that attends, the context token to follow."""
 
 
-def denormalise(video: Tensor, mean: Sequence[float], std: Sequence[float]) -> np.ndarray:
-    """Undoes the normalisation of a video, so that its frames can be looked at.
+def denormalize(video: Tensor, mean: Sequence[float], std: Sequence[float]) -> np.ndarray:
+    """Undoes the normalization of a video, so that its frames can be looked at.
 
     Args:
         video: (T, 3, H, W), as the model reads it.

@@ -53,8 +53,8 @@ def draw_prediction(
 def _draw_bars(axes: Axes, probabilities: Tensor, class_names: Sequence[str], label: int, best: int) -> None:
     values, classes = probabilities.detach().float().cpu().topk(best)
     answer = int(classes[0])
-    colours = [RIGHT if c == label else WRONG if c == answer else OTHER for c in classes.tolist()]
-    bars = axes.barh([class_names[c] for c in classes.tolist()], values.tolist(), color=colours)
+    colors = [RIGHT if c == label else WRONG if c == answer else OTHER for c in classes.tolist()]
+    bars = axes.barh([class_names[c] for c in classes.tolist()], values.tolist(), color=colors)
     axes.bar_label(bars, fmt="{:.0%}", padding=3)
     axes.invert_yaxis()  # the most probable on top
     axes.set(xlim=(0, 1.15), xticks=[])

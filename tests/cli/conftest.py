@@ -3,7 +3,7 @@
 import lightning.pytorch  # noqa: F401 (its log handler keeps the stderr of its import, which must outlive each test)
 import pytest
 
-from datamodules.synthetic import CLASSES, write_synthetic_dataset
+from datamodules.synthetic.moving_shapes import CLASSES, write_synthetic_dataset
 from tc_clip_pl.checkpoints.tiny_clip import save_tiny_clip
 from tc_clip_pl.cli import main
 

@@ -1,4 +1,4 @@
-"""Every table's sweep runs on the synthetic data set with a small CLIP of twelve layers, a couple of steps each."""
+"""Every table's sweep runs on the synthetic dataset with a small CLIP of twelve layers, a couple of steps each."""
 
 import re
 
@@ -6,12 +6,12 @@ import pytest
 import yaml
 from transformers import CLIPModel
 
-from datamodules.synthetic import CLASSES
+from datamodules.synthetic.moving_shapes import CLASSES
 from tc_clip_pl.checkpoints.tiny_clip import make_tiny_tokenizer, tiny_clip_config
 from tc_clip_pl.cli import main
 from tc_clip_pl.cli.configs import shipped_configs
-from tc_clip_pl.cli.sweep import sweep
-from tc_clip_pl.cli.sweep_plan import read_sweep
+from tc_clip_pl.cli.sweep.command import sweep
+from tc_clip_pl.cli.sweep.plan import read_sweep
 from tc_clip_pl.modules.config import TCCLIPConfig
 
 ABLATIONS = [name for name in shipped_configs() if name.startswith("ablations/")]

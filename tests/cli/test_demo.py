@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from datamodules.synthetic import write_synthetic_dataset
+from datamodules.synthetic.moving_shapes import write_synthetic_dataset
 
 CHANCE = 1 / 8
 

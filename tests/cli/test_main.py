@@ -9,10 +9,10 @@ import pytest
 import yaml
 
 from tc_clip_pl.cli import SUBCOMMANDS, main
-from tc_clip_pl.cli.arguments import configs_first
+from tc_clip_pl.cli.config_args import configs_first
 from tc_clip_pl.cli.configs import find_config, shipped_config_folder
 from tc_clip_pl.cli.errors import UserError
-from tc_clip_pl.cli.help import subcommand_help
+from tc_clip_pl.cli.help_pages import subcommand_help
 
 
 @pytest.mark.parametrize("words", [[], ["--help"], *([name, "--help"] for name in SUBCOMMANDS)])
@@ -74,7 +74,7 @@ def test_every_option_of_the_help_page_exists(run, capsys):
 
 
 def test_make_demo_keeps_what_is_there(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr("datamodules.synthetic.write_synthetic_dataset", lambda root: root.mkdir())
+    monkeypatch.setattr("datamodules.synthetic.moving_shapes.write_synthetic_dataset", lambda root: root.mkdir())
     assert main(["make-demo", str(tmp_path / "demo")]) == 0
     assert (tmp_path / "demo" / "tiny_clip" / "config.json").is_file()
     (tmp_path / "demo" / "data" / "mine.txt").touch()

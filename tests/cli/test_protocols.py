@@ -1,4 +1,4 @@
-"""Each protocol from `tcclip fit` to its summary, on the synthetic data set, and the report over several runs."""
+"""Each protocol from `tcclip fit` to its summary, on the synthetic dataset, and the report over several runs."""
 
 import json
 
@@ -64,7 +64,7 @@ def test_zero_shot_suite_gives_mean_and_spread_over_splits_and_all(fit, demo, tm
 def test_fully_supervised_reads_twelve_views(fit, demo):
     data = ("--data", "datamodules.HMDB51DataModule", "--data.root", demo / "data", "--trainer.limit_test_batches", 1)
     results, _, _ = fit("fully_supervised_k400", *data, "--ensembling.weight", 1)
-    assert results["data"]["views"] == {"temporal": 4, "spatial": 3, "frame_sampling": "centre"}
+    assert results["data"]["views"] == {"temporal": 4, "spatial": 3, "frame_sampling": "center"}
 
 
 def test_misspelt_protocol_is_told_before_anything_runs(run):

@@ -71,7 +71,7 @@ def test_a_suite_is_no_data_set_to_draw_from(demo, run):
     tests = f"{{a: {{class_path: datamodules.HMDB51DataModule, init_args: {{root: {demo}/data}}}}}}"
     words = ("split", "--data", "EvaluationSuite", "--data.tests", tests, "--output_dir", "lists")
     code, _, err = run(*words, on_demo=False)
-    assert code == 1 and "EvaluationSuite is no single data set" in err
+    assert code == 1 and "EvaluationSuite is no single dataset" in err
 
 
 def test_help_fits_on_a_screen(capsys):

@@ -10,9 +10,9 @@ import yaml
 from tc_clip_pl.cli import main
 from tc_clip_pl.cli.configs import shipped_configs
 from tc_clip_pl.cli.errors import UserError
-from tc_clip_pl.cli.sweep import sweep
-from tc_clip_pl.cli.sweep_plan import read_sweep
-from tc_clip_pl.evaluation.layouts import paper_layouts
+from tc_clip_pl.cli.sweep.command import sweep
+from tc_clip_pl.cli.sweep.plan import read_sweep
+from tc_clip_pl.evaluation.paper_tables import paper_layouts
 
 ABLATIONS = [name for name in shipped_configs() if name.startswith("ablations/")]
 B2N = ["--config", "base_to_novel_hmdb", "--sweep", "data.split=[1,2,3]"]
@@ -99,7 +99,7 @@ def test_interruption_is_told_without_a_traceback(monkeypatch, capsys):
     def interrupt(words):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("tc_clip_pl.cli.sweep.sweep", interrupt)
+    monkeypatch.setattr("tc_clip_pl.cli.sweep.command.sweep", interrupt)
     assert main(["sweep", *B2N]) == 130
     assert "goes on" in capsys.readouterr().err
 

@@ -1,4 +1,4 @@
-"""Small data sets written by the tests: videos whose frames carry their numbers, and annotations as published."""
+"""Small datasets written by the tests: videos whose frames carry their numbers, and annotations as published."""
 
 import csv
 import json
@@ -9,7 +9,7 @@ import av
 import numpy as np
 import pytest
 
-from datamodules.synthetic import write_synthetic_dataset
+from datamodules.synthetic.moving_shapes import write_synthetic_dataset
 
 BITS = 8
 
@@ -24,9 +24,9 @@ def numbered_frame(number, width, height):
 def read_number(image):
     """Reads the number off a (H, W, 3) picture."""
     height, width = image.shape[:2]
-    centres = ((np.arange(BITS) + 0.5) * width / BITS).astype(int)
+    centers = ((np.arange(BITS) + 0.5) * width / BITS).astype(int)
     strip = image[height // 4 : -(height // 4), :].mean(axis=(0, 2))
-    return int(sum((strip[centre] > 127) << bit for bit, centre in enumerate(centres)))
+    return int(sum((strip[center] > 127) << bit for bit, center in enumerate(centers)))
 
 
 def write_numbered(path, count, codec="libx264", options=None, size=(128, 64), gap=None, pix_fmt="yuv420p", mux=None):
@@ -122,7 +122,7 @@ KINETICS_CLASSES = ("abseiling", "massaging person's head", "yoga", "zumba")
 
 
 def kinetics(root, folders=False):
-    """Kinetics with 4 classes of 5 training and 2 validation clips, and one unlabelled test clip each."""
+    """Kinetics with 4 classes of 5 training and 2 validation clips, and one unlabeled test clip each."""
     for part, split, count in (("train", "train", 5), ("val", "validate", 2), ("test", "test", 1)):
         rows = [("label", "youtube_id", "time_start", "time_end", "split")]
         for label, name in enumerate(KINETICS_CLASSES):
@@ -137,7 +137,7 @@ def kinetics(root, folders=False):
 
 @pytest.fixture(scope="session")
 def synthetic_root(tmp_path_factory):
-    """A small synthetic data set: 8 classes of 4 training and 2 test clips."""
+    """A small synthetic dataset: 8 classes of 4 training and 2 test clips."""
     return write_synthetic_dataset(tmp_path_factory.mktemp("synthetic"), train_clips=4, test_clips=2, seconds=1.0)
 
 

@@ -1,4 +1,4 @@
-"""A small data set with what makes processes uneven, and runs of the command line in one process and in two."""
+"""A small dataset with what makes processes uneven, and runs of the command line in one process and in two."""
 
 import json
 import os
@@ -11,8 +11,8 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from datamodules import HMDB51DataModule
-from datamodules.samplers import TrainingSampler
-from datamodules.synthetic import CLASSES, write_synthetic_dataset
+from datamodules.synthetic.moving_shapes import CLASSES, write_synthetic_dataset
+from datamodules.video.samplers import TrainingSampler
 from tc_clip_pl.checkpoints.tiny_clip import save_tiny_clip
 from tc_clip_pl.cli import main
 

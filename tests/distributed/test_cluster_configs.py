@@ -27,7 +27,7 @@ def test_changes_the_trainer_alone(name, capsys):
     assert parsed[1] == {**parsed[0], "trainer": {**parsed[0]["trainer"], **written["trainer"]}}
 
 
-def test_slurm_is_recognised(monkeypatch):
+def test_slurm_is_recognized(monkeypatch):
     place = {"NTASKS": 8, "NNODES": 2, "PROCID": 5, "LOCALID": 1, "NODEID": 1, "NTASKS_PER_NODE": 4}
     for key, value in {**place, "JOB_ID": 7, "JOB_NAME": "train", "NODELIST": "n1,n2"}.items():
         monkeypatch.setenv(f"SLURM_{key}", str(value))

@@ -26,7 +26,7 @@ DESIGNS = {
     "first text layer": {**CONTEXT, "prompting_text_layer": 1},
     "early vision layer": {**CONTEXT, "prompting_vision_layer": 2},
     "first vision layer": {**CONTEXT, "prompting_vision_layer": 1},
-    "neighbours": {"reference_tokens": "adjacent", "prompting_tokens": "cls"},
+    "neighbors": {"reference_tokens": "adjacent", "prompting_tokens": "cls"},
     "all frames": {"reference_tokens": "all", "prompting_tokens": "cls"},
     "k-means": {**CLUSTERS, "aggregation": "kmeans"},
     "seeds as they are": {"aggregation": "none"},

@@ -6,8 +6,7 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from tc_clip_pl.evaluation.layouts import layout_of, paper_layout, paper_layouts
-from tc_clip_pl.evaluation.measurements import (
+from tc_clip_pl.evaluation.collect_runs import (
     FinishedRun,
     Measurement,
     find_results,
@@ -15,6 +14,7 @@ from tc_clip_pl.evaluation.measurements import (
     name_methods,
     read_results,
 )
+from tc_clip_pl.evaluation.paper_tables import layout_of, paper_layout, paper_layouts
 from tc_clip_pl.evaluation.report import build_report
 from tc_clip_pl.evaluation.tables import report_markdown, report_table
 

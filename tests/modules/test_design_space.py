@@ -168,7 +168,7 @@ def test_freezing_something_else_is_an_error(tiny_model):
 
 
 def test_registry_refuses_a_name_twice():
-    registry = Registry("colour")
+    registry = Registry("color")
     registry.register("red")(len)
     with pytest.raises(KeyError, match="registered twice"):
         registry.register("red")

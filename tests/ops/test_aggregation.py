@@ -82,8 +82,8 @@ def slow_dpc(points):
     d = [[(points[i] - points[j]).norm().item() / 6**0.5 for j in range(n)] for i in range(n)]
     density = [torch.tensor([-sum(x * x for x in sorted(row)[:5]) / 5], dtype=torch.float64).exp().item() for row in d]
     separation = [min([d[i][j] for j in range(n) if density[j] > density[i]], default=max(d[i])) for i in range(n)]
-    centres = sorted(range(n), key=lambda i: -density[i] * separation[i])[:K]
-    return [centres.index(i) if i in centres else min(range(K), key=lambda k: d[i][centres[k]]) for i in range(n)]
+    centers = sorted(range(n), key=lambda i: -density[i] * separation[i])[:K]
+    return [centers.index(i) if i in centers else min(range(K), key=lambda k: d[i][centers[k]]) for i in range(n)]
 
 
 def test_dpc_knn_matches_reference(seeds):
@@ -93,10 +93,10 @@ def test_dpc_knn_matches_reference(seeds):
 
 def slow_kmeans(points):
     """Lloyd's algorithm; the seeds here never leave a group empty."""
-    centres = [points[k * len(points) // K] for k in range(K)]
+    centers = [points[k * len(points) // K] for k in range(K)]
     for _ in range(ITERATIONS):
-        groups = [min(range(K), key=lambda k: (point - centres[k]).norm().item()) for point in points]
-        centres = [torch.stack([p for p, g in zip(points, groups, strict=True) if g == k]).mean(0) for k in range(K)]
+        groups = [min(range(K), key=lambda k: (point - centers[k]).norm().item()) for point in points]
+        centers = [torch.stack([p for p, g in zip(points, groups, strict=True) if g == k]).mean(0) for k in range(K)]
     return groups
 
 

@@ -2,7 +2,7 @@
 
 import torch
 
-from tc_clip_pl.ops.similarity import cosine_logits, pool_frames
+from tc_clip_pl.ops.cosine_logits import cosine_logits, pool_frames
 from tc_clip_pl.ops.tokens import average_groups, gather_tokens, source_masks
 
 

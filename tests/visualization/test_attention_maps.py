@@ -76,8 +76,8 @@ def test_works_on_what_the_model_returns(tiny_model, tiny_video):
 
 def test_overlay_scales_each_frame_or_all(images):
     maps = np.stack([np.full((2, 2), 0.0), np.eye(2), 10 * np.eye(2)]).astype(np.float32)
-    grey = np.ones_like(images)
-    each, shared = overlay_heat(grey, maps), overlay_heat(grey, maps, per_frame=False)
+    gray = np.ones_like(images)
+    each, shared = overlay_heat(gray, maps), overlay_heat(gray, maps, per_frame=False)
     np.testing.assert_allclose(each[1], each[2], atol=1e-6)
     assert not np.allclose(shared[1], shared[2], atol=0.1)
     np.testing.assert_allclose(each[0], shared[0], atol=1e-6)  # a flat map is all "least"

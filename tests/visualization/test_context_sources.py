@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from tc_clip_pl.visualization import draw_context_tokens, draw_seeds, most_persistent_token, token_map
-from tc_clip_pl.visualization.context_sources import border_colours, edges
+from tc_clip_pl.visualization.context_sources import border_colors, edges
 
 
 def token_at(tokens, t, y, x):
@@ -44,19 +44,19 @@ def test_seeds_stay_and_the_rest_fades(images, sources, tokens):
         np.testing.assert_allclose(drawn[t, y, x], expected, atol=1e-6)
 
 
-def test_tokens_are_filled_with_their_average_colour(images, sources, tokens):
+def test_tokens_are_filled_with_their_average_color(images, sources, tokens):
     drawn = draw_context_tokens(images, sources, highlight=3, border=0)
-    colours = {-1: np.ones(3), 3: np.array([1.0, 0.0, 0.0])}
+    colors = {-1: np.ones(3), 3: np.array([1.0, 0.0, 0.0])}
     for k in range(3):
         pixels = [images[i] for i in np.ndindex(3, 16, 16) if token_at(tokens, *i) == k]
-        colours[k] = np.mean(pixels, axis=0)
+        colors[k] = np.mean(pixels, axis=0)
     for t, y, x in np.ndindex(3, 16, 16):
-        np.testing.assert_allclose(drawn[t, y, x], colours[token_at(tokens, t, y, x)], atol=1e-5)
+        np.testing.assert_allclose(drawn[t, y, x], colors[token_at(tokens, t, y, x)], atol=1e-5)
 
 
-def test_borders_have_the_colour_of_their_token(images, sources, tokens):
+def test_borders_have_the_color_of_their_token(images, sources, tokens):
     plain, drawn = (draw_context_tokens(images, sources, border=width) for width in (0, 2))
-    line = border_colours(4)
+    line = border_colors(4)
     is_edge = edges(tokens.reshape(3, 2, 2).repeat(8, 1).repeat(8, 2), 2)
     for t, y, x in np.ndindex(3, 16, 16):
         expected = line[token_at(tokens, t, y, x)] if is_edge[t, y, x] else plain[t, y, x]
@@ -69,10 +69,10 @@ def test_edges_run_between_tokens_and_along_the_frame():
     assert drawn == ["####....####"] + 4 * ["#..#....#..#"] + ["####....####"]
 
 
-def test_border_colours_tell_tokens_apart_and_are_not_red():
-    colours = border_colours(96)
-    assert len(np.unique(colours, axis=0)) == 96
-    assert np.abs(colours - (1, 0, 0)).sum(axis=1).min() > 0.3
+def test_border_colors_tell_tokens_apart_and_are_not_red():
+    colors = border_colors(96)
+    assert len(np.unique(colors, axis=0)) == 96
+    assert np.abs(colors - (1, 0, 0)).sum(axis=1).min() > 0.3
 
 
 @pytest.mark.parametrize("token", [-1, 4])

@@ -1,32 +1,32 @@
-"""Pictures from normalised videos, pixels from patches, and figures from pictures."""
+"""Pictures from normalized videos, pixels from patches, and figures from pictures."""
 
 import numpy as np
 import pytest
 import torch
 
-from datamodules.transforms.augmentation import normalise
-from tc_clip_pl.visualization import denormalise, enlarge, frames_grid
+from datamodules.transforms.augmentation import normalize
+from tc_clip_pl.visualization import denormalize, enlarge, frames_grid
 from tc_clip_pl.visualization.frames import grid_side, patches_to_pixels
 
 MEAN, STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
 
 
-def test_denormalise_undoes_what_the_data_module_does():
+def test_denormalize_undoes_what_the_data_module_does():
     video = torch.randint(0, 256, (4, 3, 6, 8), dtype=torch.uint8)
-    images = denormalise(normalise(video, MEAN, STD), MEAN, STD)
+    images = denormalize(normalize(video, MEAN, STD), MEAN, STD)
     np.testing.assert_allclose(images, video.movedim(1, -1).numpy() / 255, atol=1e-6)
     assert images.dtype == np.float32
 
 
-def test_denormalise_stays_within_the_colours_there_are():
-    images = denormalise(torch.tensor([-100.0, 0.0, 100.0]).reshape(1, 3, 1, 1).bfloat16(), MEAN, STD)
+def test_denormalize_stays_within_the_colors_there_are():
+    images = denormalize(torch.tensor([-100.0, 0.0, 100.0]).reshape(1, 3, 1, 1).bfloat16(), MEAN, STD)
     np.testing.assert_allclose(images.ravel(), [0, MEAN[1] / 255, 1], atol=1e-6)
 
 
 @pytest.mark.parametrize("shape", [(1, 4, 3, 6, 8), (4, 6, 8, 3)])
-def test_denormalise_refuses_batches_and_other_layouts(shape):
+def test_denormalize_refuses_batches_and_other_layouts(shape):
     with pytest.raises(ValueError, match=r"\(T, 3, H, W\)"):
-        denormalise(torch.zeros(shape), MEAN, STD)
+        denormalize(torch.zeros(shape), MEAN, STD)
 
 
 def test_enlarge_repeats_pixels(images):

@@ -28,11 +28,11 @@ def test_bars_stand_in_order_beside_the_frames(images):
 
 
 @pytest.mark.parametrize(
-    ("label", "colours"), [(1, ["tab:green", "lightgrey", "lightgrey"]), (2, ["tab:red", "tab:green", "lightgrey"])]
+    ("label", "colors"), [(1, ["tab:green", "lightgrey", "lightgrey"]), (2, ["tab:red", "tab:green", "lightgrey"])]
 )
-def test_colours_say_what_is_right(images, label, colours):
+def test_colors_say_what_is_right(images, label, colors):
     figure = draw_prediction(images, torch.tensor([0.1, 0.6, 0.3]), NAMES, label)
-    assert [bar.get_facecolor() for _, bar in bars_of(figure)] == [to_rgba(colour) for colour in colours]
+    assert [bar.get_facecolor() for _, bar in bars_of(figure)] == [to_rgba(color) for color in colors]
 
 
 def test_shows_the_best_only(images):

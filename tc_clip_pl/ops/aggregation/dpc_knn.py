@@ -1,4 +1,4 @@
-"""Density-peaks clustering with k nearest neighbours over the seeds of a video (Tables 1 and 8b)."""
+"""Density-peaks clustering with k nearest neighbors over the seeds of a video (Tables 1 and 8b)."""
 
 import torch
 
@@ -10,21 +10,21 @@ NEIGHBOURS = 5
 
 @AGGREGATORS.register("dpc_knn", reads=("num_context_tokens",))
 def dpc_knn(seeds: Seeds, num_context_tokens: int, merges_per_round: int) -> Grouping:
-    """Centres are seeds in dense places, far from any seed in a denser place; the other seeds join the nearest centre.
+    """Centers are seeds in dense places, far from any seed in a denser place; the other seeds join the nearest center.
 
     The density of a seed is ``exp(-mean of its squared distances to the 5 nearest)``; its separation is the distance to
-    the nearest seed of higher density (for the densest: to the farthest seed); the K largest products are centres.
+    the nearest seed of higher density (for the densest: to the farthest seed); the K largest products are centers.
     """
     tokens = seeds.detached
     distances = torch.cdist(tokens, tokens) / tokens.shape[-1] ** 0.5  # (B, S, S); the root keeps exp in its range
-    neighbours = min(NEIGHBOURS, tokens.shape[1])
-    density = (-distances.topk(neighbours, largest=False).values.square().mean(-1)).exp()  # (B, S)
+    neighbors = min(NEIGHBOURS, tokens.shape[1])
+    density = (-distances.topk(neighbors, largest=False).values.square().mean(-1)).exp()  # (B, S)
     # Equal densities are told apart by position, so that just one seed is the densest.
     rank = density.argsort(dim=-1, descending=True, stable=True).argsort(-1)
     denser = rank[:, None, :] < rank[:, :, None]  # (B, S, S): is the second denser than the first
     separation = distances.masked_fill(~denser, float("inf")).amin(-1)
     separation = torch.where(separation.isinf(), distances.amax(-1), separation)
-    centres = (density * separation).topk(num_context_tokens).indices  # (B, K)
-    groups = gather_tokens(distances, centres).argmin(1)  # (B, S)
-    own = torch.arange(num_context_tokens, device=tokens.device).expand_as(centres)
-    return Grouping(groups.scatter(1, centres, own), num_context_tokens)  # a centre is in its own group, ties or not
+    centers = (density * separation).topk(num_context_tokens).indices  # (B, K)
+    groups = gather_tokens(distances, centers).argmin(1)  # (B, S)
+    own = torch.arange(num_context_tokens, device=tokens.device).expand_as(centers)
+    return Grouping(groups.scatter(1, centers, own), num_context_tokens)  # a center is in its own group, ties or not

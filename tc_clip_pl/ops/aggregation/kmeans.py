@@ -17,20 +17,20 @@ def kmeans(seeds: Seeds, num_context_tokens: int, merges_per_round: int) -> Grou
     """
     tokens = seeds.detached
     start = torch.arange(num_context_tokens, device=tokens.device) * tokens.shape[1] // num_context_tokens
-    centres = gather_tokens(tokens, start.expand(len(tokens), -1))
+    centers = gather_tokens(tokens, start.expand(len(tokens), -1))
     for _ in range(ITERATIONS):
-        distances = torch.cdist(tokens, centres)  # (B, S, K)
+        distances = torch.cdist(tokens, centers)  # (B, S, K)
         groups = fill_empty_groups(distances.argmin(-1), distances)
-        centres = average_groups(tokens, groups, num_context_tokens)
+        centers = average_groups(tokens, groups, num_context_tokens)
     return Grouping(groups, num_context_tokens)
 
 
 def fill_empty_groups(groups: Tensor, distances: Tensor) -> Tensor:
-    """Gives every empty group one seed, the one farthest from its own centre among groups of two or more.
+    """Gives every empty group one seed, the one farthest from its own center among groups of two or more.
 
     Args:
         groups: (B, S) int64.
-        distances: (B, S, K) of every seed to every centre; S must be at least K.
+        distances: (B, S, K) of every seed to every center; S must be at least K.
 
     Returns:
         (B, S) int64, where every group from 0 to K - 1 occurs.

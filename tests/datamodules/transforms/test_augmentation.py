@@ -1,12 +1,12 @@
-"""Colours and flips: one draw a clip, from its own seed."""
+"""Colors and flips: one draw a clip, from its own seed."""
 
 import pytest
 import torch
 
-from datamodules.transforms.augmentation import Augmentation, augment_clips, build_clip_augmentation, normalise
+from datamodules.transforms.augmentation import Augmentation, augment_clips, build_clip_augmentation, normalize
 from datamodules.transforms.seeding import seeded
 
-STILL = dict(flip_probability=0.0, colour_jitter_probability=0.0, greyscale_probability=0.0)
+STILL = dict(flip_probability=0.0, color_jitter_probability=0.0, grayscale_probability=0.0)
 
 
 @pytest.fixture
@@ -52,14 +52,14 @@ def test_flips_about_half_of_the_clips():
     assert 150 < (changed[:, 0, 0, 0, 0] == 0).sum() < 250
 
 
-def test_greyscale_makes_the_colours_equal(video):
-    grey = augment(video, [1, 2, 3, 4], **{**STILL, "greyscale_probability": 1.0})
-    assert torch.equal(grey[:, :, 0], grey[:, :, 1]) and torch.equal(grey[:, :, 0], grey[:, :, 2])
+def test_grayscale_makes_the_colors_equal(video):
+    gray = augment(video, [1, 2, 3, 4], **{**STILL, "grayscale_probability": 1.0})
+    assert torch.equal(gray[:, :, 0], gray[:, :, 1]) and torch.equal(gray[:, :, 0], gray[:, :, 2])
 
 
-def test_normalise_matches_loop(video):
+def test_normalize_matches_loop(video):
     mean, std = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
-    result = normalise(video, mean, std)
+    result = normalize(video, mean, std)
     assert result.dtype == torch.float32
     for c in range(3):
         expected = (video[:, :, c].double() - mean[c]) / std[c]

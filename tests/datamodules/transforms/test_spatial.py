@@ -52,7 +52,7 @@ def test_training_crop_shape(size):
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_centre_crop_is_the_middle_of_the_resized_video(size):
+def test_center_crop_is_the_middle_of_the_resized_video(size):
     video = noise(2, 2, 3, *size)
     resized = F.resize(video, 64, antialias=True)  # 256 of 224, in proportion
     top, left = (round((side - 56) / 2.0) for side in resized.shape[-2:])

@@ -1,0 +1,1 @@
+"""Validates a dataset against its split files, without training."""

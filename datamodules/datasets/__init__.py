@@ -1,0 +1,1 @@
+"""One module per dataset: where its lists lie, and how its own annotations are read."""

@@ -1,0 +1,91 @@
+"""Anyone's own videos, in a folder for each class."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar
+
+from datamodules.base import VideoDataModule
+from datamodules.errors import DataError
+from datamodules.splits.holdout import share_out
+from datamodules.splits.lookup import RootIndex
+from datamodules.splits.published import Parts, PublishedFiles, base_to_novel_files
+from datamodules.splits.split import Annotations
+
+VIDEO_SUFFIXES = (".mp4", ".avi", ".mkv", ".webm", ".mov", ".m4v", ".mpg", ".mpeg", ".wmv", ".flv", ".3gp", ".ts")
+# Folders on top that are no classes but parts of the data; of those for evaluation, the first one counts.
+EVALUATION_FOLDERS = ("test", "val", "validation")
+PART_FOLDERS = {"train", *EVALUATION_FOLDERS}
+
+
+class FolderDataModule(VideoDataModule):
+    """Videos in class folders, `<class>/**/<clip>`, with any number of classes named as their folders.
+
+    If nothing but folders `train` and `test` (or `val`, or `validation`) is on top, these are the splits. Otherwise a
+    share of each class is set aside for testing; `split` is the number of that draw, and any number will do.
+
+    Args:
+        root: Directory of the class folders.
+        test_share: Share of each class that is set aside.
+        **settings: Those of `VideoDataModule`.
+    """
+
+    name = "folder"
+    published = PublishedFiles(  # as written by `tcclip split`
+        labels="labels/folder_labels.csv",
+        train="datasets_splits/folder_splits/train{split}.txt",
+        few_shot="datasets_splits/folder_splits/train{split}_few_shot_{num_shots}.txt",
+        test="datasets_splits/folder_splits/val{split}.txt",
+    )
+    other_settings: ClassVar[Mapping[str, Parts]] = {"base_to_novel": base_to_novel_files("folder_splits", "folder")}
+
+    def __init__(self, root: str, test_share: float = 0.2, **settings: Any) -> None:
+        super().__init__(root, **settings)
+        self.test_share = test_share
+
+    def read_annotations(self, index: RootIndex, split: int) -> Annotations:
+        """Takes the classes from the folders, and the split from those on top or from a draw."""
+        clips = [file.split("/") for file in sorted(index.files) if file.lower().endswith(VIDEO_SUFFIXES)]
+        loose = [parts[0] for parts in clips if len(parts) == 1]
+        if loose or not clips:
+            problem = f"{len(loose)} videos, such as {loose[0]}, lie" if loose else "No video lies"
+            raise DataError(f"{problem} beside the class folders in {index.root}; it needs `<class>/<clip>`.")
+        tops = {parts[0] for parts in clips}
+        if tops <= PART_FOLDERS and "train" in tops:
+            return _read_parts(index.root, clips)
+        classes = _class_folders(index.root, {parts[0] for parts in clips})
+        train, test = share_out([("/".join(parts), parts[0]) for parts in clips], self.test_share, split, index.root)
+        return Annotations({"train": train, "test": test}, (index.root,), tuple(classes))
+
+
+def _read_parts(root: Path, clips: list[list[str]]) -> Annotations:
+    tops = {parts[0] for parts in clips}
+    evaluated = next((name for name in EVALUATION_FOLDERS if name in tops), None)
+    if evaluated is None or any(len(parts) < 3 for parts in clips):
+        raise DataError(
+            f"{root} has a folder train, but no clips to evaluate on, or clips outside class folders; it needs "
+            "`train/<class>/<clip>` and the same in `test` or `val`."
+        )
+    found: dict[str, list[tuple[str, str]]] = {"train": [], evaluated: []}
+    for parts in clips:
+        if parts[0] in found:
+            found[parts[0]].append(("/".join(parts), parts[1]))
+    classes = _class_folders(root / "train", {name for _, name in found["train"]})
+    if unknown := sorted({name for _, name in found[evaluated]} - set(classes)):
+        raise DataError(f"The class {unknown[0]!r} in {root / evaluated} has no folder in {root / 'train'}; add it.")
+    return Annotations({"train": found["train"], "test": found[evaluated]}, (root,), tuple(classes))
+
+
+def _class_folders(root: Path, with_clips: set[str]) -> list[str]:
+    """Returns the names of the classes, in alphabetical order.
+
+    Raises:
+        DataError: A folder has no video.
+    """
+    with os.scandir(root) as entries:
+        folders = sorted(entry.name for entry in entries if entry.is_dir() and not entry.name.startswith("."))
+    if without := [name for name in folders if name not in with_clips]:
+        raise DataError(f"The class folder {root / without[0]} has no video; add clips, or remove the folder.")
+    return folders

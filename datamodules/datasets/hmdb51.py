@@ -1,0 +1,51 @@
+"""HMDB-51: 51 actions in about 6.8 thousand clips, three splits (Kuehne et al., ICCV 2011)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+from datamodules.base import VideoDataModule
+from datamodules.errors import DataError
+from datamodules.splits.lookup import RootIndex
+from datamodules.splits.published import Parts, PublishedFiles, base_to_novel_files
+from datamodules.splits.split import Annotations, check_unique, read_numbered_lines
+
+# The number behind a clip in `<class>_test_split<n>.txt`; clips with a 0 are in neither part.
+PARTS = {1: "train", 2: "test"}
+SUFFIX = "_test_split{split}.txt"
+
+
+class HMDB51DataModule(VideoDataModule):
+    """HMDB-51 as published: `<class>/*.avi` or all clips in one directory, and `<class>_test_split{1,2,3}.txt`.
+
+    Without `splits_dir`, those split files are looked for anywhere under the root.
+    """
+
+    name = "hmdb51"
+    published = PublishedFiles(
+        labels="labels/hmdb_51_labels.csv",
+        train="datasets_splits/hmdb_splits/train{split}.txt",
+        few_shot="datasets_splits/hmdb_splits/train{split}_few_shot_{num_shots}.txt",
+        test="datasets_splits/hmdb_splits/val{split}.txt",
+    )
+    other_settings: ClassVar[Mapping[str, Parts]] = {"base_to_novel": base_to_novel_files("hmdb_splits", "hmdb_51")}
+
+    @staticmethod
+    def read_annotations(index: RootIndex, split: int) -> Annotations:
+        """Reads the split files of all classes; the classes are named in the file names."""
+        suffix = SUFFIX.format(split=split)
+        files = {path.rpartition("/")[2].removesuffix(suffix): path for path in index.matching(f"*{suffix}")}
+        if not files:
+            raise DataError(
+                f"There are no files <class>{suffix} under {index.root}; put HMDB-51's split files there, "
+                "or give a copy of the published lists by --data.splits_dir."
+            )
+        clips: dict[str, list[tuple[str, str]]] = {"train": [], "test": []}
+        for name, file in files.items():
+            lines = read_numbered_lines(index.root / file)
+            check_unique((clip for clip, _ in lines), index.root / file)
+            for clip, part in lines:
+                if part in PARTS:
+                    clips[PARTS[part]].append((f"{name}/{clip}", name))
+        return Annotations(clips, tuple(index.root / file for file in files.values()))

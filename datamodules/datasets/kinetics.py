@@ -1,0 +1,127 @@
+"""Kinetics-400 and Kinetics-600: clips of ten seconds from YouTube (Kay et al., 2017; Carreira et al., 2018)."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import ClassVar, NamedTuple
+
+from datamodules.base import VideoDataModule
+from datamodules.errors import DataError
+from datamodules.splits.lookup import RootIndex
+from datamodules.splits.published import Parts, PublishedFiles, base_to_novel_files, subset_files
+from datamodules.splits.split import Annotations
+
+COLUMNS = ("label", "youtube_id", "time_start", "time_end", "split")
+# The `split` of an annotation -> what it is for here, and the directory in which the published lists have its clips.
+# The labels of the test clips were held back; their annotations are passed over.
+PARTS = {"train": "train", "validate": "test", "validation": "test", "val": "test"}
+FOLDERS = {"train": "train", "test": "val"}
+REPLACEMENTS = "replacement"
+
+
+class Row(NamedTuple):
+    """One line of an annotation file."""
+
+    label: str
+    clip: str
+    split: str
+
+
+class KineticsDataModule(VideoDataModule):
+    """Kinetics as published: `train/ val/ test/ replacement/`, clips flat or in class folders, and annotation files.
+
+    Clips are called `<YouTube id>_<start>_<end>.mp4`, in seconds of six digits. Without `splits_dir`, the annotation
+    files (CSV with columns `label,youtube_id,time_start,time_end,split`) are looked for anywhere under the root. Clips
+    under `replacement` take the place of broken ones. Since YouTube loses videos, most copies lack some:
+    `on_bad_video: skip` leaves them out, with a warning.
+    """
+
+    test_name = "validation"
+
+    @staticmethod
+    def read_annotations(index: RootIndex, split: int) -> Annotations:
+        """Reads all annotation files."""
+        files = [index.root / file for file in index.matching("*.csv") if _is_annotation(index.root / file)]
+        if not files:
+            raise DataError(
+                f"There is no CSV file with the columns {','.join(COLUMNS)} under {index.root}; put the annotation "
+                "files of Kinetics there, or give a copy of the published lists by --data.splits_dir."
+            )
+        clips: dict[str, list[tuple[str, str]]] = {"train": [], "test": []}
+        better = {file.rpartition("/")[2]: file for file in index.files if REPLACEMENTS in file.split("/")[:-1]}
+        seen: dict[str, Path] = {}
+        for file in files:
+            for row in _read_rows(file):
+                if row.clip in seen:
+                    raise DataError(f"The clip {row.clip} is in {seen[row.clip]} and again in {file}; remove one line.")
+                seen[row.clip] = file
+                if part := PARTS.get(row.split):
+                    clips[part].append((better.get(row.clip, f"{FOLDERS[part]}/{row.clip}"), row.label))
+        return Annotations(clips, tuple(files))
+
+
+class Kinetics400DataModule(KineticsDataModule):
+    """Kinetics-400: 400 actions, about 240 thousand clips for training and 20 thousand for validation."""
+
+    name = "kinetics400"
+    published = PublishedFiles(
+        labels="labels/kinetics_400_labels.csv",
+        train="datasets_splits/k400_splits/train.txt",
+        few_shot="datasets_splits/k400_splits/train1_few_shot_{num_shots}.txt",
+        test="datasets_splits/k400_splits/val.txt",
+    )
+    other_settings: ClassVar[Mapping[str, Parts]] = {
+        "base_to_novel": base_to_novel_files("k400_splits", "kinetics_400"),
+        "temporal": subset_files("k400_splits", "kinetics_400", "val", "temporal", 32),
+        "static": subset_files("k400_splits", "kinetics_400", "val", "static", 32),
+    }
+
+
+class Kinetics600DataModule(KineticsDataModule):
+    """Kinetics-600. Its setting `zero_shot` has three splits of 160 classes that Kinetics-400 lacks, only for testing.
+
+    Their clips come from `train/`, `val/` and `test/`.
+    """
+
+    name = "kinetics600"
+    published = PublishedFiles(
+        labels="labels/kinetics_600_labels.csv",
+        train="datasets_splits/k600_splits/train.txt",
+        few_shot="datasets_splits/k600_splits/train1_few_shot_{num_shots}.txt",
+        test="datasets_splits/k600_splits/val.txt",
+    )
+    other_settings: ClassVar[Mapping[str, Parts]] = {
+        "zero_shot": {
+            "split{split}": PublishedFiles(
+                labels="labels/ZS_split{split}_K600.csv",
+                train=None,
+                few_shot=None,
+                test="datasets_splits/k600_splits/ZS_split{split}_K600_eval.txt",
+            )
+        }
+    }
+
+
+def _is_annotation(file: Path) -> bool:
+    with file.open(encoding="utf-8-sig", errors="replace") as stream:
+        return set(COLUMNS) <= set(stream.readline().strip().replace('"', "").split(","))
+
+
+def _read_rows(file: Path) -> Iterator[Row]:
+    number = 1
+    try:
+        with file.open(newline="", encoding="utf-8-sig") as stream:
+            for row in csv.DictReader(stream):
+                number += 1
+                start, end = (f"{int(float(row[column])):06d}" for column in ("time_start", "time_end"))
+                if not row["label"] or not row["youtube_id"] or not row["split"]:
+                    raise ValueError("a column is empty")
+                yield Row(row["label"], f"{row['youtube_id']}_{start}_{end}.mp4", row["split"])
+    except (OSError, TypeError, ValueError, csv.Error) as error:
+        raise DataError(
+            f"{file}, line {number}: not a line `{','.join(COLUMNS)}` with times in seconds ({error}); correct it."
+        ) from error
+    if number == 1:
+        raise DataError(f"The annotation file {file} is empty; replace it by the file as published.")

@@ -1,0 +1,113 @@
+"""Class names as words, in label order: position in the list = label id."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+from datamodules.errors import DataError
+
+
+def split_underscores(name: str) -> str:
+    """Turns `brush_hair` into `brush hair`.
+
+    Example:
+        >>> split_underscores("brush_hair")
+        'brush hair'
+    """
+    return " ".join(name.replace("_", " ").split())
+
+
+def split_camel_case(name: str) -> str:
+    """Turns UCF-101's `ApplyEyeMakeup` into `Apply Eye Makeup`. Only for datasets that write their classes so.
+
+    Example:
+        >>> split_camel_case("YoYo"), split_camel_case("TaiChi")
+        ('Yo Yo', 'Tai Chi')
+    """
+    return split_underscores(re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", name))
+
+
+def strip_brackets(name: str) -> str:
+    """Turns SSv2's `Holding [something]` into `Holding something`.
+
+    Example:
+        >>> strip_brackets("Pushing [something] so that it [almost] falls")
+        'Pushing something so that it almost falls'
+    """
+    return split_underscores(re.sub(r"[\[\]]", "", name))
+
+
+def read_class_names(file: Path, to_words: Callable[[str], str] = split_underscores) -> list[str]:
+    """Reads a label file: a CSV with header `id,name`, or a JSON `{"0": "text", ...}`.
+
+    Args:
+        file: The label file, `.csv` or `.json`.
+        to_words: Clean-up of each name.
+
+    Returns:
+        Y names; the position is the id.
+
+    Raises:
+        DataError: The file cannot be read, its ids are not 0, 1, 2, ... once each, or a name is missing or there twice.
+    """
+    reader = LABEL_READERS.get(file.suffix.lower())
+    if reader is None:
+        raise DataError(f"The label file {file} is neither a .csv nor a .json; give one of these.")
+    try:
+        rows = reader(file)
+    except (OSError, UnicodeDecodeError, KeyError, AttributeError, ValueError) as error:
+        form = 'a header `id,name` and a row for each class, or a JSON {"0": "text", ...}'
+        raise DataError(f"The label file {file} cannot be read ({error}); it needs {form}.") from error
+    if not rows or sorted(rows) != list(range(len(rows))):
+        raise DataError(f"The ids in the label file {file} are not 0, 1, 2, ... in one piece; correct them.")
+    names = [to_words(rows[label]) for label in range(len(rows))]
+    _check_names(names, file)
+    return names
+
+
+def label_of(names: Sequence[str]) -> dict[str, int]:
+    """Maps each name, in a spelling that ignores case and underscores, to its label."""
+    return {normalize(name): label for label, name in enumerate(names)}
+
+
+def normalize(name: str) -> str:
+    """Spells a class name so that `Brush_Hair`, `brush hair` and `BrushHair` are the same."""
+    return re.sub(r"[\W_]+", "", name).lower()
+
+
+def _read_csv(file: Path) -> dict[int, str]:
+    with file.open(newline="", encoding="utf-8-sig") as stream:
+        return _unique((int(row["id"]), row["name"] or "") for row in csv.DictReader(stream))
+
+
+def _read_json(file: Path) -> dict[int, str]:
+    content = json.loads(file.read_text(encoding="utf-8-sig"), object_pairs_hook=list)
+    if not isinstance(content, list) or not all(isinstance(row, tuple) for row in content):
+        raise ValueError("it is no JSON object")
+    return _unique((int(label), str(name)) for label, name in content)
+
+
+def _unique(rows: Iterable[tuple[int, str]]) -> dict[int, str]:
+    names: dict[int, str] = {}
+    for label, name in rows:
+        if label in names:
+            raise ValueError(f"the id {label} is there twice")
+        names[label] = name
+    return names
+
+
+LABEL_READERS: dict[str, Callable[[Path], dict[int, str]]] = {".csv": _read_csv, ".json": _read_json}
+
+
+def _check_names(names: Sequence[str], file: Path) -> None:
+    seen: dict[str, int] = {}
+    for label, name in enumerate(names):
+        if not name:
+            raise DataError(f"Class {label} has no name in the label file {file}; give it one.")
+        if name in seen:
+            raise DataError(f"Classes {seen[name]} and {label} are both named {name!r} in {file}; names must differ.")
+        seen[name] = label

@@ -1,0 +1,1 @@
+"""Generated videos with known content."""

@@ -1,0 +1,85 @@
+"""A map-style dataset: record -> frames -> crops, as uint8 on the CPU."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from datamodules.errors import DataError
+from datamodules.splits.split import VideoRecord
+from datamodules.transforms.seeding import seeded
+from datamodules.video.batch import PADDING_LABEL, Clip
+from datamodules.video.decoding import decode_frames
+from datamodules.video.samplers import SampleKey, clip_seed
+
+# (frames in the video, generator of the clip's draws) -> (V, T) frame indices
+SampleFrames = Callable[[int, np.random.Generator], np.ndarray]
+# (V, T, 3, H, W) uint8 of any size -> (V, T, 3, H', W') uint8, with spatial crops as further views
+Transform = Callable[[Tensor], Tensor]
+
+
+ON_BAD_VIDEO = ("raise", "skip")
+
+
+class VideoDataset(Dataset[Clip]):
+    """Reads clips of a list of records.
+
+    Args:
+        records: The clips.
+        sample_frames: Chooses the frames of each temporal view.
+        transform: Resizes and crops them. Its draws come from torch's generator, seeded for each clip.
+        seed: Seed of the data.
+        decoder: A name in `datamodules.video.decoding.DECODERS`.
+        on_bad_video: `raise`, or `skip`: an unreadable clip is returned as a black one with its `problem` told.
+    """
+
+    def __init__(
+        self,
+        records: Sequence[VideoRecord],
+        sample_frames: SampleFrames,
+        transform: Transform,
+        seed: int,
+        decoder: str = "auto",
+        on_bad_video: str = "raise",
+    ) -> None:
+        self.records = records
+        self.sample_frames, self.transform = sample_frames, transform
+        self.seed, self.decoder, self.on_bad_video = seed, decoder, on_bad_video
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    def __getitem__(self, key: SampleKey | int) -> Clip:
+        """Reads one clip; a plain index stands for the first epoch.
+
+        Raises:
+            DataError: The clip cannot be decoded and `on_bad_video` is `raise`.
+        """
+        key = SampleKey(0, key) if isinstance(key, int) else key
+        record = self.records[key.index]
+        seed = clip_seed(self.seed, key.epoch, key.index)
+        try:
+            video, problem = self._read(record, seed), None
+        except DataError as error:
+            if self.on_bad_video == "raise":
+                raise
+            video, problem = self._black(seed), f"{record.video_id}: {error}"
+        label = PADDING_LABEL if key.is_padding else record.label
+        return Clip(video, label, record.video_id, seed, problem)
+
+    def _read(self, record: VideoRecord, seed: int) -> Tensor:
+        def choose(num_available: int) -> np.ndarray:
+            return self.sample_frames(num_available, np.random.default_rng(seed))
+
+        frames = torch.from_numpy(decode_frames(record.path, choose, self.decoder))
+        with seeded(seed):
+            return self.transform(frames.movedim(-1, -3))  # (V, T, H, W, 3) -> (V, T, 3, H, W)
+
+    def _black(self, seed: int) -> Tensor:
+        """Returns a clip of the right shape without a video."""
+        views, frames = self.sample_frames(1, np.random.default_rng(seed)).shape
+        return self.transform(torch.zeros(views, frames, 3, 32, 32, dtype=torch.uint8))

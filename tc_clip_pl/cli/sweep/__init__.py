@@ -1,0 +1,1 @@
+"""`tcclip sweep`: many runs of one experiment."""

@@ -1,0 +1,192 @@
+"""Few-shot, base-to-novel, zero-shot, temporal and static: lists, classes and rephrased names of each setting."""
+
+import json
+
+import pytest
+
+from datamodules import (
+    DataError,
+    HMDB51DataModule,
+    Kinetics400DataModule,
+    Kinetics600DataModule,
+    SSv2DataModule,
+    UCF101DataModule,
+)
+from datamodules.splits.protocols import build_test_finders, find_training_split
+
+# Base and novel halves count from 0 each, in an order of their own.
+NAMES, BASE, NOVEL = (
+    ("climb stairs", "draw sword", "hug", "wave", "walk"),
+    ("wave", "hug", "walk"),
+    ("draw sword", "climb stairs"),
+)
+
+
+@pytest.fixture
+def hmdb(made, tmp_path):
+    """Published lists of five classes: a root, and a directory of lists."""
+    root, lists = tmp_path / "root", tmp_path / "lists"
+    spelt = [name.replace(" ", "_") for name in NAMES]
+    made.touch(root, *(f"{name}_{n}.avi" for name in spelt for n in range(20)))
+    counts = {"base": dict.fromkeys(BASE, 16), "novel": dict.fromkeys(("draw_sword", "climb_stairs"), 6)}
+    splits, halves = "datasets_splits/hmdb_splits/", "datasets_splits/base2novel_splits/hmdb_splits/"
+    files = {
+        "labels/hmdb_51_labels.csv": made.labels(*NAMES),
+        "labels/hmdb_51_base_labels.csv": made.labels(*BASE),
+        "labels/hmdb_51_novel_labels.csv": made.labels(*NOVEL),
+        f"{splits}val1.txt": made.listed(**dict.fromkeys(spelt, 4)),
+        f"{splits}train1_few_shot_2.txt": made.listed(**dict.fromkeys(spelt, 2)),
+        f"{halves}base_val.txt": made.listed(**dict.fromkeys(BASE, 5)),
+        f"{halves}novel_val.txt": made.listed(**counts["novel"]),
+    }
+    files |= {f"{halves}fs_base_s{s}_train.txt": made.listed(**counts["base"]) for s in (1, 2, 3)}
+    return root, made.write(lists, files)
+
+
+def ready(kind, root, lists=None, stage=None, **settings):
+    data = kind(str(root), splits_dir=lists and str(lists), **settings)
+    data.setup(stage)
+    return data
+
+
+def names_file(folder, *names, file="names.json"):
+    (folder / file).write_text(json.dumps(dict(enumerate(names))))
+    return str(folder / file)
+
+
+def test_few_shot(hmdb):
+    data = ready(HMDB51DataModule, *hmdb, num_shots=2)
+    assert len(data.datasets["train"]) == 2 * 5 and len(data.test_datasets[0]) == 5 * 4
+
+
+@pytest.mark.parametrize("split", [1, 2, 3])
+def test_base_to_novel(hmdb, split):
+    data = ready(HMDB51DataModule, *hmdb, setting="base_to_novel", num_shots=16, split=split)
+    assert data.class_names == list(BASE) and len(data.datasets["train"]) == 16 * 3
+    assert [(entry.name, entry.class_names) for entry in data.test_sets] == [
+        ("hmdb51/base", list(BASE)),
+        ("hmdb51/novel", list(NOVEL)),
+    ]
+    assert [len(dataset) for dataset in data.test_datasets] == [3 * 5, 2 * 6] and len(data.datasets["val"]) == 3 * 5
+    for dataset, names in zip(data.test_datasets, (BASE, NOVEL), strict=True):
+        spelt = [name.replace(" ", "_") for name in names]
+        assert all(record.video_id.startswith(spelt[record.label]) for record in dataset.records)
+    summary = data.summary()
+    assert summary["setting"] == "base_to_novel" and list(summary["splits"]) == ["train", "hmdb51/base", "hmdb51/novel"]
+
+
+def test_base_to_novel_from_own_annotations_takes_halves_and_lists_of_tcclip_split(made, tmp_path):
+    draws = []
+    for split in (1, 2, 1):
+        data = ready(UCF101DataModule, made.ucf101(tmp_path), setting="base_to_novel", num_shots=2, split=split)
+        base, novel = (entry.class_names for entry in data.test_sets)
+        assert len(base) == 2 and not set(base) & set(novel) and data.class_names == base
+        assert [len(dataset) for dataset in data.test_datasets] == [2 * 2, 1 * 2]
+        assert {record.label for record in data.test_datasets[1].records} == {0}
+        draws.append([record.video_id for record in data.datasets["train"].records])
+    assert len(draws[0]) == 2 * 2 and draws[0] == draws[2] != draws[1]
+
+
+def test_whole_base_split_from_annotations_with_published_halves(made, tmp_path):
+    root, names = made.kinetics(tmp_path / "root"), ("zumba", "abseiling")
+    lists = made.write(tmp_path / "lists", {"labels/kinetics_400_base_labels.csv": made.labels(*names)})
+    entries = find_training_split(Kinetics400DataModule(str(root), str(lists), setting="base_to_novel")).entries
+    assert len(entries) == 2 * 5 and {entry.label for entry in entries if "tr_0" in entry.name} == {1}
+
+
+def test_zero_shot_is_tested_on_three_splits_from_all_directories(made, tmp_path):
+    clips = {"train": "train/a_0.avi", "val": "val/b_0.avi", "test": "test/c_0.avi"}
+    made.touch(tmp_path / "root", *clips.values())
+    lists = {}
+    for split in (1, 2, 3):
+        names = [f"skill {split}", "bowling", "curling"]
+        lists[f"labels/ZS_split{split}_K600.csv"] = made.labels(*names)
+        text = "".join(f"{clip} {label}\n" for label, clip in enumerate(clips.values()))
+        lists[f"datasets_splits/k600_splits/ZS_split{split}_K600_eval.txt"] = text
+    settings = dict(lists=made.write(tmp_path / "lists", lists), setting="zero_shot")
+    data = ready(Kinetics600DataModule, tmp_path / "root", stage="test", test_splits=[1, 2, 3], **settings)
+    assert [entry.name for entry in data.test_sets] == [f"kinetics600/split{split}" for split in (1, 2, 3)]
+    assert [entry.class_names[0] for entry in data.test_sets] == ["skill 1", "skill 2", "skill 3"]
+    with pytest.raises(DataError, match="only tested on"):
+        ready(Kinetics600DataModule, tmp_path / "root", stage="fit", **settings)
+
+
+@pytest.mark.parametrize("subset", ["temporal18", "static16"])
+def test_temporal_and_static_subsets(made, tmp_path, subset):
+    made.touch(tmp_path / "root", *(f"{name}_{n}.avi" for name in "ab" for n in range(4)))
+    folder = "datasets_splits/temporal_static_splits/ssv2_splits"
+    lists = {
+        f"labels/labels_temporal_static/ssv2_{subset}_labels.csv": made.labels(
+            "Folding something", "Tearing something"
+        ),
+        f"{folder}/train_{subset}.txt": made.listed(a=3, b=4),
+        f"{folder}/validation_{subset}.txt": made.listed(a=1, b=2),
+    }
+    settings = dict(lists=made.write(tmp_path / "lists", lists), setting=subset.rstrip("0123456789"))
+    data = ready(SSv2DataModule, tmp_path / "root", **settings)
+    assert data.test_sets[0].name == f"ssv2/{settings['setting']}" and data.num_classes == 2
+    assert len(data.datasets["train"]) == 3 + 4 and len(data.test_datasets[0]) == 1 + 2
+    with pytest.raises(DataError, match="No 4-shot list"):
+        ready(SSv2DataModule, tmp_path / "root", num_shots=4, **settings)
+
+
+LONG = [f"a person doing {name}" for name in NAMES]
+
+
+def test_rephrased_names_of_all_classes_serve_the_halves(hmdb, tmp_path):
+    settings = dict(setting="base_to_novel", label_file=names_file(tmp_path, *LONG))
+    base, novel = (f.class_names for f in build_test_finders(HMDB51DataModule(*map(str, hmdb), **settings)).values())
+    assert base == ["a person doing wave", "a person doing hug", "a person doing walk"]
+    assert novel == ["a person doing draw sword", "a person doing climb stairs"]
+
+
+def test_rephrased_names_of_each_half(hmdb, tmp_path):
+    names_file(tmp_path, "x", "y", "z", file="base.json"), names_file(tmp_path, "u", "v", file="novel.json")
+    data = HMDB51DataModule(*map(str, hmdb), setting="base_to_novel", label_file=str(tmp_path / "{part}.json"))
+    assert [finder.class_names for finder in build_test_finders(data).values()] == [["x", "y", "z"], ["u", "v"]]
+
+
+def test_rephrased_names_of_the_wrong_length_or_order(hmdb, made, tmp_path):
+    for names, setting, words in (
+        (LONG[:4], "standard", "names 4 classes, but the dataset has 5"),
+        (LONG[:4], "base_to_novel", "names 4 classes, but the dataset has 5"),
+        (BASE, "standard", "names 3 classes, but the dataset has 5"),
+        (NAMES[::-1], "base_to_novel", "in another order than the labels: class 0 is 'walk'"),
+        (BASE[::-1], "base_to_novel", "in another order"),
+    ):
+        with pytest.raises(DataError, match=words):
+            ready(HMDB51DataModule, *hmdb, setting=setting, label_file=names_file(tmp_path, *names), stage="test")
+
+
+def test_a_setting_that_the_data_set_lacks(hmdb, made, tmp_path):
+    root, lists = hmdb
+    kinetics = made.kinetics(tmp_path / "k")
+    for kind, folder, settings, words in (
+        (HMDB51DataModule, root, dict(setting="temporal"), "choose one of standard, base_to_novel"),
+        (Kinetics400DataModule, kinetics, dict(setting="static"), "published lists; give a copy"),
+        (Kinetics400DataModule, kinetics, dict(split=2), "kinetics400 has one split here"),
+        (Kinetics400DataModule, kinetics, dict(test_splits=[1]), "in one split; leave out --data.test_splits"),
+    ):
+        with pytest.raises(DataError, match=words):
+            ready(kind, folder, **settings)
+    with pytest.raises(DataError, match=r"has 16 clips in .*, not the 8 shots"):
+        ready(HMDB51DataModule, root, lists, setting="base_to_novel", num_shots=8)
+
+
+def test_base_lists_against_full_labels(hmdb, made):
+    root, lists = hmdb
+    made.write(lists, {"labels/hmdb_51_base_labels.csv": made.labels(*NAMES)})
+    with pytest.raises(DataError, match=r"2 of the 5 classes have no training clip .* 'wave', 'walk'"):
+        ready(HMDB51DataModule, root, lists, "fit", setting="base_to_novel", num_shots=16)
+    with pytest.raises(DataError, match="classes 0 to 2, but there are 5 class names"):
+        ready(HMDB51DataModule, root, lists, "test", setting="base_to_novel")
+
+
+def test_labels_in_another_order_than_the_class_folders(made, tmp_path):
+    made.touch(tmp_path / "root", *(f"{name}/{name}_{n}.avi" for name in ("hug", "wave") for n in range(2)))
+    lists = {
+        "labels/hmdb_51_labels.csv": made.labels("wave", "hug"),
+        "datasets_splits/hmdb_splits/val1.txt": made.listed(hug=2, wave=2),
+    }
+    with pytest.raises(DataError, match=r"hug/hug_0\.avi the label 0, which is 'wave', and 4 of 4 clips"):
+        ready(HMDB51DataModule, tmp_path / "root", made.write(tmp_path / "lists", lists), "test")

@@ -1,0 +1,140 @@
+"""A suite under a Trainer, from YAML, and with nothing but test data."""
+
+import inspect
+import json
+
+import pytest
+import torch
+from jsonargparse import ArgumentParser
+from lightning.pytorch import LightningDataModule, LightningModule, Trainer
+
+from datamodules import DataError, EvaluationSuite, FolderDataModule, HMDB51DataModule, VideoDataModule
+from datamodules.suite import SHARED
+
+SMALL = dict(num_frames=2, image_size=32, batch_size=8, num_workers=0, num_temporal_views=1)
+
+
+def suite(root, train=True, **settings):
+    folder = FolderDataModule(str(root), num_shots=2) if train else None
+    tests = {
+        "hmdb51": HMDB51DataModule(str(root), test_splits=[1, 3]),
+        "own": FolderDataModule(str(root), 0.1, split=4),
+    }
+    return EvaluationSuite(tests, folder, **{**SMALL, **settings})
+
+
+class Probe(LightningModule):
+    """Counts the clips of each loader, and keeps the form of the batches."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.zeros(()))
+        self.seen, self.shapes = {}, set()
+
+    def _see(self, name, batch):
+        self.seen[name] = self.seen.get(name, 0) + len(batch.label)
+        self.shapes.add((batch.video.dtype, *batch.video.shape[1:]))
+
+    def training_step(self, batch, batch_idx):
+        self._see("train", batch)
+        assert batch.label.shape[1:] == (8,)  # mixed
+        return self.weight * batch.video.mean()
+
+    def validation_step(self, batch, batch_idx):
+        self._see("val", batch)
+
+    def test_step(self, batch, batch_idx, dataloader_idx=0):
+        self._see(self.trainer.datamodule.test_sets[dataloader_idx].name, batch)
+
+    def configure_optimizers(self):
+        return torch.optim.SGD(self.parameters(), 0.1)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_trains_on_one_and_tests_on_several(synthetic_root):
+    data, probe = suite(synthetic_root, global_batch_size=16), Probe()
+    quiet = dict(logger=False, enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False)
+    trainer = Trainer(max_epochs=1, accelerator="cpu", use_distributed_sampler=False, num_sanity_val_steps=0, **quiet)
+    trainer.fit(probe, datamodule=data)
+    assert probe.seen == {"train": 8 * 2, "val": 8 * 1} and data.num_classes == 8
+    trainer.test(probe, datamodule=data, verbose=False)
+    tests = {"hmdb51/split1": 8 * 2, "hmdb51/split3": 8 * 2, "folder/split4": 8 * 1}
+    assert probe.seen == {"train": 8 * 2, "val": 8 * 1, **tests}
+    assert [entry.name for entry in data.test_sets] == list(tests)
+    assert probe.shapes == {(torch.float32, 1, 2, 3, 32, 32)}
+    summary = json.loads(json.dumps(data.summary()))
+    assert summary["tests"]["hmdb51"]["splits"]["hmdb51/split3"]["num_clips"] == 16 and summary["train"] is None
+    assert (data.batch_size, data.global_batch_size) == (8, 16)
+
+
+def test_a_test_needs_no_training_data(synthetic_root, tmp_path):
+    for train in (None, FolderDataModule(str(tmp_path / "gone"))):
+        data = EvaluationSuite({"hmdb51": HMDB51DataModule(str(synthetic_root))}, train, **SMALL)
+        data.setup("test")
+        assert data.num_classes == 8 and len(data.test_dataloader()) == 1 and len(data.predict_dataloader()) == 2
+        with pytest.raises(DataError, match=r"give --data\.train|gone does not exist"):
+            data.setup("fit")
+
+
+CONFIG = """
+data:
+  class_path: datamodules.EvaluationSuite
+  init_args:
+    num_frames: 4
+    num_workers: 0
+    splits_dir: LISTS
+    train:
+      class_path: datamodules.Kinetics400DataModule
+      init_args: {root: k400, horizontal_flip: false}
+    tests:
+      hmdb51:
+        class_path: datamodules.HMDB51DataModule
+        init_args: {root: hmdb51, test_splits: [1, 2, 3]}
+      kinetics600:
+        class_path: datamodules.Kinetics600DataModule
+        init_args: {root: k600, setting: zero_shot, test_splits: [1, 2, 3], splits_dir: OTHER}
+      own:
+        class_path: datamodules.CSVDataModule
+        init_args: {root: own, labels: names.csv, test_list: test.txt}
+"""
+
+
+def test_from_yaml_with_the_root_of_one_test_changed(tmp_path):
+    (tmp_path / "config.yaml").write_text(CONFIG)
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_argument("--config", action="config")
+    parser.add_subclass_arguments(LightningDataModule, "data")
+    words = ["--config", str(tmp_path / "config.yaml"), "--data.tests.hmdb51.root", "X", "--data.image_size", "96"]
+    config = parser.parse_args(words)
+    data = getattr(parser, "instantiate", parser.instantiate_classes)(config).data
+    assert [type(child).__name__ for child in data.tests.values()] == [
+        "HMDB51DataModule",
+        "Kinetics600DataModule",
+        "CSVDataModule",
+    ]
+    assert {(child.num_frames, child.image_size) for child in (data.train, *data.tests.values())} == {(4, 96)}
+    assert str(data.tests["hmdb51"].root) == "X" and data.tests["hmdb51"].test_splits == [1, 2, 3]
+    assert [str(child.splits_dir) for child in (data.train, *data.tests.values())] == [
+        "LISTS",
+        "LISTS",
+        "OTHER",
+        "LISTS",
+    ]
+
+
+def test_common_settings_have_the_same_defaults():
+    of_suite, of_one = (inspect.signature(kind.__init__).parameters for kind in (EvaluationSuite, VideoDataModule))
+    for name in (*SHARED, "splits_dir", "global_batch_size"):
+        assert of_suite[name].default == of_one[name].default and of_suite[name].annotation == of_one[name].annotation
+
+
+def test_raises_on_contradictions_and_repeated_names(synthetic_root):
+    hmdb = HMDB51DataModule(str(synthetic_root), num_frames=32)
+    with pytest.raises(DataError, match=r"hmdb51 has the num_frames 32, the suite 16; .* --data\.num_frames"):
+        EvaluationSuite({"hmdb51": hmdb})
+    assert EvaluationSuite({"hmdb51": hmdb}, num_frames=32).tests["hmdb51"].num_frames == 32
+    twice = EvaluationSuite({name: HMDB51DataModule(str(synthetic_root)) for name in "ab"})
+    with pytest.raises(DataError, match="has hmdb51/split1, hmdb51/split1"):
+        twice.setup("test")
+    with pytest.raises(DataError, match="has none"):
+        EvaluationSuite({}).setup("test")

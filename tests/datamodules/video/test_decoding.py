@@ -1,0 +1,175 @@
+"""The right frames from every container."""
+
+import struct
+
+import av
+import numpy as np
+import pytest
+
+from datamodules.errors import DataError
+from datamodules.video import decoding
+from datamodules.video.decoding import DECODERS, decode_frames
+
+X264 = {"bf": "3", "g": "12", "b-adapt": "0", "sc_threshold": "0"}
+CONTAINERS = {
+    "mp4_b_frames_key_frames": dict(name="a.mp4", count=60, options=X264),
+    "mp4_one_key_frame": dict(name="a.mp4", count=60, options={"bf": "2", "g": "250"}),
+    "mp4_no_b_frames": dict(name="a.mp4", count=40, options={"bf": "0", "g": "10"}),
+    "mp4_b_pyramid": dict(name="a.mp4", count=60, options={**X264, "x264-params": "b-pyramid=normal:ref=4"}),
+    "mkv_open_groups": dict(name="a.mkv", count=60, options={**X264, "x264-params": "open-gop=1"}),
+    "mp4_variable_rate": dict(name="a.mp4", count=50, options=X264, gap=lambda n: 20 + 37 * (n % 5)),
+    "mkv_variable_rate": dict(name="a.mkv", count=50, options=X264, gap=lambda n: 20 + 37 * (n % 5)),
+    "avi_mpeg4_b_frames": dict(name="a.avi", count=60, codec="mpeg4", options={"bf": "2", "g": "12", "b": "2M"}),
+    "avi_h264_b_frames": dict(name="a.avi", count=60, options=X264),
+    "mp4_mpeg4_b_frames": dict(name="a.mp4", count=60, codec="mpeg4", options={"bf": "2", "g": "12", "b": "2M"}),
+    "transport_stream": dict(name="a.ts", count=60, options=X264),
+    "webm_vp9": dict(name="a.webm", count=30, codec="libvpx-vp9", options={"g": "10", "deadline": "realtime"}),
+    "webm_vp8_hidden_frames": dict(
+        name="a.webm", count=40, codec="libvpx", options={"auto-alt-ref": "1", "lag-in-frames": "16", "b": "1M"}
+    ),
+    "odd_size": dict(name="a.mp4", count=20, options=X264, size=(131, 67), pix_fmt="yuv444p"),
+    "three_frames": dict(name="a.mp4", count=3, options={"bf": "2"}),
+    "one_frame": dict(name="a.mp4", count=1),
+}
+
+
+@pytest.fixture(scope="module", params=CONTAINERS)
+def numbered(request, tmp_path_factory, videos):
+    case = dict(CONTAINERS[request.param])
+    path = tmp_path_factory.mktemp(request.param) / case.pop("name")
+    return videos.write(path, **case), case["count"]
+
+
+def frames_of_complete_decode(path):
+    with av.open(str(path)) as container:
+        return np.stack([frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)])
+
+
+@pytest.mark.parametrize("decoder", ["auto", "pyav"])
+def test_frames_carry_the_numbers_asked_for(numbered, videos, decoder):
+    path, count = numbered
+    for step in (1, 2, 3, 7, 16):
+        images = decode_frames(path, lambda n: np.arange(0, n, step), decoder)
+        assert [videos.number(image) for image in images] == list(range(0, count, step))
+
+
+def test_matches_a_complete_decode_pixel_for_pixel(numbered):
+    path, count = numbered
+    wanted = np.random.default_rng(0).integers(count, size=(2, 5))  # any order, repeated, any shape
+    expected = frames_of_complete_decode(path)[wanted]
+    assert np.array_equal(decode_frames(path, lambda n: wanted), expected)
+
+
+def test_every_single_frame_alone(videos, tmp_path):
+    path = videos.write(tmp_path / "a.mp4", 40, options={**X264, "x264-params": "open-gop=1"})
+    for number in range(40):
+        assert videos.number(decode_frames(path, lambda n: np.array([number]))[0]) == number
+
+
+@pytest.mark.parametrize("case", ["mkv_open_groups", "mp4_b_pyramid", "avi_mpeg4_b_frames"])
+def test_any_few_frames_are_right(videos, tmp_path, case):
+    settings = dict(CONTAINERS[case])
+    path = videos.write(tmp_path / settings.pop("name"), **settings)
+    complete, rng = frames_of_complete_decode(path), np.random.default_rng(0)
+    for _ in range(40):
+        wanted = rng.choice(settings["count"], size=3)
+        assert np.array_equal(decode_frames(path, lambda n: wanted), complete[wanted])
+
+
+def test_runs_start_where_the_earliest_target_needs_it():
+    # A picture shown before the key frame at 12 needs the group that starts at 0, whatever else is wanted.
+    targets = [decoding._Entry(pts=0, packet=13, key=12), decoding._Entry(pts=0, packet=14, key=0)]
+    assert decoding._runs(targets) == [(0, 14)]
+    targets = [decoding._Entry(pts=0, packet=5, key=0), decoding._Entry(pts=0, packet=14, key=12)]
+    assert decoding._runs(targets) == [(0, 5), (12, 14)]
+
+
+def test_reports_the_number_of_frames(numbered):
+    path, count = numbered
+    asked = []
+    decode_frames(path, lambda n: asked.append(n) or np.array([0]))
+    assert asked[-1] == count
+
+
+@pytest.mark.parametrize("case", ["mp4_b_frames_key_frames", "mkv_open_groups", "mp4_variable_rate", "webm_vp9"])
+def test_decodes_no_more_than_needed_where_timestamps_hold(videos, tmp_path, monkeypatch, case):
+    settings = dict(CONTAINERS[case])
+    path = videos.write(tmp_path / settings.pop("name"), **settings)
+    decoded = []
+    original = decoding._decode_run
+
+    def spy(codec, packets, first, last, *rest):
+        decoded.extend(range(first, last + 1))
+        return original(codec, packets, first, last, *rest)
+
+    monkeypatch.setattr(decoding, "_decode_run", spy)
+    monkeypatch.setattr(decoding, "_decode_from_start", None)  # would fail if it were called
+    assert videos.number(decode_frames(path, lambda n: np.array([25]))[0]) == 25
+    assert 1 <= len(decoded) <= 26
+
+
+def test_decodes_from_the_start_where_the_index_proves_wrong(videos, tmp_path, monkeypatch):
+    path = videos.write(tmp_path / "a.mp4", 40, options=X264)
+    monkeypatch.setattr(decoding, "_decode_run", lambda *args: iter(()))
+    assert [videos.number(image) for image in decode_frames(path, lambda n: np.array([30, 5]))] == [30, 5]
+
+
+@pytest.mark.parametrize("quarter_turns", [0, 1, 2, 3])
+def test_rotated_clip_is_upright(videos, tmp_path, quarter_turns):
+    path = videos.write(tmp_path / "a.mp4", 5, size=(128, 64))
+    plain = decode_frames(path, lambda n: np.arange(n))
+    cos, sin = [(1, 0), (0, 1), (-1, 0), (0, -1)][quarter_turns]  # clockwise, as ISO 14496-12 has it
+    content = path.read_bytes()
+    header = content.index(b"tkhd") + 4
+    matrix = header + 40
+    values = struct.pack(">9i", *(v << 16 for v in (cos, sin, 0, -sin, cos, 0, 0, 0)), 1 << 30)
+    path.write_bytes(content[:matrix] + values + content[matrix + 36 :])
+    turned = decode_frames(path, lambda n: np.arange(n))
+    assert np.array_equal(turned, np.rot90(plain, -quarter_turns, axes=(1, 2)))
+
+
+def test_decord_by_name_on_mp4(videos, tmp_path):
+    pytest.importorskip("decord")
+    path = videos.write(tmp_path / "a.mp4", 60, options=X264)
+    images = decode_frames(path, lambda n: np.arange(0, n, 7).reshape(3, 3), "decord")
+    assert [videos.number(image) for image in images.reshape(-1, *images.shape[2:])] == list(range(0, 60, 7))
+
+
+def broken_files(folder, videos):
+    whole = videos.write(folder / "whole.mp4", 60, options=X264, mux={"movflags": "faststart"}).read_bytes()
+    avi = videos.write(folder / "whole.avi", 60, codec="mpeg4", options={"b": "2M"}).read_bytes()
+    return {
+        "empty.mp4": b"",
+        "text.mp4": b"not a video\n" * 20,
+        "no_index.mp4": videos.write(folder / "late.mp4", 60).read_bytes()[:-600],
+        "cut.mp4": whole[: len(whole) * 2 // 3],
+        "cut.avi": avi[: len(avi) // 2],
+    }
+
+
+@pytest.mark.parametrize("name", ["empty.mp4", "text.mp4", "no_index.mp4", "cut.mp4", "cut.avi"])
+def test_raises_on_broken_files(videos, tmp_path, name):
+    path = tmp_path / f"bad_{name}"
+    path.write_bytes(broken_files(tmp_path, videos)[name])
+    with pytest.raises(DataError) as error:
+        decode_frames(path, lambda n: np.arange(0, n, 2))
+    assert str(path) in str(error.value) and "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("decoder", DECODERS)
+def test_raises_on_a_missing_file(tmp_path, decoder):
+    if decoder == "decord":
+        pytest.importorskip("decord")
+    with pytest.raises(DataError, match=r"gone\.mp4"):
+        decode_frames(tmp_path / "gone.mp4", lambda n: np.arange(n), decoder)
+
+
+def test_raises_on_a_file_without_video(tmp_path):
+    with av.open(str(tmp_path / "sound.mkv"), "w") as container:
+        stream = container.add_stream("pcm_s16le", rate=8000)
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, 800), dtype=np.int16), format="s16", layout="mono")
+        frame.sample_rate = 8000
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    with pytest.raises(DataError, match="no video stream"):
+        decode_frames(tmp_path / "sound.mkv", lambda n: np.arange(n))

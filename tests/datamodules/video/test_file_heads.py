@@ -1,0 +1,28 @@
+"""Files that cannot be videos are found without decoding."""
+
+import pytest
+
+from datamodules.errors import DataError
+from datamodules.splits.split import VideoRecord
+from datamodules.video.file_heads import check_heads
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.mkv", "a.avi", "a.webm", "a.ts", "a.mov"])
+def test_accepts_every_container(videos, tmp_path, name):
+    codec = {"a.webm": "libvpx-vp9", "a.avi": "mpeg4"}.get(name, "libx264")
+    path = videos.write(tmp_path / name, 2, codec=codec)
+    check_heads([VideoRecord(str(path), name, 0)])
+
+
+@pytest.mark.parametrize(
+    ("content", "words"), [(b"", "an empty file"), (b"no video\n" * 99, "a text file"), (None, "No such")]
+)
+def test_raises_on_other_files(videos, tmp_path, content, words):
+    records = [VideoRecord(str(videos.write(tmp_path / "good.mp4", 2)), "good.mp4", 0)]
+    for number in range(7):
+        path = tmp_path / f"bad{number}.mp4"
+        if content is not None:
+            path.write_bytes(content)
+        records.append(VideoRecord(str(path), path.name, 0))
+    with pytest.raises(DataError, match=rf"7 of the 8 clips are no videos.*{words}.*bad0\.mp4.*bad4\.mp4;"):
+        check_heads(records)
