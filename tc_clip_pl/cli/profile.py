@@ -25,6 +25,7 @@ loading weights. `as published` counts all tokens in all layers, like the paper;
   --num_classes N       classes of a measurement (default: 400)
   --format table|json   output format (default: table)"""
 
+MIN_WIDTH = 140  # characters, for the table with its measured columns
 BASE = "openai/clip-vit-base-patch16"
 PAPER_ROWS: dict[str, dict[str, Any]] = {
     "ViFi-CLIP (frame-wise)": {"reference_tokens": "none", "prompting": "template"},
@@ -53,9 +54,10 @@ def profile(argv: list[str]) -> None:
     if options.format == "json":
         print(json.dumps(costs, indent=2))
         return
-    from rich import print as rich_print
+    from rich.console import Console
 
-    rich_print(_table(costs))
+    # A pipe counts as 80 columns wide, in which the numbers would be cut off.
+    Console(width=max(Console().width, MIN_WIDTH)).print(_table(costs))
 
 
 def _parse(argv: list[str]) -> argparse.Namespace:
