@@ -16,13 +16,12 @@ from tc_clip_pl.visualization.context_sources import (
     map_context_tokens,
     most_persistent_token,
 )
-from tc_clip_pl.visualization.frames import denormalize, plot_frames, upscale
+from tc_clip_pl.visualization.frames import plot_frames, to_images, upscale
 from tc_clip_pl.visualization.predictions import plot_prediction
 
 __all__ = [
     "PatchQuery",
     "cls_attention_maps",
-    "denormalize",
     "draw_context_tokens",
     "draw_heatmap",
     "draw_patch_outline",
@@ -32,5 +31,6 @@ __all__ = [
     "patch_attention_maps",
     "plot_frames",
     "plot_prediction",
+    "to_images",
     "upscale",
 ]

@@ -1,9 +1,10 @@
-"""Frames as images: denormalization, patches to pixels, and rows of frames in one figure."""
+"""Frames as images: pixels to images, patches to pixels, and rows of frames in one figure."""
 
 import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
@@ -13,25 +14,22 @@ RED = (1.0, 0.0, 0.0)
 """Marks what a figure is about: the query patch, the highlighted context token."""
 
 
-def denormalize(video: Tensor, mean: Sequence[float], std: Sequence[float]) -> np.ndarray:
-    """Undo the normalization of a video.
+def to_images(video: Tensor) -> np.ndarray:
+    """Convert the pixels of a video to images.
 
     Args:
-        video: (T, 3, H, W), as the model takes it.
-        mean: Mean of red, green and blue that was subtracted, in 0..255.
-        std: Standard deviation that the result was divided by, in 0..255.
+        video: (T, 3, H, W) uint8, as a data loader returns a view. Normalized videos are for models, not for figures.
 
     Returns:
         (T, H, W, 3) float32, values in 0..1.
 
     Raises:
-        ValueError: If the video is not a single view of a single video.
+        ValueError: If the video has another shape or dtype.
     """
-    if video.ndim != 4 or video.shape[1] != 3:
-        raise ValueError(f"Pass the frames of one video, (T, 3, H, W), not {tuple(video.shape)}.")
-    pixels = video.detach().float().cpu().movedim(1, -1).numpy()
-    # Rounding, and low precision even more, can leave 0..255 by a little; matplotlib would warn about it.
-    return ((pixels * np.float32(std) + np.float32(mean)) / 255).clip(0, 1)
+    if video.ndim != 4 or video.shape[1] != 3 or video.dtype != torch.uint8:
+        given = f"{tuple(video.shape)} {video.dtype}"
+        raise ValueError(f"Pass the pixels of one video, (T, 3, H, W) uint8, not {given}.")
+    return video.movedim(1, -1).cpu().numpy().astype(np.float32) / 255
 
 
 def upscale(images: np.ndarray, min_side: int = 192) -> np.ndarray:

@@ -1,32 +1,30 @@
-"""Normalized videos to frames, patches to pixels, and frames to figures."""
+"""Pixels to images, patches to pixels, and frames to figures."""
 
 import numpy as np
 import pytest
 import torch
 
-from datamodules.transforms.augmentation import normalize
-from tc_clip_pl.visualization import denormalize, plot_frames, upscale
+from tc_clip_pl.visualization import plot_frames, to_images, upscale
 from tc_clip_pl.visualization.frames import grid_side, patches_to_pixels
 
-MEAN, STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
 
-
-def test_denormalize_inverts_normalize():
+def test_to_images_scales_to_0_and_1():
     video = torch.randint(0, 256, (4, 3, 6, 8), dtype=torch.uint8)
-    images = denormalize(normalize(video, MEAN, STD), MEAN, STD)
-    np.testing.assert_allclose(images, video.movedim(1, -1).numpy() / 255, atol=1e-6)
+    images = to_images(video)
     assert images.dtype == np.float32
-
-
-def test_denormalize_clips_to_0_and_1():
-    images = denormalize(torch.tensor([-100.0, 0.0, 100.0]).reshape(1, 3, 1, 1).bfloat16(), MEAN, STD)
-    np.testing.assert_allclose(images.ravel(), [0, MEAN[1] / 255, 1], atol=1e-6)
+    for t, c, y, x in np.ndindex(4, 3, 6, 8):
+        assert images[t, y, x, c] == np.float32(video[t, c, y, x].item()) / 255
 
 
 @pytest.mark.parametrize("shape", [(1, 4, 3, 6, 8), (4, 6, 8, 3)])
-def test_denormalize_raises_on_batches_and_other_layouts(shape):
-    with pytest.raises(ValueError, match=r"\(T, 3, H, W\)"):
-        denormalize(torch.zeros(shape), MEAN, STD)
+def test_to_images_raises_on_batches_and_other_layouts(shape):
+    with pytest.raises(ValueError, match=r"\(T, 3, H, W\) uint8"):
+        to_images(torch.zeros(shape, dtype=torch.uint8))
+
+
+def test_to_images_raises_on_normalized_videos():
+    with pytest.raises(ValueError, match="uint8, not .* torch.float32"):
+        to_images(torch.zeros(4, 3, 6, 8))
 
 
 def test_upscale_repeats_pixels(images):
