@@ -49,7 +49,7 @@ LIBRARY_USERS = {
     "transformers": {"tc_clip_pl.modules", "tc_clip_pl.checkpoints", "tc_clip_pl.training", "tc_clip_pl.cli"},
     "torchmetrics": {"tc_clip_pl.evaluation", "tc_clip_pl.training"},
     "matplotlib": {"tc_clip_pl.visualization", "tc_clip_pl.evaluation", "tc_clip_pl.cli"},
-    "pandas": {"tc_clip_pl.evaluation"},
+    "pandas": {"tc_clip_pl.evaluation", "tc_clip_pl.cli"},
     "jsonargparse": {"tc_clip_pl.cli"},
     "submitit": {"tc_clip_pl.cli"},
     "av": {"datamodules.video", "datamodules.check", "datamodules.synthetic"},

@@ -23,7 +23,7 @@ def test_to_images_raises_on_batches_and_other_layouts(shape):
 
 
 def test_to_images_raises_on_normalized_videos():
-    with pytest.raises(ValueError, match="uint8, not .* torch.float32"):
+    with pytest.raises(ValueError, match=r"uint8, not .* torch\.float32"):
         to_images(torch.zeros(4, 3, 6, 8))
 
 
