@@ -1,12 +1,13 @@
 # make demo    set up .venv, then train and test on generated videos
-# make test    set up .venv, then lint and run all tests
+# make test    set up .venv, then lint and run the tests
+# make slow    set up .venv, then run the tests that take minutes
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-# pip and python find the same site-packages whatever the shell has set
+# a PYTHONPATH of the shell must not hide what pip installs into .venv
 unexport PYTHONPATH
 
-.PHONY: demo test clean
+.PHONY: demo test slow clean
 
 $(VENV)/.installed: setup.cfg pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -17,11 +18,15 @@ demo: $(VENV)/.installed
 	$(BIN)/tcclip make-demo demo
 	$(BIN)/tcclip fit --config demo.yaml
 
-# Two workers with one thread each are faster on small models than one with two; a file stays whole for its fixtures.
+# On small models two workers with one thread each beat one worker with two. A file stays on one worker, so that its
+# fixtures are built once.
 test: $(VENV)/.installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses 2 --dist loadfile
+
+slow: $(VENV)/.installed
+	$(BIN)/pytest -m slow
 
 clean:
 	rm -rf $(VENV) build demo outputs *.egg-info

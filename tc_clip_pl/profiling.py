@@ -1,4 +1,4 @@
-"""What a configuration costs: parameters, multiply-adds, memory and speed (Tables 6 and 14)."""
+"""Cost of a configuration: parameters, multiply-adds, memory and speed (Tables 6 and 14)."""
 
 import statistics
 import time
@@ -13,19 +13,19 @@ from tc_clip_pl.modules.config import TCCLIPConfig
 from tc_clip_pl.modules.tc_clip import TCCLIP
 from tc_clip_pl.modules.text_encoder import encode_text
 
-WARM_UP, REPEATS = 3, 10
+WARM_UP, REPEATS = 3, 10  # calls before and during timing
 
 
 @dataclass
 class Cost:
-    """Cost of one view of ``num_frames`` frames against one class of full text length.
+    """Cost of one view of ``num_frames`` frames and one class text of full length.
 
     Attributes:
-        parameters: without the token embedding table, as in Table 6.
-        vision: multiply-adds of the vision encoder, all tokens through all layers.
-        text: of one pass of the text encoder.
-        prompting: of the prompting block.
-        executed: of `TCCLIP.forward`, which leaves out what nothing reads.
+        parameters: Number of parameters without the token embedding table, as in Table 6.
+        vision: Multiply-adds of the vision encoder, with all tokens in all layers.
+        text: Multiply-adds of one pass of the text encoder.
+        prompting: Multiply-adds of the prompting block.
+        executed: Multiply-adds of `TCCLIP.forward`, which skips tokens that nothing reads.
     """
 
     parameters: int
@@ -36,23 +36,23 @@ class Cost:
 
     @property
     def total(self) -> int:
-        """Multiply-adds as the paper counts them."""
+        """Multiply-adds as the paper counts them, without the savings of `executed`."""
         return self.vision + self.text + self.prompting
 
     def as_dict(self) -> dict[str, int]:
-        """All figures by name."""
+        """Return all counts by name."""
         return {**asdict(self), "total": self.total}
 
 
 @dataclass
 class Speed:
-    """Measured with random weights, bf16 autocast on a GPU, float32 on a CPU.
+    """Speed with random weights, in bf16 autocast on a GPU and in float32 on a CPU.
 
     Attributes:
-        inference: videos (views) per second, classes cached.
-        training: the same for a forward and a backward pass.
-        inference_gib: peak memory on a GPU in GiB; None on a CPU.
-        training_gib: likewise.
+        inference: Videos (views) per second, with cached classes.
+        training: Videos per second of forward and backward pass, without the optimizer.
+        inference_gib: Peak memory of inference on a GPU in GiB; None on a CPU.
+        training_gib: Peak memory of training, likewise.
     """
 
     inference: float
@@ -62,16 +62,31 @@ class Speed:
 
 
 def class_tokens(config: TCCLIPConfig, num_classes: int, length: int | None = None) -> Tensor:
-    """(Y, L) made-up token ids that make texts of a length, prompt vectors included; by default the longest."""
+    """Return (Y, L) token ids of class texts of a given length.
+
+    Args:
+        config: Configuration of the model.
+        num_classes: Y.
+        length: Tokens of a text, prompt vectors included; the longest possible by default.
+    """
     text = config.text_config
+    # Prompt vectors beyond those that replace template tokens lengthen the text inside the model.
     added = config.num_prompt_vectors - len(config.prompt_token_ids) if config.has_prompt_vectors else 0
     input_ids = torch.zeros(num_classes, (length or text.max_position_embeddings) - added, dtype=torch.int64)
+    # An eos_token_id of 2 is an old mistake in CLIP's configurations: EOS is then found as the highest token id.
     input_ids[:, -1] = text.vocab_size - 1 if text.eos_token_id == 2 else text.eos_token_id
     return input_ids
 
 
 def count_cost(config: TCCLIPConfig) -> Cost:
-    """Counts parameters and multiply-adds on a meta device: no weights, no memory."""
+    """Count parameters and multiply-adds on a meta device, which allocates no weights.
+
+    Args:
+        config: Configuration of the model.
+
+    Returns:
+        The counts.
+    """
     with torch.device("meta"):
         model = TCCLIP(config).eval()
     model.set_class_tokens(class_tokens(config, 1))
@@ -88,36 +103,70 @@ def count_cost(config: TCCLIPConfig) -> Cost:
 
 
 def encode_video(model: TCCLIP, video: Tensor) -> Tensor:
-    """Frame embeddings by the plain path: the last layer feeds all its tokens forward."""
+    """Encode a video the way the paper counts it: the last layer feeds all its tokens forward.
+
+    Args:
+        model: The model.
+        video: (B, T, 3, H, W).
+
+    Returns:
+        (B, T, E) frame embeddings.
+    """
     return model.visual_projection(model.vision_model(video, cls_only=False).cls_tokens)
 
 
 def count_prompting(model: TCCLIP, prompts: Tensor) -> int:
-    """Multiply-adds of the prompting block for one video; 0 where there is none."""
+    """Count the multiply-adds of the prompting block for one video.
+
+    Args:
+        model: The model.
+        prompts: (L, d) of which the first M are taken as prompt vectors; on the model's device.
+
+    Returns:
+        The count; 0 if the model has no prompting block.
+    """
     config = model.config
     if not config.reads_vision:
         return 0
+    # Tokens that the block reads: all context tokens, or one token per frame.
     counts = {"context": config.context_count(config.num_frames), "cls": config.num_frames, "pooled": config.num_frames}
     tokens = prompts.new_empty(1, counts[config.prompting_tokens], prompts.shape[-1])
     return count_multiply_adds(lambda: model.prompt_generation_layer(prompts[: config.num_prompt_vectors], tokens))
 
 
 def count_parameters(model: TCCLIP) -> int:
-    """Parameters of the model without the token embedding table, which is not trained."""
+    """Count the parameters without the token embedding table, which is not trained."""
     return sum(p.numel() for p in model.parameters()) - model.text_model.embeddings.token_embedding.weight.numel()
 
 
 def count_multiply_adds(run: Callable[[], object]) -> int:
-    """Multiply-adds of all matrix products, convolutions and attentions of a call, by torch's flop counter."""
-    with FlopCounterMode(display=False) as counter:  # with gradient, so that nothing comes from a cache
+    """Count the multiply-adds of all matrix products, convolutions and attentions in a call.
+
+    Args:
+        run: The call. Gradients stay enabled, so that the model does not take its classes from the cache.
+
+    Returns:
+        Half of what torch's counter reports: it counts multiplication and addition separately.
+    """
+    with FlopCounterMode(display=False) as counter:
         run()
     return counter.get_total_flops() // 2
 
 
 def measure_speed(config: TCCLIPConfig, device: torch.device, batch_size: int = 8, num_classes: int = 400) -> Speed:
-    """Times inference and training steps (without the optimizer) on a device."""
+    """Time inference and training steps (without the optimizer) on a device.
+
+    Args:
+        config: Configuration of the model, which gets random weights.
+        device: Where to run.
+        batch_size: Videos per batch.
+        num_classes: Y.
+
+    Returns:
+        Median speed and peak memory.
+    """
     model = TCCLIP(config).to(device)
-    model.set_class_tokens(class_tokens(config, num_classes, length=12))
+    model.set_class_tokens(class_tokens(config, num_classes, length=12))  # a typical class name
     size = config.vision_config.image_size
     video = torch.randn(batch_size, config.num_frames, 3, size, size, device=device)
     labels = torch.arange(batch_size, device=device) % num_classes
@@ -140,7 +189,15 @@ def measure_speed(config: TCCLIPConfig, device: torch.device, batch_size: int = 
 
 
 def time_call(run: Callable[[], None], device: torch.device) -> tuple[float, float | None]:
-    """Median seconds of a call after warm-up, and the peak memory in GiB on a GPU."""
+    """Time a call.
+
+    Args:
+        run: The call.
+        device: The device it runs on.
+
+    Returns:
+        Median seconds after warm-up, and peak memory in GiB on a GPU, else None.
+    """
     is_cuda = device.type == "cuda"
     if is_cuda:
         torch.cuda.reset_peak_memory_stats(device)
@@ -149,7 +206,7 @@ def time_call(run: Callable[[], None], device: torch.device) -> tuple[float, flo
         start = time.perf_counter()
         run()
         if is_cuda:
-            torch.cuda.synchronize(device)
+            torch.cuda.synchronize(device)  # kernels run asynchronously: wait before reading the clock
         seconds.append(time.perf_counter() - start)
     peak = torch.cuda.max_memory_allocated(device) / 2**30 if is_cuda else None
     return statistics.median(seconds[WARM_UP:]), peak

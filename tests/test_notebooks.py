@@ -1,5 +1,7 @@
 """The notebook runs from top to bottom in a fresh kernel, and is committed without outputs."""
 
+import json
+from itertools import pairwise
 from pathlib import Path
 
 import nbformat
@@ -9,11 +11,12 @@ from nbclient import NotebookClient
 from datamodules import write_synthetic_dataset
 
 NOTEBOOK = Path(__file__).parent.parent / "notebooks" / "explore_checkpoint.ipynb"
-FIGURES = 5  # prediction, seeds and context tokens, [CLS] attention, patch attention, ensembling
+NUM_FIGURES = 5  # prediction, seed and context tokens, [CLS] attention, patch attention, ensembling
 
 
 @pytest.fixture
-def notebook():
+def notebook(monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
     return nbformat.read(NOTEBOOK, as_version=4)
 
 
@@ -21,28 +24,42 @@ def code_cells(notebook):
     return [cell for cell in notebook.cells if cell.cell_type == "code"]
 
 
-def test_runs_top_to_bottom(notebook, tmp_path, monkeypatch):
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+def execute(notebook, folder, timeout):
+    folder.mkdir()
+    NotebookClient(notebook, timeout=timeout, resources={"metadata": {"path": folder}}).execute()
+
+
+def test_runs_top_to_bottom(notebook, tmp_path):
     write_synthetic_dataset(tmp_path / "demo" / "data", train_clips=2, test_clips=1, seconds=0.5)
     parameters = next(cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", ()))
     parameters.source += "\nEPOCHS = 1"
     folder = tmp_path / "notebooks"
-    folder.mkdir()
 
-    NotebookClient(notebook, timeout=120, resources={"metadata": {"path": folder}}).execute()
+    execute(notebook, folder, timeout=120)
 
     outputs = [output for cell in code_cells(notebook) for output in cell.outputs]
-    assert sum("image/png" in output.get("data", {}) for output in outputs) == FIGURES
+    assert sum("image/png" in output.get("data", {}) for output in outputs) == NUM_FIGURES
     assert len(list(tmp_path.glob("outputs/demo/version_0/checkpoints/last.ckpt"))) == 1
-    assert not any(folder.iterdir()), "the notebook leaves nothing beside itself"
+    assert not any(folder.iterdir()), "the notebook writes files into its own folder"
+
+
+@pytest.mark.slow
+def test_demo_learns_what_the_notebook_shows(notebook, tmp_path):
+    """Runs the notebook as committed: the whole demo, all epochs."""
+    notebook.cells.append(nbformat.v4.new_code_cell("import json; print(json.dumps(accuracies))"))
+    execute(notebook, tmp_path / "notebooks", timeout=1200)
+    accuracies = json.loads(code_cells(notebook)[-1].outputs[0].text)
+    assert len(accuracies) == 11
+    assert accuracies[-1] > 0.6, "fine-tuned; chance is 1/8"
+    assert accuracies[0] < 0.3, "CLIP's random weights"
 
 
 def test_is_committed_without_outputs(notebook):
     assert all(not cell.outputs and cell.execution_count is None for cell in code_cells(notebook))
 
 
-def test_every_code_cell_is_short_and_explained(notebook):
-    for before, cell in zip(notebook.cells, notebook.cells[1:], strict=False):
+def test_code_cells_are_short_and_follow_an_explanation(notebook):
+    for before, cell in pairwise(notebook.cells):
         if cell.cell_type == "code":
             assert before.cell_type == "markdown"
             assert len(cell.source.splitlines()) <= 15

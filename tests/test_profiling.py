@@ -1,4 +1,4 @@
-"""Counted costs against hand-written sums and the paper's tables."""
+"""Counted costs match sums written by hand and the paper's tables."""
 
 import functools
 
@@ -11,7 +11,7 @@ from tc_clip_pl.ops.aggregation.bipartite import merge_schedule
 from tc_clip_pl.profiling import count_cost, measure_speed
 
 FRAME_WISE = {"reference_tokens": "none", "prompting": "template"}
-# Options -> parameters in millions and multiply-adds in billions of Table 6.
+# Options, parameters in millions, multiply-adds in billions (Table 6).
 TABLE_6 = [(FRAME_WISE, 124.3, 285), ({}, 127.5, 304), ({"tc_layers": (4, 8, 12)}, 127.5, 291)]
 
 
@@ -21,17 +21,17 @@ def vit_b16(**options):
 
 @pytest.fixture(scope="module")
 def costs():
-    """Counts each configuration once: B/16 takes seconds."""
+    """Count each configuration once: B/16 takes a second."""
     return functools.cache(lambda options: count_cost(vit_b16(**dict(options))))
 
 
 def plain_layer(num_queries, num_keys, width):
-    """One layer over a group of tokens: four projections, scores and values, and an MLP four times as wide."""
+    """One transformer layer: four projections, scores and values, and an MLP four times as wide."""
     return 12 * num_queries * width**2 + 2 * num_queries * num_keys * width
 
 
 def hand_written_vision(layers_with_context):
-    """Sec. 2.3 summed up by hand for B/16, 16 frames, 96 context tokens, 58 seeds a frame."""
+    """Sec. 2.3 summed by hand for B/16 with 16 frames, 96 context tokens and 58 seeds per frame."""
     tokens, width, frames, context, seeds = 197, 768, 16, 96, 16 * 58
     total = frames * 196 * 3 * 16 * 16 * width + frames * width * 512
     for layer in range(1, 13):
@@ -39,40 +39,40 @@ def hand_written_vision(layers_with_context):
         attends, makes = layer in layers_with_context, layer + 1 in layers_with_context or layer == 12
         if layers_with_context and attends:
             total += 2 * context * width**2  # keys and values of the context tokens
-            total += 2 * frames * tokens * context * width  # their scores and their values
+            total += 2 * frames * tokens * context * width  # their scores and values
         if layers_with_context and makes:
-            total += frames * tokens * width  # the [CLS] row over the frame's keys
+            total += frames * tokens * width  # the [CLS] row of the attention, over the frame's keys
             total += frames * context * width if attends else 0  # and over the context keys
             left = seeds
             for merges in merge_schedule(seeds, context, 100):
-                total += -(-left // 2) * (left // 2) * width  # the scores of one round of matching
+                total += -(-left // 2) * (left // 2) * width  # the scores of one round of bipartite matching
                 left -= merges
-            total += context * seeds * width  # the means
+            total += context * seeds * width  # averaging the groups
             total += 8 * context * width**2  # the MLP on the context tokens
     return total
 
 
 @pytest.mark.parametrize("options, parameters, multiply_adds", TABLE_6)
-def test_counts_are_those_of_table_6(costs, options, parameters, multiply_adds):
+def test_counts_match_table_6(costs, options, parameters, multiply_adds):
     cost = costs(tuple(options.items()))
     assert cost.parameters / 1e6 == pytest.approx(parameters, abs=0.05)
     assert cost.total / 1e9 == pytest.approx(multiply_adds, rel=0.01)
     layers = [] if options == FRAME_WISE else options.get("tc_layers", range(2, 13))
     assert cost.vision == hand_written_vision(set(layers))
     assert cost.text == 12 * plain_layer(77, 77, 512) + 512 * 512
-    # Shortcuts: the last MLP sees only [CLS]; the text of a class stops at its EOS query in the last layer.
+    # `executed` is less: the last MLP runs on [CLS] only, and the last text layer on the EOS query only.
     saved = 16 * 196 * 8 * 768**2
     assert cost.total - cost.executed == pytest.approx(saved, rel=0.02)
 
 
-def test_prompting_is_that_of_table_14(costs):
+def test_prompting_matches_table_14(costs):
     block = 4 * 512**2 * 2 + 2 * 96 * 512**2 + 2 * 4 * 96 * 512 + 8 * 4 * 512**2  # q, out; k, v; scores, values; MLP
     cost = costs(())
     assert cost.prompting == block
     assert round(cost.prompting / 1e9, 2) == 0.06
 
 
-def test_speed_is_measured():
+def test_measure_speed_smoke():
     sizes = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2}
     config = TCCLIPConfig(
         vision_config=CLIPVisionConfig(**sizes, image_size=32, patch_size=8),

@@ -1,1 +1,1 @@
-"""Weights from elsewhere and weights for tests."""
+"""Checkpoints of others: the authors' TC-CLIP, converted, and a tiny random CLIP for the demo and tests."""

@@ -1,4 +1,4 @@
-"""The checkpoints that the paper's authors published, converted key by key."""
+"""Conversion of the authors' published checkpoints, key by key."""
 
 import re
 from collections import OrderedDict
@@ -7,7 +7,6 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
-from transformers import CLIPTextConfig, CLIPVisionConfig
 
 from tc_clip_pl.modules.config import TCCLIPConfig
 from tc_clip_pl.modules.tc_clip import TCCLIP
@@ -17,7 +16,8 @@ VISION_LAYER, TEXT_LAYER = (
     r"text_encoder\.transformer\.resblocks\.(\d+)",
 )
 PROMPTING = r"text_encoder\.prompt_generation_layer\.0"
-# Pattern of a name there -> name here; the whole name must match, and the first pattern that does is taken.
+# Pattern of a published name -> our name. The pattern must match the whole name; the first match counts, so that
+# `local_global_bias_table` is not taken by the general `attn` pattern below it.
 KEYS = {
     r"logit_scale": "logit_scale",
     r"token_embedding\.weight": "text_model.embeddings.token_embedding.weight",
@@ -47,30 +47,33 @@ KEYS = {
     rf"{PROMPTING}\.mlp\.c_fc\.(\w+)": r"prompt_generation_layer.mlp.fc1.\1",
     rf"{PROMPTING}\.mlp\.c_proj\.(\w+)": r"prompt_generation_layer.mlp.fc2.\1",
 }
-# Made there from the class names of one run; not learnt.
+# Token embeddings of one run's class names, not learned: ours come from the tokenizer.
 IGNORED = ("prompt_learner.token_prefix", "prompt_learner.token_suffix")
 TOKEN_EMBEDDING = "text_model.embeddings.token_embedding.weight"
-HEAD_WIDTH = 64  # of every CLIP that OpenAI published
+HEAD_WIDTH = 64  # in every CLIP that OpenAI published; weights alone do not tell the number of heads
 
 
 def load_official_checkpoint(path: str | Path, **options: object) -> TCCLIP:
-    """Reads a published ``.pth`` file without running anything that it holds.
+    """Load a published ``.pth`` file without running any code that is pickled in it.
 
     Args:
-        path: of the file.
-        **options: as in `load_official_state_dict`. ``token_embedding`` is needed: the files leave it out.
+        path: The file.
+        **options: As in `load_official_state_dict`. ``token_embedding`` is required: the files do not contain it.
+
+    Returns:
+        As `load_official_state_dict`.
 
     Raises:
-        ValueError: as `load_official_state_dict`, or where the file holds no ``model``.
+        ValueError: As `load_official_state_dict`, or if the file has no ``model``.
     """
+    # The file pickles a configuration object of another library. Unpickled as an OrderedDict it keeps its items, and
+    # neither that library is imported nor its code run.
     unknown = torch.serialization.get_unsafe_globals_in_checkpoint(path)
-    # An object of another library arrives as an ordered dictionary: its items are kept, its code does not run.
     with torch.serialization.safe_globals([(OrderedDict, name) for name in unknown]):
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
     if "model" not in checkpoint:
-        raise ValueError(
-            f"{path} holds no 'model', only {', '.join(sorted(map(str, checkpoint)))}: is it a TC-CLIP checkpoint?"
-        )
+        keys = ", ".join(sorted(map(str, checkpoint)))
+        raise ValueError(f"{path} has no key 'model', only {keys}: pass a published TC-CLIP checkpoint.")
     return load_official_state_dict(checkpoint["model"], **options)
 
 
@@ -83,29 +86,29 @@ def load_official_state_dict(
     positional_embedding: str = "space",
     token_embedding: Tensor | None = None,
 ) -> TCCLIP:
-    """A TC-CLIP with published weights; widths, layers and sizes are read off their shapes.
+    """Build a TC-CLIP from published weights; widths and numbers of layers follow from their shapes.
 
     Args:
-        state_dict: names as published, with or without ``module.`` before them.
-        num_frames: as in `TCCLIPConfig`; so are the next four.
+        state_dict: Weights under their published names, with or without the prefix ``module.``.
+        num_frames: As in `TCCLIPConfig`, like the next four; weights do not tell them.
         seed_ratio: alpha.
         num_context_tokens: k.
         merges_per_round: r.
         positional_embedding: "space" or "joint".
-        token_embedding: (vocabulary, d) of the CLIP that the model was made from, where ``state_dict`` has none.
+        token_embedding: (vocabulary size, d), from the CLIP that was fine-tuned, if ``state_dict`` has none.
 
     Returns:
         The model in evaluation mode. It has no tokenizer: set one, or use `TCCLIP.set_class_tokens`.
 
     Raises:
-        ValueError: where a name is unknown, a weight is missing or has another shape, or there is no token embedding.
+        ValueError: If a name is unknown, a weight is missing or has another shape, or there is no token embedding.
     """
     converted = convert_state_dict(state_dict)
     if token_embedding is not None:
         converted[TOKEN_EMBEDDING] = token_embedding
     if TOKEN_EMBEDDING not in converted:
         raise ValueError(
-            "The checkpoint has no token embeddings: give `token_embedding`, from the CLIP it was made from."
+            "The checkpoint has no token embeddings: pass `token_embedding`, taken from the CLIP that was fine-tuned."
         )
     config = infer_config(
         converted,
@@ -119,15 +122,21 @@ def load_official_state_dict(
     try:
         model.load_state_dict(converted)
     except RuntimeError as error:
-        raise ValueError(f"The checkpoint is not a whole TC-CLIP with these settings: {error}") from error
+        raise ValueError(f"The checkpoint does not fit a TC-CLIP with these options: {error}") from error
     return model.eval()
 
 
 def convert_state_dict(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Published names and layouts to those of `TCCLIP`.
+    """Convert published names and layouts to those of `TCCLIP`.
+
+    Args:
+        state_dict: Weights under their published names, with or without the prefix ``module.``.
+
+    Returns:
+        Weights under the names of `TCCLIP`.
 
     Raises:
-        ValueError: for a name that no pattern knows.
+        ValueError: If a name matches no pattern of `KEYS`. Skipping it would hide that the model is another one.
     """
     converted = {}
     for key, value in state_dict.items():
@@ -138,44 +147,54 @@ def convert_state_dict(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _convert(name: str, value: Tensor) -> dict[str, Tensor]:
+    """Convert one weight; stacked query, key and value become three."""
     matches = ((re.fullmatch(pattern, name), target) for pattern, target in KEYS.items())
     found = next((match.expand(target) for match, target in matches if match), None)
     if found is None:
-        raise ValueError(f"The checkpoint has a weight of an unknown name, {name!r}: it is not a published TC-CLIP.")
-    if "in_proj_" in found:  # query, key and value stacked
+        raise ValueError(f"The checkpoint has an unknown weight {name!r}: pass a published TC-CLIP checkpoint.")
+    if "in_proj_" in found:  # query, key and value, stacked in this order
         return {
-            found.replace("in_proj_", f"{part}_proj."): rows for part, rows in zip("qkv", value.chunk(3), strict=True)
+            found.replace("in_proj_", f"{letter}_proj."): rows
+            for letter, rows in zip("qkv", value.chunk(3), strict=True)
         }
     if found in ("visual_projection.weight", "text_projection.weight"):
-        return {found: value.T}  # x @ proj there
+        return {found: value.T}  # published for x @ proj, while nn.Linear computes x @ weight.T
     if found.endswith(("local_global_bias", "position_embedding.weight")):
-        return {found: value.reshape(-1, value.shape[-1])}  # (H, 1, 2); joint embedding: (T, N, D)
+        return {found: value.reshape(-1, value.shape[-1])}  # bias (H, 1, 2) -> (H, 2); joint (T, N, D) -> (T * N, D)
     return {found: value}
 
 
 def infer_config(weights: Mapping[str, Tensor], **options: object) -> TCCLIPConfig:
-    """The configuration behind converted weights."""
+    """Infer the configuration from the shapes of converted weights.
+
+    Args:
+        weights: From `convert_state_dict`, with the token embedding.
+        **options: Options of `TCCLIPConfig` that shapes do not tell.
+
+    Returns:
+        The configuration.
+    """
     (vision_width, _, patch_size, _), (projection_dim, _) = (
         weights[name].shape for name in ("vision_model.embeddings.patch_embedding.weight", "visual_projection.weight")
     )
     positions = len(weights["vision_model.embeddings.position_embedding.weight"])
     if options["positional_embedding"] == "joint":
-        positions //= options["num_frames"]
+        positions //= options["num_frames"]  # one table of N positions per frame, stacked
     vocab_size, text_width = weights[TOKEN_EMBEDDING].shape
     prompts = weights["prompt_learner.prompt_vectors"]
     return TCCLIPConfig(
-        vision_config=CLIPVisionConfig(
+        vision_config={
             **_encoder_sizes(weights, "vision_model", vision_width),
-            image_size=round((positions - 1) ** 0.5) * patch_size,
-            patch_size=patch_size,
-            projection_dim=projection_dim,
-        ),
-        text_config=CLIPTextConfig(
+            "image_size": round((positions - 1) ** 0.5) * patch_size,  # one position is [CLS]
+            "patch_size": patch_size,
+            "projection_dim": projection_dim,
+        },
+        text_config={
             **_encoder_sizes(weights, "text_model", text_width),
-            vocab_size=vocab_size,
-            max_position_embeddings=len(weights["text_model.embeddings.position_embedding.weight"]),
-            projection_dim=projection_dim,
-        ),
+            "vocab_size": vocab_size,
+            "max_position_embeddings": len(weights["text_model.embeddings.position_embedding.weight"]),
+            "projection_dim": projection_dim,
+        },
         projection_dim=projection_dim,
         local_global_bias=any(name.endswith("local_global_bias") for name in weights),
         num_prompt_vectors=len(prompts),
@@ -184,6 +203,7 @@ def infer_config(weights: Mapping[str, Tensor], **options: object) -> TCCLIPConf
 
 
 def _encoder_sizes(weights: Mapping[str, Tensor], encoder: str, width: int) -> dict[str, int]:
+    """Return the sizes of one encoder, named as in its Hugging Face configuration."""
     layers = {name.split(".")[3] for name in weights if name.startswith(f"{encoder}.encoder.layers.")}
     return {
         "hidden_size": width,

@@ -1,4 +1,4 @@
-"""`tcclip profile`: what configurations cost, before any weight is there."""
+"""`tcclip profile`: the cost of configurations, without weights."""
 
 import argparse
 import json
@@ -15,16 +15,17 @@ if TYPE_CHECKING:
 HELP = """\
 tcclip profile [--config NAME ...] [--clip NAME] [--measure] [--format table|json]
 
-Parameters (without the token embeddings) and multiply-adds of one view against one class of 77 tokens, counted without
-weights. `as published` sends all tokens through all layers, as the paper counts; `executed` is what runs here.
+Count parameters (without token embeddings) and multiply-adds of one view and one class text of 77 tokens, without
+loading weights. `as published` counts all tokens in all layers, like the paper; `executed` is what runs here.
 
-  --config NAME ...     configurations to profile; by default the rows of the paper's Tables 6 and 14
+  --config NAME ...     configurations to profile (default: the rows of the paper's Tables 6 and 14)
   --clip NAME           hub name of a published CLIP, or a folder (default: openai/clip-vit-base-patch16)
   --measure             also time inference and training with random weights, on the GPU if there is one
-  --batch_size N        videos in a batch when measuring (default: 8)
-  --num_classes N       classes when measuring (default: 400)
-  --format table|json   how to print (default: table)"""
+  --batch_size N        videos per batch of a measurement (default: 8)
+  --num_classes N       classes of a measurement (default: 400)
+  --format table|json   output format (default: table)"""
 
+MIN_WIDTH = 140  # characters, for the table with its measured columns
 BASE = "openai/clip-vit-base-patch16"
 PAPER_ROWS: dict[str, dict[str, Any]] = {
     "ViFi-CLIP (frame-wise)": {"reference_tokens": "none", "prompting": "template"},
@@ -34,41 +35,44 @@ PAPER_ROWS: dict[str, dict[str, Any]] = {
 }
 
 
-def profile(arguments: list[str]) -> None:
-    """Counts, and with ``--measure`` times, every configuration, and prints a row for each.
+def profile(argv: list[str]) -> None:
+    """Profile configurations and print one row for each.
 
     Args:
-        arguments: words after the subcommand.
+        argv: Arguments after the subcommand.
 
     Raises:
-        UserError: where a configuration is not found.
-        ValueError: where one means nothing, or names a CLIP of unknown size.
+        UserError: If a configuration is not found.
+        ValueError: If a configuration is invalid, or its CLIP is neither a folder nor a known name.
     """
-    options = _parse(arguments)
+    options = _parse(argv)
     rows = {Path(name).stem: _read_model(find_config(name)) for name in options.config} or {
         name: (options.clip, overrides) for name, overrides in PAPER_ROWS.items()
     }
-    figures = _profile_all({name: _build_config(clip, overrides) for name, (clip, overrides) in rows.items()}, options)
+    configs = {name: _build_config(clip, overrides) for name, (clip, overrides) in rows.items()}
+    costs = _profile_all(configs, options)
     if options.format == "json":
-        print(json.dumps(figures, indent=2))
+        print(json.dumps(costs, indent=2))
         return
-    from rich import print as rich_print
+    from rich.console import Console
 
-    rich_print(_table(figures))
+    # A pipe counts as 80 columns wide, in which the numbers would be cut off.
+    Console(width=max(Console().width, MIN_WIDTH)).print(_table(costs))
 
 
-def _parse(arguments: list[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser("tcclip profile", add_help=False)
+def _parse(argv: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser("tcclip profile", add_help=False)  # the help page is HELP
     parser.add_argument("--config", nargs="+", default=[])
     parser.add_argument("--clip", default=BASE)
     parser.add_argument("--measure", action="store_true")
     parser.add_argument("--batch_size", type=int, default=8)
     parser.add_argument("--num_classes", type=int, default=400)
     parser.add_argument("--format", choices=("table", "json"), default="table")
-    return parser.parse_args(arguments)
+    return parser.parse_args(argv)
 
 
 def _read_model(path: Path) -> tuple[str, dict[str, Any]]:
+    """Return the CLIP that a configuration names and the options of the model that it sets."""
     import yaml
 
     model = (yaml.safe_load(path.read_text(encoding="utf-8")) or {}).get("model") or {}
@@ -76,6 +80,7 @@ def _read_model(path: Path) -> tuple[str, dict[str, Any]]:
 
 
 def _build_config(clip: str, overrides: dict[str, Any]) -> "TCCLIPConfig":
+    """Build the configuration of a model from its CLIP, whose sizes are known or read from its folder."""
     from tc_clip_pl.modules.clip_sizes import clip_size_options
     from tc_clip_pl.modules.config import TCCLIPConfig
     from tc_clip_pl.modules.loading import read_config
@@ -86,6 +91,7 @@ def _build_config(clip: str, overrides: dict[str, Any]) -> "TCCLIPConfig":
 
 
 def _profile_all(configs: "dict[str, TCCLIPConfig]", options: argparse.Namespace) -> dict[str, dict[str, Any]]:
+    """Return costs, and speed if it is to be measured, by name of the configuration."""
     from dataclasses import asdict
 
     import torch
@@ -95,15 +101,16 @@ def _profile_all(configs: "dict[str, TCCLIPConfig]", options: argparse.Namespace
     from tc_clip_pl.profiling import count_cost, measure_speed
 
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    figures = {}
+    costs = {}
+    # Progress goes to stderr: stdout is the table, or JSON for another program.
     for name, config in track(configs.items(), "profiling", console=Console(stderr=True), transient=True):
-        figures[name] = count_cost(config).as_dict()
+        costs[name] = count_cost(config).as_dict()
         if options.measure:
-            figures[name] |= asdict(measure_speed(config, device, options.batch_size, options.num_classes))
-    return figures
+            costs[name] |= asdict(measure_speed(config, device, options.batch_size, options.num_classes))
+    return costs
 
 
-def _table(figures: dict[str, dict[str, Any]]) -> "Table":
+def _table(costs: dict[str, dict[str, Any]]) -> "Table":
     from rich import box
     from rich.table import Table
 
@@ -111,15 +118,15 @@ def _table(figures: dict[str, dict[str, Any]]) -> "Table":
     table.add_column("model")
     for column in ("params M", "vision", "text", "prompting", "as published", "executed"):
         table.add_column(column, justify="right")
-    is_measured = any("inference" in row for row in figures.values())
+    is_measured = any("inference" in row for row in costs.values())
     for column in ("videos/s", "train videos/s", "GiB", "train GiB") if is_measured else ():
         table.add_column(column, justify="right")
-    for name, row in figures.items():
+    for name, row in costs.items():
         counts = [f"{row[key] / 1e9:.2f}" for key in ("vision", "text", "prompting", "total", "executed")]
-        speeds = [_number(row[k]) for k in ("inference", "training", "inference_gib", "training_gib") if k in row]
+        speeds = [_format(row[k]) for k in ("inference", "training", "inference_gib", "training_gib") if k in row]
         table.add_row(name, f"{row['parameters'] / 1e6:.1f}", *counts, *speeds)
     return table
 
 
-def _number(value: float | None) -> str:
+def _format(value: float | None) -> str:
     return "-" if value is None else f"{value:.1f}"

@@ -1,28 +1,36 @@
-"""Pictures of what the model looks at: tensors of one video in, arrays of pictures or a matplotlib figure out."""
+"""Figures of what the model attends to, for one video and one layer at a time.
+
+`draw_*` functions take and return frames, (T, H, W, 3) arrays in 0..1; `plot_*` functions return a matplotlib figure.
+"""
 
 from tc_clip_pl.visualization.attention_maps import (
     PatchQuery,
     cls_attention_maps,
-    outline_patch,
-    overlay_heat,
+    draw_heatmap,
+    draw_patch_outline,
     patch_attention_maps,
 )
-from tc_clip_pl.visualization.context_sources import draw_context_tokens, draw_seeds, most_persistent_token, token_map
-from tc_clip_pl.visualization.frames import denormalize, enlarge, frames_grid
-from tc_clip_pl.visualization.predictions import draw_prediction
+from tc_clip_pl.visualization.context_sources import (
+    draw_context_tokens,
+    draw_seed_tokens,
+    map_context_tokens,
+    most_persistent_token,
+)
+from tc_clip_pl.visualization.frames import plot_frames, to_images, upscale
+from tc_clip_pl.visualization.predictions import plot_prediction
 
 __all__ = [
     "PatchQuery",
     "cls_attention_maps",
-    "denormalize",
     "draw_context_tokens",
-    "draw_prediction",
-    "draw_seeds",
-    "enlarge",
-    "frames_grid",
+    "draw_heatmap",
+    "draw_patch_outline",
+    "draw_seed_tokens",
+    "map_context_tokens",
     "most_persistent_token",
-    "outline_patch",
-    "overlay_heat",
     "patch_attention_maps",
-    "token_map",
+    "plot_frames",
+    "plot_prediction",
+    "to_images",
+    "upscale",
 ]

@@ -1,4 +1,4 @@
-"""Where the model looks: the attention of [CLS] or of one patch, as heat maps over the frames (Figs. 7, 10 and 11)."""
+"""Attention of [CLS] or of one patch, as heatmaps over the frames (Figs. 7, 10 and 11)."""
 
 from typing import NamedTuple
 
@@ -11,7 +11,7 @@ from tc_clip_pl.visualization.frames import RED, grid_side
 
 
 class PatchQuery(NamedTuple):
-    """One patch of a video: its frame, and its row and column in the grid of patches, all from 0."""
+    """One patch of a video: its frame, and its row and column in the patch grid, all counted from 0."""
 
     frame: int
     row: int
@@ -19,7 +19,7 @@ class PatchQuery(NamedTuple):
 
 
 def cls_attention_maps(attention: Tensor) -> np.ndarray:
-    """How much [CLS] attends to each patch of its own frame, averaged over the heads (Figs. 7 and 10).
+    """Return the attention of [CLS] to each patch of its own frame, averaged over heads (Figs. 7 and 10).
 
     Args:
         attention: (T, H, N, N + K), one video and one layer of `TCCLIPOutput.attentions`; K may be 0.
@@ -28,7 +28,7 @@ def cls_attention_maps(attention: Tensor) -> np.ndarray:
         (T, side, side) float32, with side * side = P.
 
     Raises:
-        ValueError: where the attention has another form.
+        ValueError: If the attention has another shape.
     """
     weights = _mean_over_heads(attention)
     num_tokens = weights.shape[1]
@@ -36,22 +36,22 @@ def cls_attention_maps(attention: Tensor) -> np.ndarray:
 
 
 def patch_attention_maps(attention: Tensor, query: PatchQuery, sources: Tensor | None = None) -> np.ndarray:
-    """How much one patch attends to every patch of the video (Fig. 11).
+    """Return the attention of one patch to every patch of the video (Fig. 11).
 
-    Patches of its own frame are attended to directly. What a context token gets is assigned to each of the positions
-    that were merged into it, in whichever frames they lie.
+    The patch attends to its own frame directly, and to the others through the context tokens: the weight of a context
+    token is assigned to every position that was merged into it.
 
     Args:
         attention: (T, H, N, N + K), one video and layer l of `TCCLIPOutput.attentions`.
-        query: the patch that attends.
-        sources: (K, T * P) bool, of layer l - 1 in `TCCLIPOutput.sources`: the context tokens that layer l attends to
-            were made by the layer before it. None for a layer without context tokens.
+        query: The patch that attends.
+        sources: (K, T * P) bool, layer l - 1 of `TCCLIPOutput.sources`, because the context tokens that layer l attends
+            to come from the layer before it. None for a layer without context tokens.
 
     Returns:
         (T, side, side) float32.
 
     Raises:
-        ValueError: where the query lies outside the video, or attention and sources do not fit together.
+        ValueError: If the query lies outside the video, or the sources do not belong to the attention.
     """
     weights = _mean_over_heads(attention)
     num_frames, num_tokens, num_keys = weights.shape
@@ -61,71 +61,76 @@ def patch_attention_maps(attention: Tensor, query: PatchQuery, sources: Tensor |
     expected = (num_keys - num_tokens, num_frames * (num_tokens - 1))
     given = (0, expected[1]) if sources is None else tuple(sources.shape)
     if given != expected:
-        raise ValueError(f"This attention goes with sources of the layer before it of shape {expected}, not {given}.")
-    row = weights[query.frame, 1 + query.row * side + query.column]  # (N + K,)
+        raise ValueError(f"This attention needs the sources of the previous layer, {expected}, not {given}.")
+    row = weights[query.frame, 1 + query.row * side + query.column]  # (N + K,); token 0 is [CLS]
     maps = torch.zeros(num_frames, side * side) if sources is None else _spread(row[num_tokens:], sources, num_frames)
+    # Added, not assigned: patches of the query's own frame may also be sources of a context token.
     maps[query.frame] += row[1:num_tokens]
     return _as_maps(maps)
 
 
-def overlay_heat(images: np.ndarray, maps: np.ndarray, per_frame: bool = True, opacity: float = 0.55) -> np.ndarray:
-    """Lays heat maps over gray frames, so that color means attention only: from blue (least) to red (most).
+def draw_heatmap(images: np.ndarray, maps: np.ndarray, per_frame: bool = True, opacity: float = 0.55) -> np.ndarray:
+    """Overlay heatmaps, from blue (least) to red (most), on grayscale frames, so that color shows attention only.
 
     Args:
         images: (T, H, W, 3), values in 0..1.
         maps: (T, side, side), any range.
-        per_frame: whether each frame has its own scale, as suits [CLS], whose attention adds up in every frame anew; or
-            all share one, as suits a single query.
-        opacity: of the heat, in 0..1.
+        per_frame: Whether each frame has its own scale, which suits [CLS], as its attention is normalized within each
+            frame. A single query needs one scale for all frames.
+        opacity: Opacity of the heatmap, in 0..1.
 
     Returns:
         (T, H, W, 3), values in 0..1.
 
     Raises:
-        ValueError: where there is not one map for each frame.
+        ValueError: If there is not one map per frame.
     """
     if len(images) != len(maps):
-        raise ValueError(f"{len(images)} frames need as many maps, not {len(maps)}.")
+        raise ValueError(f"Pass one map per frame: {len(images)}, not {len(maps)}.")
     axes = (1, 2) if per_frame else None
     low, high = maps.min(axis=axes, keepdims=True), maps.max(axis=axes, keepdims=True)
-    scaled = (maps - low) / np.where(high > low, high - low, 1)
+    scaled = (maps - low) / np.where(high > low, high - low, 1)  # a constant map is all "least", not 0 / 0
     size = images.shape[1:3]
     smooth = torch.nn.functional.interpolate(torch.from_numpy(scaled)[:, None], size, mode="bilinear")[:, 0]
     heat = colormaps["turbo"](smooth.numpy())[..., :3]
     return (1 - opacity) * images.mean(axis=-1, keepdims=True) + opacity * heat
 
 
-def outline_patch(images: np.ndarray, query: PatchQuery, side: int) -> np.ndarray:
-    """Draws a red box around the patch that attends, as in Fig. 11.
+def draw_patch_outline(images: np.ndarray, query: PatchQuery, side: int) -> np.ndarray:
+    """Draw a red box around the query patch, as in Fig. 11.
 
     Args:
         images: (T, H, W, 3), values in 0..1.
-        query: the patch.
-        side: patches along a side of the frame.
+        query: The patch.
+        side: Number of patches along a side of the frame.
 
     Returns:
-        A changed copy.
+        A copy of the frames with the box.
     """
     height, width = images.shape[1] // side, images.shape[2] // side
     line = max(1, height // 5)
     images = images.copy()
-    patch = images[query.frame, query.row * height :, query.column * width :][:height, :width]  # a view
+    # A view of the copy, so that assigning to it draws into the frame.
+    patch = images[query.frame, query.row * height :, query.column * width :][:height, :width]
     patch[:line], patch[-line:], patch[:, :line], patch[:, -line:] = RED, RED, RED, RED
     return images
 
 
 def _mean_over_heads(attention: Tensor) -> Tensor:
-    """(T, H, N, N + K) of any dtype and device to (T, N, N + K) float32 on the CPU."""
+    """Reduce (T, H, N, N + K) of any dtype and device to (T, N, N + K) float32 on the CPU."""
+    # The keys are the N tokens of the frame and K context tokens, so there are at least as many as queries.
     if attention.ndim != 4 or attention.shape[3] < attention.shape[2]:
-        raise ValueError(f"Give the attention of one video and one layer, (T, H, N, N + K), not {(*attention.shape,)}.")
+        raise ValueError(f"Pass the attention of one video and one layer, (T, H, N, N + K), not {(*attention.shape,)}.")
     return attention.detach().float().mean(dim=1).cpu()
 
 
 def _spread(values: Tensor, sources: Tensor, num_frames: int) -> Tensor:
-    """(K,) values at the (K, T * P) positions of their tokens: (T, P). Positions of no token get 0."""
+    """Assign (K,) token values to all (K, T * P) source positions: (T, P), 0 where there is no source."""
+    # The sources are disjoint, so the matrix product picks one value per position and sums nothing.
     return (values @ sources.cpu().to(values.dtype)).unflatten(0, (num_frames, -1))
 
 
 def _as_maps(weights: Tensor) -> np.ndarray:
+    """Arrange (T, P) values in row-major patch grids, (T, side, side)."""
     side = grid_side(weights.shape[1])
     return weights.unflatten(1, (side, side)).numpy()

@@ -1,46 +1,44 @@
-"""Pictures from normalized videos, pixels from patches, and figures from pictures."""
+"""Pixels to images, patches to pixels, and frames to figures."""
 
 import numpy as np
 import pytest
 import torch
 
-from datamodules.transforms.augmentation import normalize
-from tc_clip_pl.visualization import denormalize, enlarge, frames_grid
+from tc_clip_pl.visualization import plot_frames, to_images, upscale
 from tc_clip_pl.visualization.frames import grid_side, patches_to_pixels
 
-MEAN, STD = (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)
 
-
-def test_denormalize_undoes_what_the_data_module_does():
+def test_to_images_scales_to_0_and_1():
     video = torch.randint(0, 256, (4, 3, 6, 8), dtype=torch.uint8)
-    images = denormalize(normalize(video, MEAN, STD), MEAN, STD)
-    np.testing.assert_allclose(images, video.movedim(1, -1).numpy() / 255, atol=1e-6)
+    images = to_images(video)
     assert images.dtype == np.float32
-
-
-def test_denormalize_stays_within_the_colors_there_are():
-    images = denormalize(torch.tensor([-100.0, 0.0, 100.0]).reshape(1, 3, 1, 1).bfloat16(), MEAN, STD)
-    np.testing.assert_allclose(images.ravel(), [0, MEAN[1] / 255, 1], atol=1e-6)
+    for t, c, y, x in np.ndindex(4, 3, 6, 8):
+        assert images[t, y, x, c] == np.float32(video[t, c, y, x].item()) / 255
 
 
 @pytest.mark.parametrize("shape", [(1, 4, 3, 6, 8), (4, 6, 8, 3)])
-def test_denormalize_refuses_batches_and_other_layouts(shape):
-    with pytest.raises(ValueError, match=r"\(T, 3, H, W\)"):
-        denormalize(torch.zeros(shape), MEAN, STD)
+def test_to_images_raises_on_batches_and_other_layouts(shape):
+    with pytest.raises(ValueError, match=r"\(T, 3, H, W\) uint8"):
+        to_images(torch.zeros(shape, dtype=torch.uint8))
 
 
-def test_enlarge_repeats_pixels(images):
-    large = enlarge(images, min_side=40)  # 3 times 16 is the first to reach it
+def test_to_images_raises_on_normalized_videos():
+    with pytest.raises(ValueError, match=r"uint8, not .* torch\.float32"):
+        to_images(torch.zeros(4, 3, 6, 8))
+
+
+def test_upscale_repeats_pixels(images):
+    large = upscale(images, min_side=40)  # 3 x 16 is the first multiple above it
     assert large.shape == (3, 48, 48, 3)
     for y, x in [(0, 0), (17, 46), (47, 5)]:
         np.testing.assert_array_equal(large[:, y, x], images[:, y // 3, x // 3])
 
 
-def test_enlarge_leaves_large_frames_alone(images):
-    np.testing.assert_array_equal(enlarge(images, min_side=16), images)
+def test_upscale_leaves_large_frames_unchanged(images):
+    np.testing.assert_array_equal(upscale(images, min_side=16), images)
 
 
-def test_patches_to_pixels_follows_the_rows():
+def test_patches_to_pixels_is_row_major():
     values = np.arange(2 * 9).reshape(2, 9)
     pixels = patches_to_pixels(values, (6, 12))
     for t, y, x in np.ndindex(2, 6, 12):
@@ -48,18 +46,18 @@ def test_patches_to_pixels_follows_the_rows():
 
 
 @pytest.mark.parametrize("num_patches", [0, 2, 50])
-def test_grid_side_refuses_what_is_no_square(num_patches):
+def test_grid_side_raises_without_a_square(num_patches):
     with pytest.raises(ValueError, match=f"{num_patches} patches do not fill a square"):
         grid_side(num_patches)
 
 
-def test_patches_must_divide_the_frame():
-    with pytest.raises(ValueError, match="10 x 12 pixels cannot be cut into 3 x 3"):
+def test_patches_to_pixels_raises_if_patches_do_not_divide_the_frame():
+    with pytest.raises(ValueError, match="10 x 12 pixels cannot be divided into 3 x 3"):
         patches_to_pixels(np.zeros((1, 9)), (10, 12))
 
 
-def test_frames_grid_has_an_axis_for_each_frame_of_each_row(images):
-    figure = frames_grid({"video": images, "again": 1 - images}, title="a clip")
+def test_plot_frames_has_one_axis_per_frame(images):
+    figure = plot_frames({"video": images, "again": 1 - images}, title="a clip")
     assert len(figure.axes) == 6
     assert [axes.get_ylabel() for axes in figure.axes] == ["video", "", "", "again", "", ""]
     np.testing.assert_array_equal(figure.axes[4].images[0].get_array(), 1 - images[1])
@@ -67,6 +65,6 @@ def test_frames_grid_has_an_axis_for_each_frame_of_each_row(images):
 
 
 @pytest.mark.parametrize("lengths", [(), (3, 2)])
-def test_frames_grid_wants_rows_of_one_length(images, lengths):
+def test_plot_frames_raises_on_rows_of_different_length(images, lengths):
     with pytest.raises(ValueError, match="one or more rows with the same number of frames"):
-        frames_grid({f"row {n}": images[:length] for n, length in enumerate(lengths)})
+        plot_frames({f"row {n}": images[:length] for n, length in enumerate(lengths)})

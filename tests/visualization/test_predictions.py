@@ -1,10 +1,10 @@
-"""The figure of a clip with the classes that the model sees in it."""
+"""The figure of a clip and its most probable classes."""
 
 import pytest
 import torch
 from matplotlib.colors import to_rgba
 
-from tc_clip_pl.visualization import draw_prediction
+from tc_clip_pl.visualization import plot_prediction
 
 NAMES = ["wave", "jump", "brush hair"]
 
@@ -15,9 +15,9 @@ def bars_of(figure):
     return list(zip(names, axes.patches, strict=True))
 
 
-def test_bars_stand_in_order_beside_the_frames(images):
-    figure = draw_prediction(images, torch.tensor([0.1, 0.6, 0.3]), NAMES, label=2)
-    assert len(figure.axes) == 2 * 2 + 1  # one place stays empty
+def test_bars_are_in_descending_order(images):
+    figure = plot_prediction(images, torch.tensor([0.1, 0.6, 0.3]), NAMES, label=2)
+    assert len(figure.axes) == 2 * 2 + 1  # the last place stays empty
     assert [len(axes.images) for axes in figure.axes] == [1, 1, 1, 0, 0]
     assert [(name, round(bar.get_width(), 5)) for name, bar in bars_of(figure)] == [
         ("jump", 0.6),
@@ -30,16 +30,16 @@ def test_bars_stand_in_order_beside_the_frames(images):
 @pytest.mark.parametrize(
     ("label", "colors"), [(1, ["tab:green", "lightgrey", "lightgrey"]), (2, ["tab:red", "tab:green", "lightgrey"])]
 )
-def test_colors_say_what_is_right(images, label, colors):
-    figure = draw_prediction(images, torch.tensor([0.1, 0.6, 0.3]), NAMES, label)
+def test_colors_show_whether_the_prediction_is_correct(images, label, colors):
+    figure = plot_prediction(images, torch.tensor([0.1, 0.6, 0.3]), NAMES, label)
     assert [bar.get_facecolor() for _, bar in bars_of(figure)] == [to_rgba(color) for color in colors]
 
 
-def test_shows_the_best_only(images):
-    figure = draw_prediction(images, torch.tensor([0.1, 0.6, 0.3]), NAMES, label=0, best=2)
+def test_shows_only_the_top_k(images):
+    figure = plot_prediction(images, torch.tensor([0.1, 0.6, 0.3]), NAMES, label=0, top_k=2)
     assert [name for name, _ in bars_of(figure)] == ["jump", "brush hair"]
 
 
-def test_wants_one_probability_for_each_class(images):
-    with pytest.raises(ValueError, match="3 classes need as many probabilities"):
-        draw_prediction(images, torch.tensor([[0.1, 0.6, 0.3]]), NAMES, label=0)
+def test_raises_without_one_probability_per_class(images):
+    with pytest.raises(ValueError, match=r"one probability per class, \(3,\), not \(1, 3\)"):
+        plot_prediction(images, torch.tensor([[0.1, 0.6, 0.3]]), NAMES, label=0)

@@ -1,0 +1,51 @@
+"""`tcclip profile` on the command line; the counts themselves are tested in tests/test_profiling.py."""
+
+import json
+
+import pytest
+
+from tc_clip_pl.checkpoints.tiny_clip import save_tiny_clip
+from tc_clip_pl.cli.profile import PAPER_ROWS, profile
+
+
+@pytest.fixture(scope="module")
+def tiny_clip(tmp_path_factory):
+    return str(save_tiny_clip(tmp_path_factory.mktemp("clip")))
+
+
+def read_json(capsys):
+    return json.loads(capsys.readouterr().out)
+
+
+def test_default_rows_are_those_of_the_paper(capsys):
+    profile(["--format", "json"])
+    costs = read_json(capsys)
+    assert list(costs) == list(PAPER_ROWS)
+    assert costs["TC-CLIP"]["vision"] > costs["ViFi-CLIP (frame-wise)"]["vision"]
+    assert costs["ViFi-CLIP (frame-wise)"]["prompting"] == 0
+
+
+def test_row_of_a_configuration_has_its_options(tiny_clip, tmp_path, capsys):
+    configs = [tmp_path / "frame_wise.yaml", tmp_path / "tc.yaml"]
+    options = "{reference_tokens: none, prompting: template}"
+    configs[0].write_text(f"model: {{pretrained: {tiny_clip}, config: {options}}}")
+    configs[1].write_text(f"model: {{pretrained: {tiny_clip}}}")
+    profile(["--config", *map(str, configs), "--format", "json"])
+    costs = read_json(capsys)
+    assert list(costs) == ["frame_wise", "tc"]
+    assert costs["frame_wise"]["vision"] < costs["tc"]["vision"]
+
+
+def test_measure_adds_speed(tiny_clip, tmp_path, capsys):
+    config = tmp_path / "tiny.yaml"
+    options = "{reference_tokens: none, prompting: template, num_frames: 2}"
+    config.write_text(f"model: {{pretrained: {tiny_clip}, config: {options}}}")
+    profile(["--config", str(config), "--measure", "--batch_size", "1", "--num_classes", "2"])
+    table = capsys.readouterr().out
+    assert "train videos/s" in table
+    assert "…" not in table, "numbers are cut off"
+
+
+def test_raises_on_unknown_clip():
+    with pytest.raises(ValueError, match="unknown/clip"):
+        profile(["--clip", "unknown/clip"])
