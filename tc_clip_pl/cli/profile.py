@@ -76,12 +76,12 @@ def _read_model(path: Path) -> tuple[str, dict[str, Any]]:
 
 
 def _build_config(clip: str, overrides: dict[str, Any]) -> "TCCLIPConfig":
-    from tc_clip_pl.modules.clip_sizes import clip_size_options
+    from tc_clip_pl.modules.backbone import backbone_options
     from tc_clip_pl.modules.config import TCCLIPConfig
     from tc_clip_pl.modules.loading import read_config
 
     if not Path(clip).is_dir():
-        return TCCLIPConfig(**clip_size_options(clip), **overrides)
+        return TCCLIPConfig(**backbone_options(clip), **overrides)
     return TCCLIPConfig.from_dict({**read_config(clip), "model_type": TCCLIPConfig.model_type, **overrides})
 
 
