@@ -1,4 +1,4 @@
-"""What several test folders share: a tiny CLIP and a tiny TC-CLIP."""
+"""Fixtures for several test folders: a tiny CLIP and a tiny TC-CLIP."""
 
 import pytest
 import torch
@@ -11,7 +11,7 @@ CLASS_NAMES = ["brush hair", "cartwheel", "draw sword", "ride bike", "shake hand
 
 @pytest.fixture(scope="session", autouse=True)
 def one_thread():
-    """Tiny tensors gain nothing from threads, and lose much where tests run side by side."""
+    """Run torch on one thread: tiny tensors gain nothing from more, and parallel test workers lose much."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -26,7 +26,7 @@ def tiny_clip_folder(tmp_path_factory):
 
 @pytest.fixture
 def tiny_model(tiny_clip_folder):
-    """A tiny TC-CLIP in float64, made from the tiny CLIP, with five classes and a bias that matters."""
+    """A tiny TC-CLIP in float64, made from the tiny CLIP, with five classes and a bias large enough to matter."""
     torch.manual_seed(0)
     model = TCCLIP.from_pretrained(tiny_clip_folder, num_frames=4, num_context_tokens=6, merges_per_round=4).double()
     for layer in model.vision_model.encoder.layers[1:]:

@@ -10,7 +10,7 @@ import pytest
 from tc_clip_pl.checkpoints.tiny_clip import save_tiny_clip
 from tc_clip_pl.cli import SUBCOMMANDS
 from tc_clip_pl.cli.configs import find_config
-from tc_clip_pl.modules.design_space import NAMED_CHOICES
+from tc_clip_pl.modules.config import NAMED_CHOICES
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()

@@ -81,12 +81,12 @@ def _read_model(path: Path) -> tuple[str, dict[str, Any]]:
 
 def _build_config(clip: str, overrides: dict[str, Any]) -> "TCCLIPConfig":
     """Build the configuration of a model from its CLIP, whose sizes are known or read from its folder."""
-    from tc_clip_pl.modules.clip_sizes import clip_size_options
+    from tc_clip_pl.modules.backbone import backbone_options
     from tc_clip_pl.modules.config import TCCLIPConfig
     from tc_clip_pl.modules.loading import read_config
 
     if not Path(clip).is_dir():
-        return TCCLIPConfig(**clip_size_options(clip), **overrides)
+        return TCCLIPConfig(**backbone_options(clip), **overrides)
     return TCCLIPConfig.from_dict({**read_config(clip), "model_type": TCCLIPConfig.model_type, **overrides})
 
 

@@ -1,1 +1,1 @@
-"""The network, one main class a file."""
+"""The network: one main class per file."""

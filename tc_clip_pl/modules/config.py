@@ -1,43 +1,60 @@
-"""Every number and choice of the paper, beside CLIP's own."""
+"""Every number and choice of the paper, next to those of the backbone, and which of them go together."""
 
-from transformers import CLIPConfig
-
-from tc_clip_pl.modules.design_space import check_design
+from tc_clip_pl.modules.backbone import TEMPLATE_TOKEN_IDS, BackboneConfig
 from tc_clip_pl.modules.text_prompting import PROMPTINGS
 from tc_clip_pl.ops.aggregation import AGGREGATORS
+from tc_clip_pl.ops.frame_pooling import FRAME_POOLINGS
+from tc_clip_pl.ops.prompting_tokens import PATCH_FREE, PROMPTING_TOKENS
 from tc_clip_pl.ops.reference_tokens import REFERENCE_TOKENS
-from tc_clip_pl.ops.seed_selection import count_seeds
+from tc_clip_pl.ops.seed_selection import SEED_SELECTORS, count_seeds
+from tc_clip_pl.registry import Registry, describe_readers, find_read_options
+
+# Option -> the registry that its value is looked up in; import paths are valid too.
+NAMED_CHOICES: dict[str, Registry] = {
+    registry.option: registry
+    for registry in (REFERENCE_TOKENS, SEED_SELECTORS, AGGREGATORS, PROMPTINGS, PROMPTING_TOKENS, FRAME_POOLINGS)
+}
+# Option -> its values, for choices that need no function of their own.
+FIXED_CHOICES = {
+    "positional_embedding": ("space", "joint"),
+    "prompting_init": ("clip", "random"),
+    "prompt_init": ("template", "random"),
+}
+ALWAYS_READ = ("reference_tokens", "prompting", "frame_pooling")
 
 
-class TCCLIPConfig(CLIPConfig):
-    """A `CLIPConfig` with the choices of TC-CLIP; the defaults are the paper's.
+class TCCLIPConfig(BackboneConfig):
+    """The backbone's configuration with the choices of TC-CLIP; the defaults are the paper's.
+
+    Every named choice also takes the import path of a function of your own, such as ``my_package.my_module.my_choice``.
 
     Args:
-        num_frames: T. Fixes the size of the joint positional embedding; otherwise any number runs.
+        num_frames: T. It sets the size of a joint positional embedding; otherwise the model takes any number.
         positional_embedding: "space" shares CLIP's table over frames, "joint" has one table per frame (Table 9a).
-        reference_tokens: what a frame attends to beside itself, a name of `REFERENCE_TOKENS` (Table 1).
-        tc_layers: the vision layers, counted from 1, that attend to reference tokens; None means all but the first,
-            which has no layer before it. TC-CLIP§ of Table 6 is (4, 8, 12).
-        local_global_bias: whether the bias of Eq. 8 is learnt (Table 9a).
-        seed_selection: which patches become seeds, a name of `SEED_SELECTORS` (Table 8a).
-        seed_ratio: alpha, the share of a frame's patches that become seeds (Table 9b).
-        aggregation: how seeds become context tokens, a name of `AGGREGATORS` (Tables 1 and 8b).
-        num_context_tokens: k (Table 9c).
+        reference_tokens: What a frame attends to besides itself, a name in `REFERENCE_TOKENS` (Table 1).
+        tc_layers: The vision layers, counted from 1, that attend to reference tokens; None means all but the first,
+            which has no layer before it. TC-CLIP§ of Table 6 has (4, 8, 12).
+        local_global_bias: Whether the bias of Eq. 8 is learned (Table 9a).
+        seed_selection: Which patches become seeds, a name in `SEED_SELECTORS` (Table 8a).
+        seed_ratio: alpha, the share of a frame's patches that become seeds, in (0, 1] (Table 9b).
+        aggregation: How seeds become context tokens, a name in `AGGREGATORS` (Tables 1 and 8b).
+        num_context_tokens: K (Table 9c).
         merges_per_round: r of the bipartite matching (Appendix G.2).
-        prompting: how class names become text embeddings, a name of `PROMPTINGS` (Table 10).
-        prompting_tokens: which vision tokens the prompting reads, a name of `PROMPTING_TOKENS` (Table 13b).
-        prompting_text_layer: the text layer, counted from 1, before which the prompting runs; None is the last
+        prompting: How class names become text embeddings, a name in `PROMPTINGS` (Table 10).
+        prompting_tokens: Which vision tokens the prompting reads, a name in `PROMPTING_TOKENS` (Table 13b).
+        prompting_text_layer: The text layer, counted from 1, before which the prompting runs; None is the last
             (Table 13c).
-        prompting_vision_layer: the vision layer, counted from 1, whose tokens it reads; None is the last (Table 13c).
-        prompting_init: "clip" copies the last text layer, "random" draws anew (Table 13d).
+        prompting_vision_layer: The vision layer, counted from 1, whose tokens it reads; None is the last (Table 13c).
+        prompting_init: "clip" copies the last text layer, "random" starts from random weights (Table 13d).
         num_prompt_vectors: M (Table 13a).
         prompt_init: "template" starts the prompt vectors from "a photo of a", "random" from N(0, 0.02) (Table 13d).
-        prompt_token_ids: token ids of the prompt template that the vectors replace and start from: "a photo of a" in
-            CLIP's vocabulary. `TCCLIP.from_pretrained` fills in those of the model's tokenizer.
-        clip_name_or_path: the CLIP that the model was made from, which weight-space ensembling goes back to.
+        frame_pooling: How frame embeddings and text embeddings become logits, a name in `FRAME_POOLINGS`.
+        prompt_token_ids: Token ids of the prompt template, which the vectors replace and start from. The default is "a
+            photo of a" in CLIP's vocabulary; `TCCLIP.from_pretrained` asks the model's tokenizer.
+        clip_name_or_path: The CLIP that the model was made from, which weight-space ensembling reads again.
 
     Raises:
-        ValueError: where a name is unknown, a number out of range, two choices do not go together, or an option is set
+        ValueError: If a name is unknown, a number out of range, two choices contradict each other, or an option is set
             that no choice reads.
     """
 
@@ -60,12 +77,16 @@ class TCCLIPConfig(CLIPConfig):
     prompting_init: str = "clip"
     num_prompt_vectors: int = 4
     prompt_init: str = "template"
-    prompt_token_ids: list[int] | tuple[int, ...] = (320, 1125, 539, 320)
+    frame_pooling: str = "mean_embedding"
+    prompt_token_ids: list[int] | tuple[int, ...] = TEMPLATE_TOKEN_IDS
     clip_name_or_path: str | None = None
 
     def __post_init__(self, **kwargs: object) -> None:
         super().__post_init__(**kwargs)
-        check_design(self)
+        _check_choices(self)
+        _check_numbers(self)
+        _check_combinations(self)
+        _check_unread(self)
         self.check_num_frames(self.num_frames)
 
     # The video
@@ -77,28 +98,34 @@ class TCCLIPConfig(CLIPConfig):
 
     @property
     def num_seeds(self) -> int:
-        """S, seeds of one frame."""
-        return self.num_patches if self.seed_selection == "none" else count_seeds(self.num_patches, self.seed_ratio)
+        """S, seeds of one frame: all patches if the selection reads no ratio."""
+        reads_ratio = "seed_ratio" in SEED_SELECTORS.reads(self.seed_selection)
+        return count_seeds(self.num_patches, self.seed_ratio) if reads_ratio else self.num_patches
+
+    @property
+    def num_position_tables(self) -> int:
+        """How often the positional embedding holds CLIP's table: once, or once per frame."""
+        return self.num_frames if self.positional_embedding == "joint" else 1
 
     def attends_to_others(self, layer: int) -> bool:
-        """Whether a vision layer, counted from 1, has reference tokens among its keys (Eq. 9)."""
+        """Return whether a vision layer, counted from 1, has reference tokens among its keys (Eq. 9)."""
         if self.reference_tokens == "none":
             return False
         return layer > 1 if self.tc_layers is None else layer in self.tc_layers
 
     def makes_context(self, layer: int) -> bool:
-        """Whether a vision layer, counted from 1, makes context tokens: for the next layer, or for the prompting."""
+        """Return whether the next vision layer or the prompting reads context tokens of a layer, counted from 1."""
         for_next = layer < self.vision_config.num_hidden_layers and self.attends_to_others(layer + 1)
-        for_prompting = self.reads_vision and self.prompting_tokens == "context" and layer == self.vision_layer
-        return self.reference_tokens == "context" and (for_next or for_prompting)
+        reads_context = self.reads_vision and "aggregation" in PROMPTING_TOKENS.reads(self.prompting_tokens)
+        return self.reference_tokens == "context" and (for_next or (reads_context and layer == self.vision_layer))
 
     def context_count(self, num_frames: int) -> int:
-        """K of a video of that many frames: all seeds where the aggregation keeps them."""
+        """Return K for a video of ``num_frames`` frames: the number of seeds if the aggregation keeps them all."""
         reads_count = "num_context_tokens" in AGGREGATORS.reads(self.aggregation)
         return self.num_context_tokens if reads_count else num_frames * self.num_seeds
 
     def check_num_frames(self, num_frames: int) -> None:
-        """Raises ValueError where videos of that many frames cannot be encoded."""
+        """Raise a ValueError if videos of ``num_frames`` frames cannot be encoded."""
         REFERENCE_TOKENS[self.reference_tokens](num_frames, self.num_patches + 1)
         if self.reference_tokens == "context" and num_frames * self.num_seeds < self.context_count(num_frames):
             raise ValueError(
@@ -110,12 +137,17 @@ class TCCLIPConfig(CLIPConfig):
 
     @property
     def has_prompt_vectors(self) -> bool:
-        """Whether the prompt template is learnt."""
+        """Whether the prompt template is learned."""
         return "num_prompt_vectors" in PROMPTINGS.reads(self.prompting)
 
     @property
+    def num_added_tokens(self) -> int:
+        """By how many tokens the prompt vectors make a text longer than the template does; may be negative."""
+        return self.num_prompt_vectors - len(self.prompt_token_ids) if self.has_prompt_vectors else 0
+
+    @property
     def reads_vision(self) -> bool:
-        """Whether the text side reads vision tokens, by a prompting block."""
+        """Whether the text side reads vision tokens, through a prompting block."""
         return "prompting_tokens" in PROMPTINGS.reads(self.prompting)
 
     @property
@@ -124,6 +156,63 @@ class TCCLIPConfig(CLIPConfig):
         return self.prompting_vision_layer or self.vision_config.num_hidden_layers
 
     @property
+    def reads_last_patches(self) -> bool:
+        """Whether anything reads the patches that leave the last vision layer: only the prompting can."""
+        is_last = self.vision_layer == self.vision_config.num_hidden_layers
+        return self.reads_vision and is_last and PROMPTING_TOKENS[self.prompting_tokens] not in PATCH_FREE
+
+    @property
     def text_layer(self) -> int:
         """The text layer, counted from 1, before which the prompting runs."""
         return self.prompting_text_layer or self.text_config.num_hidden_layers
+
+
+def _check_choices(config: TCCLIPConfig) -> None:
+    for option, registry in NAMED_CHOICES.items():
+        registry[getattr(config, option)]
+    for option, values in FIXED_CHOICES.items():
+        if getattr(config, option) not in values:
+            raise ValueError(f"{option} is {getattr(config, option)!r}: choose {' or '.join(values)}.")
+
+
+def _check_numbers(config: TCCLIPConfig) -> None:
+    if not 0 < config.seed_ratio <= 1:
+        raise ValueError(f"seed_ratio is {config.seed_ratio}: give a share of the patches, above 0 and at most 1.")
+    for option in ("num_frames", "num_context_tokens", "merges_per_round", "num_prompt_vectors"):
+        if getattr(config, option) < 1:
+            raise ValueError(f"{option} is {getattr(config, option)}: give a positive whole number.")
+    last_vision, last_text = (c.num_hidden_layers for c in (config.vision_config, config.text_config))
+    for option, last in (("prompting_vision_layer", last_vision), ("prompting_text_layer", last_text)):
+        value = getattr(config, option)
+        if value is not None and not 1 <= value <= last:
+            raise ValueError(f"{option} is {value}: this CLIP has layers 1 to {last}.")
+    wrong = [layer for layer in config.tc_layers or () if not 2 <= layer <= last_vision]
+    if wrong or config.tc_layers == []:
+        raise ValueError(
+            f"tc_layers is {list(config.tc_layers)}: name vision layers from 2, the first that has one before it, "
+            f"to {last_vision}."
+        )
+
+
+def _read_options(config: TCCLIPConfig) -> set[str]:
+    return find_read_options(NAMED_CHOICES, {name: getattr(config, name) for name in NAMED_CHOICES}, ALWAYS_READ)
+
+
+def _check_combinations(config: TCCLIPConfig) -> None:
+    if "prompting_tokens" in _read_options(config) and config.prompting_tokens == "context" != config.reference_tokens:
+        raise ValueError(
+            f"prompting {config.prompting!r} reads context tokens, and with reference_tokens "
+            f"{config.reference_tokens!r} no layer makes any: set prompting_tokens to cls or pooled."
+        )
+
+
+def _check_unread(config: TCCLIPConfig) -> None:
+    # An option that no choice reads would be ignored without a word, and the run would not be what its author believes.
+    conditional = set().union(*(registry.reads(name) for registry in NAMED_CHOICES.values() for name in registry))
+    for option in sorted(conditional - _read_options(config)):
+        value = getattr(config, option)
+        if value != getattr(type(config), option):
+            raise ValueError(
+                f"{option}={value!r} would be ignored: it has an effect only with "
+                f"{describe_readers(NAMED_CHOICES, option)}, and only if that choice is used."
+            )

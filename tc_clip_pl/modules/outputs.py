@@ -8,13 +8,13 @@ from transformers.utils import ModelOutput
 
 @dataclass
 class LayerOutput:
-    """One vision layer.
+    """Output of one vision layer.
 
     Attributes:
-        hidden_states: (B, T, N, D) frame tokens; (B, T, 1, D), [CLS] alone, where only that was asked for.
-        context_tokens: (B, K, D), or None where the layer makes none.
+        hidden_states: (B, T, N, D) frame tokens; (B, T, 1, D), [CLS] alone, if only that was asked for.
+        context_tokens: (B, K, D), or None if the layer makes none.
         sources: (B, K, T * P) bool, or None.
-        attentions: (B, T, H, N, N + R), R reference keys behind the frame's own, or None.
+        attentions: (B, T, H, N, N + R) over the frame's own keys, then R reference keys; or None.
     """
 
     hidden_states: Tensor
@@ -25,14 +25,14 @@ class LayerOutput:
 
 @dataclass
 class VideoEncoding:
-    """The vision encoder.
+    """Output of the vision encoder.
 
     Attributes:
         cls_tokens: (B, T, D), [CLS] of every frame after the post layer norm.
-        context_tokens: (B, K, D) of the last layer, after the post layer norm; None where it makes none.
-        prompting_tokens: (B, R, D) that the prompting reads, after the post layer norm; None where it reads none.
-        sources: one entry per layer, as in `LayerOutput`.
-        attentions: one entry per layer, as in `LayerOutput`.
+        context_tokens: (B, K, D) of the last layer, after the post layer norm; None if it makes none.
+        prompting_tokens: (B, R, D) that the prompting reads, after the post layer norm; None if it reads none.
+        sources: One entry per layer, as in `LayerOutput`.
+        attentions: One entry per layer, as in `LayerOutput`.
     """
 
     cls_tokens: Tensor
@@ -44,13 +44,13 @@ class VideoEncoding:
 
 @dataclass
 class ClassEncoding:
-    """All that the text encoder knows of the classes before it has seen a video.
+    """The classes as far as the text encoder can encode them without a video.
 
     Attributes:
-        prompts: (M, d) prompt states before the last layer; the same for every class, as the attention is causal.
-        residual: (Y, d) EOS states before the last layer.
-        query: (Y, H, d / H) scaled EOS queries of the last layer.
-        output: (Y, H, d / H) their attention over SOS and the class tokens.
+        prompts: (M, D) prompt states before the last layer, the same for every class because attention is causal.
+        residual: (Y, D) EOS states before the last layer.
+        query: (Y, H, d) scaled EOS queries of the last layer.
+        output: (Y, H, d) their attention over SOS and the class tokens.
         log_sum_exp: (Y, H) of the scores behind ``output``.
     """
 
@@ -63,17 +63,17 @@ class ClassEncoding:
 
 @dataclass
 class TCCLIPOutput(ModelOutput):
-    """The whole model.
+    """Output of the whole model.
 
     Attributes:
-        logits: (B, Y), exp(logit_scale) times the cosine similarity.
-        video_embeds: (B, E), unit norm.
+        logits: (B, Y), exp(logit_scale) times the similarity that `frame_pooling` selects, by default the cosine.
+        video_embeds: (B, E), the mean of the frame embeddings at unit norm, whatever the frame pooling.
         frame_embeds: (B, T, E), projected [CLS] tokens, not normalized.
-        context_tokens: (B, K, E), of the last layer, projected; None where it makes none.
-        text_embeds: (B, Y, E), conditioned on each video, not normalized; (Y, E) where the video plays no part.
-        sources: with ``return_sources=True``, per layer (B, K, T * P) bool, the positions (frame-major) merged into
+        context_tokens: (B, K, E), of the last layer, projected; None if it makes none.
+        text_embeds: (B, Y, E), conditioned on each video, not normalized; (Y, E) if they do not depend on the video.
+        sources: With ``return_sources=True``, per layer (B, K, T * P) bool, the positions (frame by frame) merged into
             each context token; None for a layer that makes none.
-        attentions: with ``return_attentions=True``, per layer (B, T, H, N, N + K), rows adding up to 1.
+        attentions: With ``return_attentions=True``, per layer (B, T, H, N, N + K), rows summing to 1.
     """
 
     logits: Tensor | None = None

@@ -1,4 +1,4 @@
-"""Learnable prompt vectors in the place of "a photo of a" (Sec. 2.4, Appendix B)."""
+"""Learnable prompt vectors in place of "a photo of a" (Sec. 2.4, Appendix B)."""
 
 import torch
 from torch import Tensor, nn
@@ -17,18 +17,18 @@ class PromptLearner(nn.Module):
 
     @torch.no_grad()
     def initialize_from_template(self, template_embeds: Tensor) -> None:
-        """Starts the vectors as the template's token embeddings, (M', d); those beyond stay as drawn."""
+        """Copy the template's token embeddings, (M', D), into the first vectors; any further ones stay random."""
         count = min(len(self.prompt_vectors), len(template_embeds))
         self.prompt_vectors[:count] = template_embeds[:count]
 
     def forward(self, token_embeds: Tensor) -> Tensor:
-        """Swaps the template for the prompt vectors.
+        """Swap the template for the prompt vectors.
 
         Args:
-            token_embeds: (Y, L, d), of "{template} {class name}.".
+            token_embeds: (Y, L, D), of "{template} {class name}.".
 
         Returns:
-            (Y, L - M' + M, d), where M' is the template's length.
+            (Y, L - M' + M, D), where M' is the length of the template.
         """
         prompts = self.prompt_vectors.expand(len(token_embeds), -1, -1)
         return torch.cat((token_embeds[:, :1], prompts, token_embeds[:, 1 + self.template_length :]), dim=1)

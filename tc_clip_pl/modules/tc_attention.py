@@ -1,25 +1,26 @@
-"""CLIP's attention with reference tokens among the keys (Eqs. 4, 7 and 8)."""
+"""The backbone's attention with reference tokens among the keys (Eqs. 4, 7 and 8)."""
 
 import torch
 from torch import Tensor, nn
-from transformers.models.clip.modeling_clip import CLIPAttention
 
+from tc_clip_pl.modules.backbone import Attention
 from tc_clip_pl.modules.config import TCCLIPConfig
 from tc_clip_pl.ops.attention import context_attention, gather_keys, join_keys, key_bias
 from tc_clip_pl.ops.frame_attention import FrameAttention
 from tc_clip_pl.ops.reference_tokens import REFERENCE_TOKENS
 
 
-class TCAttention(CLIPAttention):
+class TCAttention(Attention):
     """Frame tokens attend to their own frame and to reference tokens: by default the context tokens of the video.
 
     Args:
-        config: of the whole model.
-        layer: number of the layer, counted from 1.
+        config: Configuration of the whole model.
+        layer: Number of the layer, counted from 1.
 
     Attributes:
-        local_global_bias: (H, 2), added to the scores of the frame's keys and of reference keys, from N(0, 0.02)
-            truncated; or None.
+        local_global_bias: (H, 2), added to the scores of the frame's own keys and of the reference keys, initialized
+            from a truncated N(0, 0.02); or None. The softmax ignores a shift, so only the difference of the two has an
+            effect.
     """
 
     def __init__(self, config: TCCLIPConfig, layer: int) -> None:
@@ -31,33 +32,30 @@ class TCAttention(CLIPAttention):
             self.local_global_bias = nn.Parameter(nn.init.trunc_normal_(torch.empty(self.num_heads, 2), std=0.02))
 
     def forward(self, hidden_states: Tensor, context_tokens: Tensor | None) -> tuple[Tensor, FrameAttention]:
-        """Attends.
+        """Attend.
 
         Args:
             hidden_states: (B, T, N, D), layer-normed frame tokens.
-            context_tokens: (B, K, D), layer-normed, or None where the layer before made none.
+            context_tokens: (B, K, D), layer-normed, or None if the previous layer made none.
 
         Returns:
             (B, T, N, D) output, and the attention that it came from.
         """
-        query = self._split_heads(self.q_proj(hidden_states))
+        query = self.split_heads(self.q_proj(hidden_states))  # (B, T, H, N, d): frame tokens alone ask
         key, value = (self._project(linear, hidden_states, context_tokens) for linear in (self.k_proj, self.v_proj))
         bias = self._bias(query.shape[-2], key.shape[-2])
         output = context_attention(query, key, value, bias)
-        return self.out_proj(output.transpose(2, 3).flatten(-2)), FrameAttention(query, key, value, bias)
+        return self.merge_heads(output), FrameAttention(query, key, value, bias)
 
     def _project(self, linear: nn.Linear, hidden_states: Tensor, context_tokens: Tensor | None) -> Tensor:
-        """Keys or values of every frame, (B, T, H, N + R, d): its own, then those of the reference tokens."""
-        frame = self._split_heads(linear(hidden_states))
+        """Compute keys or values of every frame, (B, T, H, N + R, d): its own, then those of the reference tokens."""
+        frame = self.split_heads(linear(hidden_states))
         if not self.attends_to_others:
             return frame
         indices = self.reference_tokens(frame.shape[1], frame.shape[3])
-        if indices is None:
-            return join_keys(frame, self._split_heads(linear(context_tokens)))
-        return gather_keys(frame, indices.to(frame.device))
-
-    def _split_heads(self, states: Tensor) -> Tensor:
-        return states.unflatten(-1, (self.num_heads, self.head_dim)).transpose(-3, -2)  # (..., H, N, d)
+        if indices is not None:
+            return gather_keys(frame, indices.to(frame.device))
+        return frame if context_tokens is None else join_keys(frame, self.split_heads(linear(context_tokens)))
 
     def _bias(self, num_frame_keys: int, num_keys: int) -> Tensor | None:
         if self.local_global_bias is None:

@@ -1,9 +1,9 @@
-"""One vision layer: attend, pick seeds, summarize, feed forward (Fig. 4, Eqs. 6 and 9-11)."""
+"""One vision layer: attend, select seeds, summarize, feed forward (Fig. 4, Eqs. 6 and 9-11)."""
 
 import torch
 from torch import Tensor
-from transformers.models.clip.modeling_clip import CLIPEncoderLayer
 
+from tc_clip_pl.modules.backbone import EncoderLayer
 from tc_clip_pl.modules.config import TCCLIPConfig
 from tc_clip_pl.modules.outputs import LayerOutput
 from tc_clip_pl.modules.tc_attention import TCAttention
@@ -14,12 +14,12 @@ from tc_clip_pl.ops.seed_selection import SEED_SELECTORS
 from tc_clip_pl.ops.tokens import gather_tokens, source_masks
 
 
-class TCEncoderLayer(CLIPEncoderLayer):
-    """CLIP's vision layer with Temporal Contextualization; CLIP's parameters keep their names.
+class TCEncoderLayer(EncoderLayer):
+    """The backbone's vision layer with Temporal Contextualization; its parameters keep their names.
 
     Args:
-        config: of the whole model.
-        layer: its number, counted from 1.
+        config: Configuration of the whole model.
+        layer: Number of the layer, counted from 1.
     """
 
     def __init__(self, config: TCCLIPConfig, layer: int) -> None:
@@ -40,22 +40,23 @@ class TCEncoderLayer(CLIPEncoderLayer):
         return_sources: bool = False,
         return_attentions: bool = False,
     ) -> LayerOutput:
-        """Runs the layer.
+        """Run the layer.
 
         Args:
             hidden_states: (B, T, N, D) tokens of every frame, [CLS] first.
-            context_tokens: (B, K, D) of the layer before, or None.
-            cls_only: feed only the [CLS] tokens forward, which is all that the last layer needs.
-            return_sources: also return the positions merged into each context token.
-            return_attentions: also return the attention weights; slower, and the output stays the same.
+            context_tokens: (B, K, D) of the previous layer, or None.
+            cls_only: Feed only the [CLS] tokens forward, which is all that the last layer needs.
+            return_sources: Also return the positions merged into each context token.
+            return_attentions: Also return the attention weights; slower, and the output stays the same.
         """
         normed_context = None if context_tokens is None else self.layer_norm1(context_tokens)
         attended, attention = self.self_attn(self.layer_norm1(hidden_states), normed_context)
         interim = hidden_states + attended  # z-hat of Eq. 9
-        output = LayerOutput(self._feed_forward(interim[:, :, :1] if cls_only else interim))  # Eq. 10
+        output = LayerOutput(self.feed_forward(interim[:, :, :1] if cls_only else interim))  # Eq. 10
         if self.makes_context:
+            # Seeds are taken from z-hat, before the MLP, and the merged tokens then pass through the same MLP.
             seeds, grouping = self._group_seeds(interim, attention)
-            output.context_tokens = self._feed_forward(grouping.average(seeds.tokens))  # Eqs. 6 and 11
+            output.context_tokens = self.feed_forward(grouping.average(seeds.tokens))  # Eqs. 6 and 11
             if return_sources:
                 num_patches = interim.shape[2] - 1
                 output.sources = source_masks(grouping.groups, seeds.indices, grouping.count, num_patches)
@@ -64,13 +65,12 @@ class TCEncoderLayer(CLIPEncoderLayer):
         return output
 
     def _group_seeds(self, interim: Tensor, attention: FrameAttention) -> tuple[Seeds, Grouping]:
-        """The seeds of z-hat, and the context token of each; the choice has no gradient."""
+        """Select the seeds of z-hat and find the context token of each."""
+        # Choices have no gradient, and under autocast rounding would decide them.
         with torch.no_grad(), without_autocast(interim):
             indices = self.select_seeds(attention, self.num_seeds, self.training)  # (B, T, S)
+        # Only the picked tokens themselves carry gradient. Frame by frame, best seed first: matching uses the order.
         tokens = gather_tokens(interim[:, :, 1:], indices).flatten(1, 2)  # (B, T * S, D)
         seeds = Seeds(tokens, indices, attention)
         with torch.no_grad(), without_autocast(interim):
             return seeds, self.aggregate(seeds, self.num_context_tokens, self.merges_per_round)
-
-    def _feed_forward(self, tokens: Tensor) -> Tensor:
-        return tokens + self.mlp(self.layer_norm2(tokens))

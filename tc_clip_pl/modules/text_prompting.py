@@ -1,38 +1,76 @@
 """From class names to text embeddings, with or without the video (Tables 10, 13 and 14).
 
-Every way has two halves. `encode` sees the classes alone, so that its result serves all batches until weights or
-classes change; `condition` adds what a video has to say. A new way is a class with these two, registered under a name.
+Every choice has two halves. `encode` sees the classes alone, so its result serves all batches until weights or classes
+change; `condition` adds what depends on the video. A new choice is a class with these two, registered under a
+name or given by its import path.
 """
 
-from typing import TYPE_CHECKING, Any, Protocol
+from dataclasses import dataclass
+from typing import Any, Protocol
 
-from torch import Tensor
+from torch import Tensor, nn
 
-from tc_clip_pl.modules.outputs import LayerOutput
-from tc_clip_pl.modules.text_encoder import condition_early, condition_last, encode_classes, encode_text, run_layers
+from tc_clip_pl.modules.backbone import TextModel, add_positions, run_layers
+from tc_clip_pl.modules.text_encoder import condition_early, condition_last, encode_classes, encode_text
+from tc_clip_pl.modules.video_prompting import PromptGenerationLayer
 from tc_clip_pl.registry import Registry
-
-if TYPE_CHECKING:
-    from tc_clip_pl.modules.tc_clip import TCCLIP
 
 BLOCK_OPTIONS = ("prompting_tokens", "prompting_vision_layer", "prompting_init")
 VECTOR_OPTIONS = ("num_prompt_vectors", "prompt_init")
 
 
+@dataclass(frozen=True)
+class TextSide:
+    """The part of the model that turns token embeddings into text embeddings.
+
+    Attributes:
+        text_model: The text model of the backbone.
+        text_projection: From text features, (..., D), to the joint space, (..., E).
+        prompt_generation_layer: The prompting block; None if the prompting reads no vision tokens.
+        num_prompt_vectors: M.
+        prompting_layer: The text layer, counted from 0, before which the prompting block runs.
+    """
+
+    text_model: TextModel
+    text_projection: nn.Module
+    prompt_generation_layer: PromptGenerationLayer | None
+    num_prompt_vectors: int
+    prompting_layer: int
+
+    @property
+    def prompts_last_layer(self) -> bool:
+        """Whether the prompting block runs before the last layer."""
+        return self.prompting_layer == len(self.text_model.encoder.layers) - 1
+
+
 class Prompting(Protocol):
-    """A way from class names to text embeddings."""
+    """How class names become text embeddings."""
 
     @staticmethod
-    def encode(model: "TCCLIP", inputs_embeds: Tensor, eos: Tensor) -> Any:
-        """(Y, L, d) token embeddings and (Y,) positions of EOS to whatever `condition` needs of the classes."""
+    def encode(text: TextSide, inputs_embeds: Tensor, eos: Tensor) -> Any:
+        """Compute what `condition` needs of the classes.
+
+        Args:
+            text: The text side of the model.
+            inputs_embeds: (Y, L, D) token embeddings, prompt vectors included.
+            eos: (Y,) position of EOS.
+        """
 
     @staticmethod
-    def condition(model: "TCCLIP", classes: Any, vision_tokens: Tensor | None) -> Tensor:
-        """The above and (B, R, E) vision tokens to (B, Y, E) text embeddings; (Y, E) where the video plays no part."""
+    def condition(text: TextSide, classes: Any, vision_tokens: Tensor | None) -> Tensor:
+        """Compute text embeddings for videos.
+
+        Args:
+            text: The text side of the model.
+            classes: The result of `encode`.
+            vision_tokens: (B, R, E) projected vision tokens; None if the prompting reads none.
+
+        Returns:
+            (B, Y, E) text embeddings; (Y, E) if they do not depend on the video.
+        """
 
 
 PROMPTINGS: Registry[type[Prompting]] = Registry("prompting")
-PROMPTING_TOKENS: Registry[Any] = Registry("prompting_tokens")
 
 
 @PROMPTINGS.register("template")
@@ -40,44 +78,47 @@ class Template:
     """The hand-written "a photo of a {class name}.", the same for every video: as in CLIP and ViFi-CLIP."""
 
     @staticmethod
-    def encode(model: "TCCLIP", inputs_embeds: Tensor, eos: Tensor) -> Tensor:
-        """(Y, E) text embeddings."""
-        return model.text_projection(encode_text(model.text_model, inputs_embeds, eos))
+    def encode(text: TextSide, inputs_embeds: Tensor, eos: Tensor) -> Tensor:
+        """Compute the (Y, E) text embeddings."""
+        return text.text_projection(encode_text(text.text_model, inputs_embeds, eos))
 
     @staticmethod
-    def condition(model: "TCCLIP", classes: Tensor, vision_tokens: None) -> Tensor:
-        """(Y, E), unchanged."""
+    def condition(text: TextSide, classes: Tensor, vision_tokens: None) -> Tensor:
+        """Return the (Y, E) text embeddings unchanged."""
         return classes
 
 
 @PROMPTINGS.register("learnable", reads=VECTOR_OPTIONS)
 class Learnable(Template):
-    """Prompt vectors in the place of the template, the same for every video (Table 10a)."""
+    """Prompt vectors in place of the template, the same for every video (Table 10a)."""
 
 
 @PROMPTINGS.register("video_conditional", reads=(*BLOCK_OPTIONS, *VECTOR_OPTIONS, "prompting_text_layer"))
 class VideoConditional:
-    """Video-conditional Prompting (Fig. 5, Eqs. 12-15): the prompt vectors read vision tokens on their way."""
+    """Video-conditional Prompting (Fig. 5, Eqs. 12-15): prompt vectors read vision tokens inside the text encoder."""
 
     @staticmethod
-    def encode(model: "TCCLIP", inputs_embeds: Tensor, eos: Tensor) -> Any:
-        """A `ClassEncoding` before the last layer; before an earlier one the states there."""
-        config, text_model = model.config, model.text_model
-        if config.text_layer == config.text_config.num_hidden_layers:
-            return encode_classes(text_model, inputs_embeds, eos, config.num_prompt_vectors)
-        states = inputs_embeds + text_model.embeddings.position_embedding.weight[: inputs_embeds.shape[1]]
-        return run_layers(text_model, states, 0, config.text_layer - 1), eos
+    def encode(text: TextSide, inputs_embeds: Tensor, eos: Tensor) -> Any:
+        """Compute a `ClassEncoding` if the block runs before the last layer, else the states before its layer."""
+        if text.prompts_last_layer:
+            return encode_classes(text.text_model, inputs_embeds, eos, text.num_prompt_vectors)
+        states = add_positions(text.text_model, inputs_embeds)
+        return run_layers(text.text_model, states, 0, text.prompting_layer), eos
 
     @staticmethod
-    def condition(model: "TCCLIP", classes: Any, vision_tokens: Tensor) -> Tensor:
-        """(B, Y, E). A pair of video and class costs one token of the last layer, or all tokens of the layers left."""
-        if not isinstance(classes, tuple):
-            prompts = model.prompt_generation_layer(classes.prompts, vision_tokens)
-            return model.text_projection(condition_last(model.text_model, classes, prompts))
+    def condition(text: TextSide, classes: Any, vision_tokens: Tensor) -> Tensor:
+        """Compute the (B, Y, E) text embeddings.
+
+        A pair of video and class costs one token of the last layer, or all tokens of all remaining layers if the block
+        runs earlier.
+        """
+        if text.prompts_last_layer:
+            prompts = text.prompt_generation_layer(classes.prompts, vision_tokens)
+            return text.text_projection(condition_last(text.text_model, classes, prompts))
         states, eos = classes
-        prompts = model.prompt_generation_layer(states[0, 1 : 1 + model.config.num_prompt_vectors], vision_tokens)
-        features = condition_early(model.text_model, states, eos, prompts, model.config.text_layer - 1)
-        return model.text_projection(features)
+        # The prompt states are the same for every class, because attention is causal; those of the first class serve.
+        prompts = text.prompt_generation_layer(states[0, 1 : 1 + text.num_prompt_vectors], vision_tokens)
+        return text.text_projection(condition_early(text.text_model, states, eos, prompts, text.prompting_layer))
 
 
 @PROMPTINGS.register("late_fusion", reads=(*BLOCK_OPTIONS, *VECTOR_OPTIONS))
@@ -85,24 +126,6 @@ class LateFusion(Learnable):
     """Vision-text late fusion: the finished text embeddings read the vision tokens (Tables 10d and 14)."""
 
     @staticmethod
-    def condition(model: "TCCLIP", classes: Tensor, vision_tokens: Tensor) -> Tensor:
-        """(B, Y, E)."""
-        return model.prompt_generation_layer(classes, vision_tokens)
-
-
-@PROMPTING_TOKENS.register("context", reads=("seed_selection", "aggregation"))
-def context_tokens(output: LayerOutput) -> Tensor:
-    """The context tokens of the layer, (B, K, D): the paper's choice."""
-    return output.context_tokens
-
-
-@PROMPTING_TOKENS.register("cls")
-def cls_tokens(output: LayerOutput) -> Tensor:
-    """[CLS] of every frame, (B, T, D)."""
-    return output.hidden_states[:, :, 0]
-
-
-@PROMPTING_TOKENS.register("pooled")
-def pooled_tokens(output: LayerOutput) -> Tensor:
-    """The mean over the patches of every frame ("GAP tokens"), (B, T, D)."""
-    return output.hidden_states[:, :, 1:].mean(2)
+    def condition(text: TextSide, classes: Tensor, vision_tokens: Tensor) -> Tensor:
+        """Compute the (B, Y, E) text embeddings."""
+        return text.prompt_generation_layer(classes, vision_tokens)

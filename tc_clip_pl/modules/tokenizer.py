@@ -12,28 +12,36 @@ PROMPT_TEMPLATE = "a photo of a"
 
 
 def tokenize_template(tokenizer: PreTrainedTokenizerBase) -> list[int]:
-    """Token ids of "a photo of a", without SOS and EOS."""
+    """Return the token ids of "a photo of a", without SOS and EOS."""
     return tokenizer(PROMPT_TEMPLATE, add_special_tokens=False)["input_ids"]
 
 
 def tokenize_class_names(
     tokenizer: PreTrainedTokenizerBase, class_names: Sequence[str], config: TCCLIPConfig
 ) -> Tensor:
-    """Token ids of "a photo of a {class name}.", (Y, L), padded to the longest name.
+    """Tokenize "a photo of a {class name}." for every class.
+
+    Args:
+        tokenizer: The tokenizer of the backbone.
+        class_names: Y names.
+        config: Configuration of the model that will read the tokens.
+
+    Returns:
+        (Y, L) token ids, padded to the longest text. Attention is causal, so padding after EOS changes nothing, and
+        there is no need to pad to the full length of the text encoder.
 
     Raises:
-        ValueError: where the list is empty or a name is too long for the text encoder.
+        ValueError: If the list is empty or a name is too long for the text encoder.
     """
     if not class_names:
-        raise ValueError("The list of class names is empty.")
+        raise ValueError("The list of class names is empty: give at least one class.")
     ids = tokenizer([f"{PROMPT_TEMPLATE} {name}." for name in class_names])["input_ids"]
-    added = config.num_prompt_vectors - len(config.prompt_token_ids) if config.has_prompt_vectors else 0
-    room = config.text_config.max_position_embeddings - added
+    room = config.text_config.max_position_embeddings
     for name, row in zip(class_names, ids, strict=True):
-        if len(row) > room:
+        if len(row) + config.num_added_tokens > room:
             raise ValueError(
-                f"The class name {name!r} needs {len(row) + added} tokens with its prompt and the text encoder has "
-                f"{room + added}: shorten it."
+                f"The class name {name!r} needs {len(row) + config.num_added_tokens} tokens with its prompt, and the "
+                f"text encoder takes {room}: shorten it."
             )
     rows = [torch.tensor(row) for row in ids]
     return torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=0)

@@ -1,1 +1,1 @@
-"""Pure tensor functions: the ideas of the paper, without a model around them."""
+"""Pure tensor functions: the ideas of the paper without a model around them."""

@@ -8,7 +8,7 @@ from tc_clip_pl.ops.precision import without_autocast
 
 
 def join_keys(frame: Tensor, context: Tensor) -> Tensor:
-    """``[K_z | K_s]`` of Eq. 7: the context keys (or values) appended to those of every frame.
+    """Append the context keys (or values) to those of every frame: ``[K_z | K_s]`` of Eq. 7.
 
     Args:
         frame: (B, T, H, N, d).
@@ -22,11 +22,11 @@ def join_keys(frame: Tensor, context: Tensor) -> Tensor:
 
 
 def gather_keys(frame: Tensor, indices: Tensor) -> Tensor:
-    """Keys (or values) of other frames appended to those of every frame (Eq. 4).
+    """Append keys (or values) of other frames to those of every frame (Eq. 4).
 
     Args:
         frame: (B, T, H, N, d).
-        indices: (T, R) int64, for each frame the positions of its reference tokens among all T * N tokens.
+        indices: (T, R) int64, for each frame the positions of its R reference tokens among all T * N tokens.
 
     Returns:
         (B, T, H, N + R, d).
@@ -37,7 +37,7 @@ def gather_keys(frame: Tensor, indices: Tensor) -> Tensor:
 
 
 def key_bias(local_global_bias: Tensor, num_frame_keys: int, num_context_keys: int) -> Tensor:
-    """The bias B of Eq. 8, which depends on the head and on whether a key is local or global.
+    """Expand the bias B of Eq. 8, which depends on the head and on whether a key is local or global.
 
     Args:
         local_global_bias: (H, 2), b_local and b_global.
@@ -52,7 +52,7 @@ def key_bias(local_global_bias: Tensor, num_frame_keys: int, num_context_keys: i
 
 
 def attention_weights(query: Tensor, key: Tensor, bias: Tensor | None) -> Tensor:
-    """Softmax of Eq. 7 (of Eq. 5 for the [CLS] query alone), in float32 or better whatever the autocast.
+    """Compute the softmax of Eq. 7 (of Eq. 5 for the [CLS] query alone), in float32 or better despite autocast.
 
     Args:
         query: (..., H, Q, d), not yet scaled.
@@ -60,8 +60,9 @@ def attention_weights(query: Tensor, key: Tensor, bias: Tensor | None) -> Tensor
         bias: (H, 1, K) or None.
 
     Returns:
-        (..., H, Q, K) float32 (float64 for float64 inputs); rows add up to 1.
+        (..., H, Q, K) float32 (float64 for float64 inputs) weights; rows sum to 1.
     """
+    # Seeds are ranked by these weights. In bfloat16 most of them would tie, and the ranking would be arbitrary.
     with without_autocast(query):
         dtype = torch.promote_types(query.dtype, torch.float32)
         scores = (query.to(dtype) * query.shape[-1] ** -0.5) @ key.to(dtype).transpose(-1, -2)
@@ -69,17 +70,18 @@ def attention_weights(query: Tensor, key: Tensor, bias: Tensor | None) -> Tensor
 
 
 def context_attention(query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None) -> Tensor:
-    """``Softmax(Q K^T / sqrt(d) + B) V`` of Eq. 7, without ever writing the attention matrix.
+    """Compute ``Softmax(Q K^T / sqrt(d) + B) V`` of Eq. 7 without writing the attention matrix to memory.
 
     Args:
         query: (B, T, H, Q, d).
         key: (B, T, H, K, d), frame and context keys.
         value: (B, T, H, K, d).
-        bias: (H, 1, K) or None. Kept that small: the kernels broadcast it.
+        bias: (H, 1, K) or None. It stays this small: the kernels broadcast it.
 
     Returns:
         (B, T, H, Q, d).
     """
+    # The fused kernels take 4 dimensions, so every frame becomes a batch entry of its own.
     mask = None if bias is None else bias.unsqueeze(0).to(query.dtype)
     output = scaled_dot_product_attention(query.flatten(0, 1), key.flatten(0, 1), value.flatten(0, 1), attn_mask=mask)
     return output.unflatten(0, query.shape[:2])

@@ -1,4 +1,4 @@
-"""Video-text similarity (Sec. 2.1, Eqs. 1-3)."""
+"""Video-text similarity (Sec. 2.1)."""
 
 import torch
 from torch import Tensor
@@ -7,28 +7,16 @@ from torch.nn.functional import normalize
 from tc_clip_pl.ops.precision import without_autocast
 
 
-def pool_frames(frame_embeds: Tensor) -> Tensor:
-    """Video embeddings: the mean over frames, scaled to unit length.
-
-    Args:
-        frame_embeds: (B, T, E).
-
-    Returns:
-        (B, E), unit norm.
-    """
-    return normalize(frame_embeds.mean(dim=1), dim=-1)
-
-
 def cosine_logits(video_embeds: Tensor, text_embeds: Tensor, logit_scale: Tensor) -> Tensor:
-    """``exp(logit_scale) * cos(video, text)``, in float32 or better.
+    """Compute ``exp(logit_scale) * <video, text / |text|>`` in float32 or better: the cosine for unit video embeddings.
 
     Args:
-        video_embeds: (B, E), unit norm.
-        text_embeds: (B, Y, E), of any norm: each video has its own text embeddings. (Y, E) serves all videos alike.
+        video_embeds: (B, E), used as they are.
+        text_embeds: (B, Y, E) of any norm, or (Y, E) where all videos share them.
         logit_scale: (), the logarithm of the inverse temperature.
 
     Returns:
-        (B, Y).
+        (B, Y) logits.
     """
     with without_autocast(video_embeds):
         dtype = torch.promote_types(video_embeds.dtype, torch.float32)

@@ -11,11 +11,11 @@ def interpolate_state_dicts(
 ) -> dict[str, Tensor]:
     """Interpolate linearly between CLIP's weights and fine-tuned ones.
 
-    `theta = (1 - weight) * theta_CLIP + weight * theta_fine_tuned` (TC-CLIP, Sec. 4.1), exact at both ends and
-    wherever the two agree. The arithmetic is float32 at least, whatever the dtype of the weights.
+    `theta = (1 - weight) * theta_CLIP + weight * theta_fine_tuned` (Sec. 4.1), exact at both ends and wherever the two
+    agree. The arithmetic is in float32 or better, whatever the dtype of the weights.
 
     Args:
-        clip: CLIP's own weights by name.
+        clip: CLIP's original weights by name.
         fine_tuned: Fine-tuned weights under the same names, of the same shapes.
         weight: Share of the fine-tuned weights, in [0, 1]: 0 is CLIP, 1 is fine-tuned.
 
@@ -32,7 +32,10 @@ def interpolate_state_dicts(
     if not 0.0 <= weight <= 1.0:
         raise ValueError(f"The ensemble weight must be between 0 (CLIP) and 1 (fine-tuned), got {weight}.")
     if unmatched := sorted(clip.keys() ^ fine_tuned.keys()):
-        raise ValueError(f"Only one of the two models has {len(unmatched)} of the weights: {', '.join(unmatched[:5])}.")
+        raise ValueError(
+            f"{len(unmatched)} weights are in one of the two models only ({', '.join(unmatched[:5])}): "
+            "give two models of the same configuration."
+        )
     return {name: _interpolate(name, clip[name], tensor, weight) for name, tensor in fine_tuned.items()}
 
 
@@ -41,4 +44,5 @@ def _interpolate(name: str, clip: Tensor, fine_tuned: Tensor, weight: float) -> 
         raise ValueError(f"{name} is {tuple(clip.shape)} in CLIP but {tuple(fine_tuned.shape)} after fine-tuning.")
     dtype = torch.promote_types(fine_tuned.dtype, torch.float32)
     start = clip.to(device=fine_tuned.device, dtype=dtype)
+    # Unlike the sum of two products, lerp is exact at both ends.
     return torch.lerp(start, fine_tuned.to(dtype), weight).to(fine_tuned.dtype)

@@ -1,4 +1,4 @@
-"""Where the precision of mixed training is not enough."""
+"""Full precision for the few steps that cannot do without it."""
 
 from contextlib import AbstractContextManager, nullcontext
 
@@ -7,5 +7,6 @@ from torch import Tensor
 
 
 def without_autocast(tensor: Tensor) -> AbstractContextManager:
-    """Switches autocast off on the device of ``tensor``; a meta device has none."""
+    """Return a context manager that turns autocast off on the device of ``tensor``."""
+    # torch.autocast refuses the meta device, where no precision matters.
     return nullcontext() if tensor.is_meta else torch.autocast(tensor.device.type, enabled=False)

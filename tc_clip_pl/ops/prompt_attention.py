@@ -1,8 +1,11 @@
 """The EOS query of the last text layer over [SOS | prompts of video b | rest of class c], for all (b, c) at once.
 
-Keys and values of SOS and of the class tokens do not depend on the video, those of the prompts do not depend on the
-class. So the class part is attended to once per class, the prompt part is a few scores per pair, and the two
-softmaxes are merged by their log-sum-exp. Exact; the plain way attends over the joined keys for every pair.
+Attending for every pair would cost B * Y passes over all L keys. But keys and values of SOS and of the class tokens do
+not depend on the video, and those of the prompts do not depend on the class. So `attend_classes` attends over the
+class part once per class, and `merge_prompts` adds M scores per pair.
+
+The merge is exact. A softmax over joined keys is the average of the softmaxes over the two parts, weighted by
+their sums of exponentials. The class part enters as one more key whose score is the logarithm of its sum.
 """
 
 import torch
@@ -10,13 +13,13 @@ from torch import Tensor
 
 
 def attend_classes(query: Tensor, key: Tensor, value: Tensor, visible: Tensor) -> tuple[Tensor, Tensor]:
-    """Attention of each class's EOS query over the keys that no video changes.
+    """Attend from each class's EOS query over the keys that no video changes.
 
     Args:
         query: (Y, H, d), already scaled.
         key: (Y, L, H, d).
         value: (Y, L, H, d).
-        visible: (Y, L) bool, false at the prompt positions and behind EOS.
+        visible: (Y, L) bool, False at the prompt positions and after EOS.
 
     Returns:
         output: (Y, H, d), the attention over the visible keys alone.
@@ -31,7 +34,7 @@ def attend_classes(query: Tensor, key: Tensor, value: Tensor, visible: Tensor) -
 def merge_prompts(
     query: Tensor, class_output: Tensor, class_log_sum_exp: Tensor, prompt_key: Tensor, prompt_value: Tensor
 ) -> Tensor:
-    """Adds the prompt keys of every video to the attention of every class.
+    """Add the prompt keys of every video to the attention of every class.
 
     Args:
         query: (Y, H, d), already scaled.
@@ -44,7 +47,8 @@ def merge_prompts(
         (B, Y, H, d), the attention over all keys.
     """
     prompt_scores = torch.einsum("yhd,bmhd->byhm", query, prompt_key).to(class_log_sum_exp.dtype)
-    fixed = class_log_sum_exp.expand(len(prompt_key), -1, -1).unsqueeze(-1)
-    weights = torch.cat((fixed, prompt_scores), dim=-1).softmax(-1).to(prompt_value.dtype)  # (B, Y, H, 1 + M)
+    class_scores = class_log_sum_exp.expand(len(prompt_key), -1, -1).unsqueeze(-1)  # (B, Y, H, 1)
+    # Joining the scores before the softmax also keeps it stable: the larger of the two parts sets the maximum.
+    weights = torch.cat((class_scores, prompt_scores), dim=-1).softmax(-1).to(prompt_value.dtype)  # (B, Y, H, 1 + M)
     prompt_output = torch.einsum("byhm,bmhd->byhd", weights[..., 1:], prompt_value)
     return weights[..., :1] * class_output + prompt_output

@@ -1,4 +1,4 @@
-"""Picking tokens by index and by group."""
+"""Picking tokens by index, and averaging them by group."""
 
 import torch
 from torch import Tensor
@@ -7,7 +7,7 @@ from tc_clip_pl.ops.precision import without_autocast
 
 
 def gather_tokens(tokens: Tensor, indices: Tensor) -> Tensor:
-    """Picks tokens along the second-to-last dimension.
+    """Pick tokens along the second-to-last dimension.
 
     Args:
         tokens: (..., N, D).
@@ -20,10 +20,7 @@ def gather_tokens(tokens: Tensor, indices: Tensor) -> Tensor:
 
 
 def average_groups(tokens: Tensor, groups: Tensor, num_groups: int, weights: Tensor | None = None) -> Tensor:
-    """Mean of the tokens of every group, weighted or not.
-
-    A product with the (K, S) averaging matrix: unlike scattered additions it is deterministic on a GPU, and it
-    carries the gradient to every token with one more product.
+    """Average the tokens of every group, weighted or not.
 
     Args:
         tokens: (B, S, D).
@@ -34,6 +31,7 @@ def average_groups(tokens: Tensor, groups: Tensor, num_groups: int, weights: Ten
     Returns:
         (B, K, D), in the dtype of ``tokens``.
     """
+    # A product with a (K, S) averaging matrix rather than scattered additions: those are not deterministic on a GPU.
     membership = torch.nn.functional.one_hot(groups, num_groups).transpose(1, 2).to(tokens.dtype)  # (B, K, S)
     if weights is not None:
         membership = membership * weights.unsqueeze(1).to(tokens.dtype)
@@ -43,7 +41,7 @@ def average_groups(tokens: Tensor, groups: Tensor, num_groups: int, weights: Ten
 
 
 def source_masks(groups: Tensor, seed_indices: Tensor, num_groups: int, num_patches: int) -> Tensor:
-    """Which patches of which frames were merged into each context token (Figs. 6 and 9).
+    """Mark which patches of which frames were merged into each context token (Figs. 6 and 9).
 
     Args:
         groups: (B, T * S) int64, the context token of each seed, frame by frame.
@@ -52,7 +50,7 @@ def source_masks(groups: Tensor, seed_indices: Tensor, num_groups: int, num_patc
         num_patches: P.
 
     Returns:
-        (B, K, T * P) bool, frame-major. The rows are disjoint; their union is the set of seed positions.
+        (B, K, T * P) bool, frame by frame. The rows are disjoint; their union is the set of seed positions.
     """
     batch, frames, _ = seed_indices.shape
     offsets = torch.arange(frames, device=seed_indices.device)[:, None] * num_patches

@@ -31,6 +31,7 @@ class ModelOverrides:
         prompting_init: "clip" copies CLIP's last text layer, "random" draws anew (Table 13d).
         num_prompt_vectors: M, learnable prompt vectors (Table 13a; paper: 4).
         prompt_init: "template" starts them from "a photo of a", "random" draws them (Table 13d).
+        frame_pooling: How frames become one score per class: mean_embedding, mean_cosine or attention.
     """
 
     num_frames: int | None = None
@@ -50,6 +51,7 @@ class ModelOverrides:
     prompting_init: str | None = None
     num_prompt_vectors: int | None = None
     prompt_init: str | None = None
+    frame_pooling: str | None = None
 
     def given(self) -> dict[str, Any]:
         """Those that are not None."""

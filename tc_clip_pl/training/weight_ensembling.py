@@ -92,6 +92,7 @@ def load_parameters(model: Module, tensors: dict[str, Tensor]) -> None:
     parameters = _named_parameters(model)
     for name, tensor in tensors.items():
         parameters[name].copy_(tensor)
+    model.clear_class_cache()  # the model cannot see in-place writes
 
 
 def _named_parameters(model: Module) -> dict[str, Parameter]:

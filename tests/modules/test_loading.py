@@ -1,4 +1,4 @@
-"""From folders to models, and back."""
+"""From folders to models and back."""
 
 import json
 import shutil
@@ -17,7 +17,7 @@ def clip_copy(tiny_clip_folder, tmp_path):
     return shutil.copytree(tiny_clip_folder, tmp_path / "clip")
 
 
-def test_plain_clip_loads_whole(tiny_clip_folder):
+def test_plain_clip_loads_every_weight(tiny_clip_folder):
     model = TCCLIP.from_pretrained(tiny_clip_folder, num_frames=4, num_context_tokens=6)
     clip = CLIPModel.from_pretrained(tiny_clip_folder).state_dict()
     state = model.state_dict()
@@ -39,7 +39,7 @@ def test_new_parameters_start_as_the_paper_says(tiny_clip_folder):
     assert model.vision_model.encoder.layers[0].self_attn.local_global_bias is None
 
 
-def test_joint_embedding_starts_as_clips_for_every_frame(tiny_clip_folder):
+def test_joint_embedding_starts_as_a_copy_of_clips_for_every_frame(tiny_clip_folder):
     model = TCCLIP.from_pretrained(tiny_clip_folder, num_frames=4, num_context_tokens=6, positional_embedding="joint")
     table = CLIPModel.from_pretrained(tiny_clip_folder).vision_model.embeddings.position_embedding.weight
     assert torch.equal(model.vision_model.embeddings.position_embedding.weight.view(4, 17, 64), table.expand(4, 17, 64))
@@ -63,6 +63,22 @@ def test_save_round_trips_bit_for_bit(tiny_clip_folder, tmp_path, positional_emb
     assert torch.equal(model(video).logits, again(video).logits)
 
 
+def test_token_embeddings_stay_frozen(tiny_clip_folder, tmp_path):
+    model = TCCLIP.from_pretrained(tiny_clip_folder, num_frames=4, num_context_tokens=6)
+    model.save_pretrained(tmp_path / "saved")
+    for each in (model, TCCLIP.from_pretrained(tmp_path / "saved")):
+        frozen = {name for name, parameter in each.named_parameters() if not parameter.requires_grad}
+        assert frozen == {"text_model.embeddings.token_embedding.weight"}
+
+
+def test_config_saved_before_an_option_existed_gets_the_default(tiny_clip_folder, tmp_path):
+    TCCLIP.from_pretrained(tiny_clip_folder, num_frames=4, num_context_tokens=6).save_pretrained(tmp_path)
+    stored = json.loads((tmp_path / "config.json").read_text())
+    del stored["frame_pooling"]
+    (tmp_path / "config.json").write_text(json.dumps(stored))
+    assert TCCLIP.from_pretrained(tmp_path).config.frame_pooling == "mean_embedding"
+
+
 @pytest.mark.parametrize("image_size, patch_size, width", [(48, 16, 32), (32, 16, 64), (40, 8, 96)])
 def test_any_vit(tmp_path, image_size, patch_size, width):
     folder = save_tiny_clip(tmp_path, ["wave"], image_size=image_size, patch_size=patch_size, width=width)
@@ -77,14 +93,14 @@ def test_paper_defaults_fit_the_tiny_clip(tmp_path):
     assert model(torch.randn(1, 16, 3, 48, 48)).context_tokens.shape == (1, 96, 64)
 
 
-def test_unexpected_weight_is_an_error(clip_copy):
+def test_raises_on_an_unexpected_weight(clip_copy):
     weights = load_file(clip_copy / "model.safetensors")
     save_file({**weights, "adapter.weight": torch.zeros(2)}, clip_copy / "model.safetensors", {"format": "pt"})
     with pytest.raises(ValueError, match=r"unexpected adapter\.weight"):
         TCCLIP.from_pretrained(clip_copy, num_context_tokens=6)
 
 
-def test_missing_weight_is_an_error(clip_copy):
+def test_raises_on_a_missing_weight(clip_copy):
     weights = load_file(clip_copy / "model.safetensors")
     del weights["visual_projection.weight"]
     save_file(weights, clip_copy / "model.safetensors", {"format": "pt"})
@@ -92,7 +108,7 @@ def test_missing_weight_is_an_error(clip_copy):
         TCCLIP.from_pretrained(clip_copy, num_context_tokens=6)
 
 
-def test_other_shape_is_an_error(clip_copy):
+def test_raises_on_a_weight_of_another_shape(clip_copy):
     config = json.loads((clip_copy / "config.json").read_text())
     config["vision_config"]["patch_size"] = 16
     (clip_copy / "config.json").write_text(json.dumps(config))
@@ -100,24 +116,24 @@ def test_other_shape_is_an_error(clip_copy):
         TCCLIP.from_pretrained(clip_copy, num_context_tokens=4)
 
 
-def test_other_model_type_is_an_error(clip_copy):
+def test_raises_on_a_model_of_another_type(clip_copy):
     (clip_copy / "config.json").write_text('{"model_type": "bert"}')
     with pytest.raises(ValueError, match="'bert'"):
         TCCLIP.from_pretrained(clip_copy, num_context_tokens=6)
 
 
-def test_no_network_says_how_to_give_a_folder(monkeypatch):
+def test_no_network_asks_for_a_folder(monkeypatch):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     with pytest.raises(OSError, match="give a local folder"):
         TCCLIP.from_pretrained("nobody/no-such-clip")
 
 
-def test_folder_without_weights(tmp_path):
+def test_raises_on_a_folder_without_a_model(tmp_path):
     with pytest.raises(OSError, match="does not hold a CLIP"):
         TCCLIP.from_pretrained(tmp_path)
 
 
-def test_unknown_override_is_an_error(tiny_clip_folder):
+def test_raises_on_an_unknown_override(tiny_clip_folder):
     with pytest.raises(ValueError, match=r"num_frame\b"):
         TCCLIP.from_pretrained(tiny_clip_folder, num_frame=4)
 
@@ -132,7 +148,7 @@ def test_unknown_override_is_an_error(tiny_clip_folder):
         ({"num_prompt_vectors": 0}, "num_prompt_vectors is 0"),
     ],
 )
-def test_config_raises_on_nonsense(options, message):
+def test_config_raises_on_values_out_of_range(options, message):
     with pytest.raises(ValueError, match=message):
         TCCLIPConfig(**options)
 
@@ -145,13 +161,13 @@ def test_prompting_needs_matching_widths():
     TCCLIP(TCCLIPConfig(**parts, reference_tokens="none", prompting="template"))
 
 
-def test_long_class_name_is_an_error_that_names_it(tiny_model):
+def test_raises_on_a_long_class_name_and_names_it(tiny_model):
     with pytest.raises(ValueError, match="'z z z"):
         tiny_model.set_class_names(["cartwheel", " ".join("z" * 80)])
 
 
 @pytest.mark.parametrize("num_prompt_vectors", [2, 4, 8])
-def test_prompt_vectors_take_the_place_of_the_template(tiny_clip_folder, num_prompt_vectors):
+def test_prompt_vectors_replace_the_template(tiny_clip_folder, num_prompt_vectors):
     model = TCCLIP.from_pretrained(
         tiny_clip_folder, num_frames=4, num_context_tokens=6, num_prompt_vectors=num_prompt_vectors
     )

@@ -1,4 +1,4 @@
-"""The whole model against plain versions of itself, in float64."""
+"""The whole model against plain, slow versions of itself, in float64."""
 
 import pytest
 import torch
@@ -126,7 +126,7 @@ def test_sources_and_attentions_do_not_change_the_output(tiny_model, tiny_video)
         assert sources.sum(1).max() == 1 and sources.any(-1).all()
 
 
-def test_gradients_reach_what_they_must(tiny_model, tiny_video):
+def test_every_parameter_but_the_token_embedding_gets_a_gradient(tiny_model, tiny_video):
     torch.nn.functional.cross_entropy(tiny_model(tiny_video).logits, torch.tensor([0, 1])).backward()
     without = {name for name, parameter in tiny_model.named_parameters() if parameter.grad is None}
     assert without == {"text_model.embeddings.token_embedding.weight"}
@@ -139,7 +139,7 @@ def test_prompting_sends_no_gradient_into_the_context_tokens(tiny_model, tiny_vi
     assert tiny_model.prompt_learner.prompt_vectors.grad.abs().sum() > 0
 
 
-def test_videos_do_not_see_each_other(tiny_model, tiny_video):
+def test_videos_are_independent(tiny_model, tiny_video):
     together = tiny_model(tiny_video).logits
     alone = torch.cat([tiny_model(video[None]).logits for video in tiny_video])
     torch.testing.assert_close(together, alone, rtol=0, atol=1e-10)
@@ -156,13 +156,13 @@ def test_partial_layers(tiny_clip_folder, tiny_video):
     }
 
 
-def test_frames_alone_are_plain_clip(tiny_clip_folder, tiny_video):
-    """Without context keys the [CLS] tokens are those of CLIP; layer 2 of TC in layer 3 alone has seen none."""
+def test_without_context_frames_are_those_of_plain_clip(tiny_clip_folder, tiny_video):
+    """Without attention to context keys, the [CLS] tokens are those of CLIP."""
     clip = CLIPModel.from_pretrained(tiny_clip_folder, dtype=torch.float64).eval()
     model = TCCLIP.from_pretrained(tiny_clip_folder, num_frames=4, num_context_tokens=6).double()
     with torch.no_grad():
         for layer in model.vision_model.encoder.layers[1:]:
-            layer.self_attn.local_global_bias[:, 1] = -1e9  # nobody looks at the context
+            layer.self_attn.local_global_bias[:, 1] = -1e9  # no weight on the context
         expected = clip.visual_projection(clip.vision_model(tiny_video.flatten(0, 1)).pooler_output)
         model.set_class_names(["a"])
         torch.testing.assert_close(model(tiny_video).frame_embeds.flatten(0, 1), expected, rtol=0, atol=1e-10)

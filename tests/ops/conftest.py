@@ -1,4 +1,4 @@
-"""A layer's attention to choose seeds by."""
+"""The attention of a layer, for seed selection and aggregation."""
 
 import pytest
 import torch

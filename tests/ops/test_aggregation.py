@@ -1,4 +1,4 @@
-"""What defines each aggregator: its groups, against slow versions in plain Python, and what all have in common."""
+"""The groups of each aggregator, against slow versions in plain Python, and what all have in common."""
 
 import pytest
 import torch
@@ -55,9 +55,9 @@ def test_context_tokens_are_weighted_means_with_their_gradients(seeds, name):
 
 
 @pytest.mark.parametrize("name", MERGING)
-def test_videos_do_not_see_each_other(seeds, name):
+def test_videos_are_independent(seeds, name):
     if name == "random":
-        assert not torch.equal(*AGGREGATORS[name](seeds, K, ROUND).groups)  # drawn for each video
+        assert not torch.equal(*AGGREGATORS[name](seeds, K, ROUND).groups)  # drawn per video
         return
     attention = seeds.attention
     second = type(attention)(attention.query[1:], attention.key[1:], attention.value[1:], attention.bias)
@@ -67,7 +67,7 @@ def test_videos_do_not_see_each_other(seeds, name):
 
 @pytest.mark.parametrize("name", ["kmeans", "dpc_knn"])
 def test_clear_clusters_are_found(seeds, name):
-    """Four far points, eight seeds close to each."""
+    """Four points far apart, eight seeds close to each."""
     truth = torch.arange(32) // 8
     noise = torch.randn(2, 32, 6, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     tokens = 10 * torch.eye(4, 6, dtype=torch.float64)[truth] + 0.01 * noise
@@ -92,7 +92,7 @@ def test_dpc_knn_matches_reference(seeds):
 
 
 def slow_kmeans(points):
-    """Lloyd's algorithm; the seeds here never leave a group empty."""
+    """Lloyd's algorithm; with these seeds no group becomes empty."""
     centers = [points[k * len(points) // K] for k in range(K)]
     for _ in range(ITERATIONS):
         groups = [min(range(K), key=lambda k: (point - centers[k]).norm().item()) for point in points]
@@ -104,19 +104,19 @@ def test_kmeans_matches_reference(seeds):
     assert aggregate("kmeans", seeds).groups.tolist() == [slow_kmeans(video) for video in seeds.tokens.detach()]
 
 
-def test_empty_groups_get_the_worst_fitting_seed():
+def test_empty_groups_get_the_seed_farthest_from_its_center():
     groups = torch.tensor([[0, 0, 0, 1], [0, 1, 2, 2]])
     distances = torch.tensor([[1.0, 5, 2, 0]] * 2)[..., None].expand(-1, -1, 3)
     assert fill_empty_groups(groups, distances).tolist() == [[0, 2, 0, 1], [0, 1, 2, 2]]
 
 
-def test_kmeans_keeps_its_groups_where_seeds_are_equal(seeds):
+def test_kmeans_keeps_k_groups_of_equal_seeds(seeds):
     grouping = aggregate("kmeans", Seeds(torch.zeros(2, 15, 6), seeds.indices, seeds.attention))
     assert [len(set(row)) for row in grouping.groups.tolist()] == [K, K]
 
 
 @pytest.mark.parametrize("name", ["bipartite_attention", "bipartite_saliency"])
-def test_weights_come_from_the_layers_attention(seeds, name):
+def test_weights_are_the_layers_attention_scores(seeds, name):
     scores = {
         "bipartite_attention": seeds.attention.cls_attention().mean(2),
         "bipartite_saliency": seeds.attention.saliency(),

@@ -53,7 +53,7 @@ def test_weights_give_the_same_output():
     torch.testing.assert_close(weights @ value, context_attention(query, key, value, full_bias), rtol=0, atol=1e-10)
 
 
-def test_only_the_difference_of_the_biases_acts():
+def test_only_the_difference_of_the_biases_matters():
     inputs = make_inputs()
     shifted = (*inputs[:-1], inputs[-1] + 3.0)
     torch.testing.assert_close(fast_attention(*shifted), fast_attention(*inputs), rtol=0, atol=1e-12)

@@ -1,4 +1,4 @@
-"""Bipartite soft matching against a slow, obvious version."""
+"""Bipartite soft matching against a slow version on lists."""
 
 import pytest
 import torch
@@ -8,7 +8,7 @@ from tc_clip_pl.ops.tokens import average_groups
 
 
 def slow_matching(tokens, num_context_tokens, merges_per_round):
-    """One clip, one token at a time: lists of seeds that merge; returns the means and the lists."""
+    """Merge lists of seeds, one video and one token at a time; returns the means and the lists."""
     clusters = [[index] for index in range(len(tokens))]
     for num_merges in merge_schedule(len(tokens), num_context_tokens, merges_per_round):
         means = [tokens[cluster].mean(0) for cluster in clusters]
@@ -34,11 +34,11 @@ def test_matches_reference(num_seeds, num_context, per_round):
     seeds = torch.randn(3, num_seeds, 5, generator=torch.Generator().manual_seed(num_seeds), dtype=torch.float64)
     groups = match_tokens(seeds, num_context, per_round)
     context = average_groups(seeds, groups, num_context)
-    for clip in range(3):
-        expected, clusters = slow_matching(seeds[clip], num_context, per_round)
-        torch.testing.assert_close(context[clip], expected, rtol=0, atol=1e-12)
+    for video in range(3):
+        expected, clusters = slow_matching(seeds[video], num_context, per_round)
+        torch.testing.assert_close(context[video], expected, rtol=0, atol=1e-12)
         assert [sorted(c) for c in clusters] == [
-            (groups[clip] == k).nonzero().flatten().tolist() for k in range(num_context)
+            (groups[video] == k).nonzero().flatten().tolist() for k in range(num_context)
         ]
 
 
@@ -57,7 +57,7 @@ def test_schedule(num_tokens, num_merged, per_round, schedule):
 
 @pytest.mark.parametrize("num_tokens", range(1, 60, 7))
 @pytest.mark.parametrize("per_round", [1, 3, 50])
-def test_schedule_ends_where_asked(num_tokens, per_round):
+def test_schedule_ends_at_the_requested_number(num_tokens, per_round):
     for num_merged in range(1, num_tokens + 1):
         assert num_tokens - sum(merge_schedule(num_tokens, num_merged, per_round)) == num_merged
 

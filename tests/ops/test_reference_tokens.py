@@ -10,7 +10,7 @@ def others(frame, frames=4):
 
 
 def positions(name, frames=4, tokens=3):
-    """For each frame the set of (frame, token) pairs that it attends to beside itself."""
+    """For each frame the set of (frame, token) pairs that it attends to besides itself."""
     rows = REFERENCE_TOKENS[name](frames, tokens).tolist()
     assert all(len(set(row)) == len(row) for row in rows)
     return [{divmod(position, tokens) for position in row} for row in rows]
@@ -24,12 +24,12 @@ def test_patches_of_all_other_frames():
     assert positions("all") == [{(t, i) for t in others(frame) for i in (1, 2)} for frame in range(4)]
 
 
-def test_patches_of_the_neighbours():
-    neighbours = [(1, 2), (0, 2), (1, 3), (1, 2)]
-    assert positions("adjacent") == [{(t, i) for t in pair for i in (1, 2)} for pair in neighbours]
+def test_patches_of_the_neighbors():
+    neighbors = [(1, 2), (0, 2), (1, 3), (1, 2)]
+    assert positions("adjacent") == [{(t, i) for t in pair for i in (1, 2)} for pair in neighbors]
 
 
-def test_too_few_frames_for_neighbours():
+def test_raises_on_too_few_frames_for_neighbors():
     with pytest.raises(ValueError, match="at least 3 frames, not 2"):
         REFERENCE_TOKENS["adjacent"](2, 3)
 

@@ -1,4 +1,4 @@
-"""What defines each way of choosing seeds, against slow versions in plain Python."""
+"""Every seed selection against a slow version in plain Python."""
 
 import pytest
 import torch
@@ -37,7 +37,7 @@ def head_mean(rows):
 
 
 def slow_any_head(rows):
-    """Turn by turn through the heads' rankings: everyone's first choice, then everyone's second, and so on."""
+    """Take the first choices of all heads, then all second choices, and so on."""
     mean, chosen = head_mean(rows), []
     for turn in range(11):
         choices = {best(row, 11)[turn] for row in rows} - set(chosen)
@@ -64,7 +64,7 @@ def test_matches_reference(attention, name):
 
 @pytest.mark.parametrize("name", SEED_SELECTORS)
 @pytest.mark.parametrize("training", [True, False])
-def test_keeps_the_budget_without_repeating(attention, name, training):
+def test_selects_as_many_as_asked_without_repeating(attention, name, training):
     seeds = SEED_SELECTORS[name](attention, BUDGET, training)
     assert seeds.shape == (2, 3, BUDGET)
     assert all(len(set(frame.tolist())) == BUDGET for video in seeds for frame in video)
@@ -86,8 +86,8 @@ def test_follows_a_permutation_of_the_patches(attention, name):
     assert torch.equal(order[select(moved, BUDGET, False)], select(attention, BUDGET, False))
 
 
-def test_ats_picks_where_the_points_fall(attention):
-    """At evaluation: S points in the middle of S equal parts of the cumulative score."""
+def test_ats_picks_the_patches_that_the_points_fall_into(attention):
+    """At evaluation: one point in the middle of each of S equal parts of the cumulative score."""
     seeds = SEED_SELECTORS["ats"](attention, BUDGET, False)
     for b, t in torch.cartesian_prod(torch.arange(2), torch.arange(3)).tolist():
         norms = attention.value[b, t, :, 1:12].norm(dim=-1)  # (H, P)
@@ -103,7 +103,7 @@ def test_ats_picks_where_the_points_fall(attention):
         assert seeds[b, t].tolist() == (sorted(picked, key=lambda i: -scores[i]) + rest)[:BUDGET]
 
 
-def test_ats_is_fixed_at_evaluation_and_drawn_in_training(attention):
+def test_ats_is_deterministic_at_evaluation_and_random_in_training(attention):
     select = SEED_SELECTORS["ats"]
     assert torch.equal(select(attention, BUDGET, False), select(attention, BUDGET, False))
     drawn = {str(select(attention, BUDGET, True).tolist()) for _ in range(20)}
@@ -121,7 +121,7 @@ def test_count_rounds_down():
 
 def test_saliency_is_highest_for_the_sharpest_patch():
     query, key = torch.zeros(1, 1, 1, 5, 4), torch.eye(5, 4)[None, None, None]
-    query[..., 3, :] = 20 * key[..., 2, :]  # patch 2 looks at one key, the others at all alike
+    query[..., 3, :] = 20 * key[..., 2, :]  # patch 2 attends to one key, the others to all alike
     saliency = FrameAttention(query, key, key, None).saliency()
     assert saliency.flatten().tolist() == [0.0, 0.0, 1.0, 0.0]
 

@@ -1,8 +1,7 @@
-"""Picking, grouping and comparing tokens."""
+"""Picking and averaging tokens."""
 
 import torch
 
-from tc_clip_pl.ops.cosine_logits import cosine_logits, pool_frames
 from tc_clip_pl.ops.tokens import average_groups, gather_tokens, source_masks
 
 
@@ -31,15 +30,3 @@ def test_sources_partition_the_seeds():
     masks = source_masks(torch.tensor([[0, 1, 1, 2]]), seeds, 3, 4)
     assert masks.shape == (1, 3, 8)
     assert [row.nonzero().flatten().tolist() for row in masks[0]] == [[2], [0, 7], [5]]
-
-
-def test_similarity_is_a_scaled_cosine():
-    frames, text = torch.randn(2, 4, 6, dtype=torch.float64), torch.randn(2, 3, 6, dtype=torch.float64)
-    video = pool_frames(frames)
-    logits = cosine_logits(video, text, torch.tensor(2.0, dtype=torch.float64))
-    expected = torch.cosine_similarity(frames.mean(1)[:, None], text, dim=-1) * torch.tensor(2.0).exp()
-    torch.testing.assert_close(video.norm(dim=-1), torch.ones(2, dtype=torch.float64))
-    torch.testing.assert_close(logits, expected, check_dtype=False)
-    torch.testing.assert_close(
-        cosine_logits(video, text[0], torch.tensor(0.0))[0], expected[0] / torch.tensor(2.0).exp(), check_dtype=False
-    )

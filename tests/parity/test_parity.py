@@ -1,4 +1,7 @@
-"""Published weights give the published numbers: three small cases, computed elsewhere from the same seeded weights."""
+"""Three small cases that the reference implementation computed from the same seeded weights.
+
+They run with one and with two threads: threads change the order of summation, and with it rounding, but no merge.
+"""
 
 import importlib.util
 from pathlib import Path
@@ -14,8 +17,16 @@ weights = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(weights)
 
 
+@pytest.fixture(scope="module", params=[1, 2], ids=["one thread", "two threads"])
+def num_threads(request):
+    before = torch.get_num_threads()
+    torch.set_num_threads(request.param)
+    yield request.param
+    torch.set_num_threads(before)
+
+
 @pytest.fixture(scope="module", params=["tiny", "tiny_nobias", "tiny_joint"])
-def case(request):
+def case(request, num_threads):
     """A case with the model's output and parameters after one backward pass."""
     case = weights.load_case(request.param)
     case["state_dict"] = weights.make_state_dict(case)
@@ -57,7 +68,7 @@ def test_cls_attention_matches(case):
 def test_gradient_norms_match(case):
     norms = {key.removeprefix("grad_norm/"): value for key, value in case["expected"].items() if "grad_norm/" in key}
     assert len(norms) > 50
-    rounding = 1e-6 * max(norms.values())  # a key bias has no gradient but rounding: softmax ignores it
+    rounding = 1e-6 * max(norms.values())  # the softmax ignores a key bias, whose gradient is rounding alone
     for name, expected in norms.items():
         converted = convert_state_dict({name: case["state_dict"][name]})
         gradients = [case["parameters"][key].grad for key in converted]

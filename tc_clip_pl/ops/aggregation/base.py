@@ -1,4 +1,4 @@
-"""What goes into an aggregator and what comes out."""
+"""Input and output of an aggregator."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ class Seeds:
     Attributes:
         tokens: (B, T * S, D), frame by frame, in descending order of score within a frame.
         indices: (B, T, S) patch of each seed within its frame.
-        attention: of the layer, for aggregators that weigh seeds by it.
+        attention: The attention of the layer, for aggregators that weigh seeds by it.
     """
 
     tokens: Tensor
@@ -26,24 +26,24 @@ class Seeds:
     attention: FrameAttention
 
     def pick(self, scores: Tensor) -> Tensor:
-        """(B, T, P) scores of patches to the (B, T * S) scores of the seeds."""
+        """Pick the scores of the seeds, (B, T * S), from (B, T, P) scores of all patches."""
         return scores.gather(-1, self.indices).flatten(1)
 
     @property
     def detached(self) -> Tensor:
-        """(B, T * S, D) tokens without gradient, in float32 or better whatever the autocast."""
+        """(B, T * S, D) tokens without gradient, in float32 or better despite autocast."""
         tokens = self.tokens.detach()
         return tokens.to(torch.promote_types(tokens.dtype, torch.float32))
 
 
 @dataclass
 class Grouping:
-    """Groups of seeds.
+    """A partition of the seeds into groups.
 
     Attributes:
         groups: (B, T * S) int64, the context token of each seed; every value from 0 to ``count`` - 1 occurs.
         count: K.
-        weights: (B, T * S) positive weights of the seeds in their group's mean; None weighs all alike.
+        weights: (B, T * S) positive weights of the seeds in the mean of their group; None gives equal weights.
     """
 
     groups: Tensor
@@ -51,7 +51,7 @@ class Grouping:
     weights: Tensor | None = None
 
     def average(self, tokens: Tensor) -> Tensor:
-        """(B, T * S, D) seeds to (B, K, D) context tokens, with gradient."""
+        """Average (B, T * S, D) seeds into (B, K, D) context tokens, with gradient."""
         return average_groups(tokens, self.groups, self.count, self.weights)
 
 

@@ -1,4 +1,4 @@
-"""What clustering is compared with: no merging, and merging at random (Table 8b)."""
+"""Baselines for clustering: no merging, and random merging (Table 8b)."""
 
 import torch
 
@@ -7,13 +7,14 @@ from tc_clip_pl.ops.aggregation.base import AGGREGATORS, Grouping, Seeds
 
 @AGGREGATORS.register("none")
 def no_merge(seeds: Seeds, num_context_tokens: int, merges_per_round: int) -> Grouping:
-    """Every seed is a context token."""
+    """Keep every seed as a context token."""
     count = seeds.tokens.shape[1]
     return Grouping(torch.arange(count, device=seeds.tokens.device).expand(len(seeds.tokens), -1), count)
 
 
 @AGGREGATORS.register("random", reads=("num_context_tokens",))
 def random_merge(seeds: Seeds, num_context_tokens: int, merges_per_round: int) -> Grouping:
-    """Groups of equal size (to one seed), drawn anew in every call from torch's generator."""
+    """Draw groups at random in every call, from torch's generator; their sizes differ by one seed at most."""
     order = torch.rand(seeds.tokens.shape[:2], device=seeds.tokens.device).argsort(-1)
+    # A random permutation modulo K fills the groups in turn.
     return Grouping(order.argsort(-1) % num_context_tokens, num_context_tokens)

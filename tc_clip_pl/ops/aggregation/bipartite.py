@@ -1,9 +1,11 @@
 """Context summarization by repeated bipartite soft matching (Sec. 2.3, Eq. 6, and Appendix G.2).
 
-In every round the tokens at even positions (A) each look for the most similar token at odd positions (B), and the A
-tokens with the best partners merge into them. A size-weighted mean of means is the plain mean of all seeds of a
-group, so the rounds only have to find the groups: they run without gradient, and one averaging product then makes the
-context tokens.
+In every round each token at an even position (set A) finds the most similar token at an odd position (set B), and the A
+tokens with the most similar partners merge into them. Tokens of the same set never compare, which makes a round cheap;
+the next round splits the tokens anew, so pairs that could not meet before may meet then.
+
+A size-weighted mean of means is the plain mean of all seeds of a group. So the rounds only have to find the groups:
+they run without gradient, and one averaging product at the end makes the context tokens.
 """
 
 import torch
@@ -12,19 +14,20 @@ from torch import Tensor
 from tc_clip_pl.ops.aggregation.base import AGGREGATORS, Grouping, Seeds
 from tc_clip_pl.ops.tokens import gather_tokens
 
-SMALLEST_WEIGHT = 1e-6  # a seed of weight 0 would have no direction to be matched by
+SMALLEST_WEIGHT = 1e-6  # a seed of weight 0 would have no direction to compare
 
 
 def merge_schedule(num_tokens: int, num_merged: int, merges_per_round: int) -> list[int]:
-    """How many pairs merge in each round, from ``num_tokens`` down to ``num_merged`` (Appendix G.2).
+    """Plan how many pairs merge in each round, from ``num_tokens`` (n) down to ``num_merged`` (k) (Appendix G.2).
 
-    ``int((n - k) / r)`` rounds of r merges, then as many as are needed to end at k exactly; a round can merge at most
-    half of its tokens. Nothing merges where there are ``num_merged`` tokens or fewer.
+    The plan has ``int((n - k) / r)`` rounds of r merges, then rounds of as many merges as are needed to end at exactly
+    k. A round merges at most half of its tokens. There are no rounds if n <= k.
 
     >>> merge_schedule(928, 96, 100)
     [100, 100, 100, 100, 100, 100, 100, 100, 32]
     """
     rounds = []
+    # The number of full rounds is fixed in advance, even if half of the tokens left is less than r.
     for _ in range(max(num_tokens - num_merged, 0) // merges_per_round):
         rounds.append(min(merges_per_round, num_tokens // 2))
         num_tokens -= rounds[-1]
@@ -35,27 +38,30 @@ def merge_schedule(num_tokens: int, num_merged: int, merges_per_round: int) -> l
 
 
 def match_round(sums: Tensor, num_merges: int) -> tuple[Tensor, Tensor]:
-    """One round of bipartite soft matching.
+    """Run one round of bipartite soft matching.
 
     Args:
-        sums: (B, n, D) float32 or float64, the sum of the seeds that each token stands for. Their mean has the same
-            direction, and only directions are compared, so sizes need no keeping.
+        sums: (B, n, D) float32 or float64, the sum of the seeds merged into each token. Their mean has the same
+            direction, and only directions are compared, so the sizes are not needed.
         num_merges: r, at most n // 2.
 
     Returns:
-        The (B, n - r, D) sums after the round: the unmerged A tokens in descending order of their best similarity, then
-        all B tokens. And (B, n) int64, the new position of every old token.
+        sums: (B, n - r, D) after the round: the unmerged A tokens in descending order of their best similarity, then
+            all B tokens. The order is part of the method: it decides the two sets of the next round.
+        positions: (B, n) int64, the new position of every old token.
     """
     unit = torch.nn.functional.normalize(sums, dim=-1)
     best, partner = (unit[:, ::2] @ unit[:, 1::2].transpose(1, 2)).max(dim=-1)  # (B, |A|)
-    order = best.argsort(dim=-1, descending=True, stable=True)
+    order = best.argsort(dim=-1, descending=True, stable=True)  # stable: the same on every device
     merged, kept = order[:, :num_merges], order[:, num_merges:]
 
     targets = partner.gather(1, merged)  # (B, r), positions in B
     a, b = sums[:, ::2], sums[:, 1::2]
+    # Several A tokens may share a partner; the additions then accumulate.
     b = b.scatter_add(1, targets.unsqueeze(-1).expand(-1, -1, b.shape[-1]), gather_tokens(a, merged))
     sums = torch.cat((gather_tokens(a, kept), b), dim=1)
 
+    # Kept A tokens move to their rank, merged ones to where their partner goes, and B tokens follow all kept ones.
     num_kept = kept.shape[1]
     positions = partner.new_empty(len(sums), a.shape[1] + b.shape[1])
     rank = torch.arange(num_kept, device=sums.device).expand_as(kept)
@@ -65,39 +71,39 @@ def match_round(sums: Tensor, num_merges: int) -> tuple[Tensor, Tensor]:
 
 
 def match_tokens(sums: Tensor, num_context_tokens: int, merges_per_round: int) -> Tensor:
-    """The context token that each seed ends in.
+    """Find the context token that each seed is merged into.
 
     Args:
-        sums: (B, S, D) float32 or float64 seeds, each times its weight where seeds are weighted. Precision matters:
-            ties and order decide every later round.
-        num_context_tokens: K; with S <= K every seed stays alone.
+        sums: (B, n, D) float32 or float64 seeds, multiplied by their weights if they have any. Lower precision would
+            change ties and order, and with them every later round.
+        num_context_tokens: K; if n <= K, every seed stays by itself.
         merges_per_round: r of Appendix G.2.
 
     Returns:
-        (B, S) int64, values in [0, min(S, K)); every value occurs.
+        (B, n) int64, values in [0, min(n, K)); every value occurs.
     """
     groups = torch.arange(sums.shape[1], device=sums.device).expand(sums.shape[:2])
     for num_merges in merge_schedule(sums.shape[1], num_context_tokens, merges_per_round):
         sums, positions = match_round(sums, num_merges)
-        groups = positions.gather(1, groups)
+        groups = positions.gather(1, groups)  # follow every seed through the round
     return groups
 
 
 @AGGREGATORS.register("bipartite", reads=("num_context_tokens", "merges_per_round"))
 def bipartite(seeds: Seeds, num_context_tokens: int, merges_per_round: int) -> Grouping:
-    """Plain means of matched seeds: the paper's choice."""
+    """Merge similar seeds into plain means: the paper's choice."""
     return _group(seeds, num_context_tokens, merges_per_round, None)
 
 
 @AGGREGATORS.register("bipartite_attention", reads=("num_context_tokens", "merges_per_round"))
 def bipartite_attention(seeds: Seeds, num_context_tokens: int, merges_per_round: int) -> Grouping:
-    """Each seed counts by the attention that [CLS] pays to it, in every merge and in the final mean."""
+    """Weigh each seed by its [CLS] attention, in every merge and in the final mean."""
     return _group(seeds, num_context_tokens, merges_per_round, seeds.pick(seeds.attention.cls_attention().mean(2)))
 
 
 @AGGREGATORS.register("bipartite_saliency", reads=("num_context_tokens", "merges_per_round"))
 def bipartite_saliency(seeds: Seeds, num_context_tokens: int, merges_per_round: int) -> Grouping:
-    """Each seed counts by its saliency, in every merge and in the final mean (saliency-aware matching of Table 1)."""
+    """Weigh each seed by its saliency, in every merge and in the final mean (saliency-aware matching of Table 1)."""
     return _group(seeds, num_context_tokens, merges_per_round, seeds.pick(seeds.attention.saliency()))
 
 

@@ -11,9 +11,9 @@ ITERATIONS = 10
 
 @AGGREGATORS.register("kmeans", reads=("num_context_tokens",))
 def kmeans(seeds: Seeds, num_context_tokens: int, merges_per_round: int) -> Grouping:
-    """Ten rounds of Lloyd's algorithm from K seeds at even distances in their order, so that every frame has its share.
+    """Run ten rounds of Lloyd's algorithm, starting from K evenly spaced seeds, so that every frame has its share.
 
-    A group that loses its last seed gets the seed that fits its own group worst.
+    A group that loses its last seed gets the seed that is farthest from its own center.
     """
     tokens = seeds.detached
     start = torch.arange(num_context_tokens, device=tokens.device) * tokens.shape[1] // num_context_tokens
@@ -26,15 +26,16 @@ def kmeans(seeds: Seeds, num_context_tokens: int, merges_per_round: int) -> Grou
 
 
 def fill_empty_groups(groups: Tensor, distances: Tensor) -> Tensor:
-    """Gives every empty group one seed, the one farthest from its own center among groups of two or more.
+    """Give every empty group one seed: the one farthest from its own center among groups of two or more.
 
     Args:
         groups: (B, S) int64.
-        distances: (B, S, K) of every seed to every center; S must be at least K.
+        distances: (B, S, K) from every seed to every center; S must be at least K.
 
     Returns:
         (B, S) int64, where every group from 0 to K - 1 occurs.
     """
+    # One group per video and pass: the sizes, and so the seeds that may move, change with each.
     for _ in range(distances.shape[-1]):
         sizes = torch.nn.functional.one_hot(groups, distances.shape[-1]).sum(1)  # (B, K)
         has_empty = (sizes == 0).any(-1, keepdim=True)  # (B, 1)

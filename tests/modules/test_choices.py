@@ -1,15 +1,18 @@
-"""Every choice trains, and every combination without a meaning is refused in a sentence."""
+"""Every choice trains, and every contradictory combination is refused in one sentence."""
 
 import pytest
 import torch
 from transformers import CLIPModel
 
 from tc_clip_pl import TCCLIP, TCCLIPConfig
-from tc_clip_pl.modules.text_prompting import PROMPTING_TOKENS, PROMPTINGS
+from tc_clip_pl.modules.backbone import add_positions, run_layers, token_embedding
+from tc_clip_pl.modules.text_encoder import condition_early
+from tc_clip_pl.modules.text_prompting import PROMPTINGS
 from tc_clip_pl.ops.aggregation import AGGREGATORS
+from tc_clip_pl.ops.frame_pooling import FRAME_POOLINGS
+from tc_clip_pl.ops.prompting_tokens import PROMPTING_TOKENS
 from tc_clip_pl.ops.reference_tokens import REFERENCE_TOKENS
 from tc_clip_pl.ops.seed_selection import SEED_SELECTORS
-from tc_clip_pl.registry import Registry
 
 CHOICES = [
     *({"seed_selection": name} for name in SEED_SELECTORS),
@@ -17,6 +20,7 @@ CHOICES = [
     *({"reference_tokens": name, "prompting_tokens": "cls"} for name in REFERENCE_TOKENS),
     *({"prompting": name} for name in PROMPTINGS),
     *({"prompting_tokens": name} for name in PROMPTING_TOKENS),
+    *({"frame_pooling": name} for name in FRAME_POOLINGS),
     *({"prompting_text_layer": text, "prompting_vision_layer": vision} for text in (1, 2, 3) for vision in (1, 2, 3)),
     {"reference_tokens": "none", "prompting": "template"},
     {"num_prompt_vectors": 2},
@@ -59,7 +63,7 @@ def test_one_training_step(tiny_clip_folder, tiny_video, options, precision):
 @pytest.mark.parametrize("options", CHOICES, ids=str)
 def test_cached_classes_give_the_same_logits(tiny_clip_folder, tiny_video, options):
     if options.get("aggregation") == "random":
-        return  # draws anew in every call
+        return  # draws new groups in every call
     model = make(tiny_clip_folder, **options).double()
     with torch.no_grad():
         model(tiny_video)
@@ -101,12 +105,9 @@ def test_joint_space_time_attention_is_one_attention_over_all_tokens(tiny_clip_f
 
 def test_early_prompting_at_the_last_layer_is_the_factored_one(tiny_model, tiny_video):
     """The plain path for early layers, started at the last layer, gives what the factored path gives."""
-    from tc_clip_pl.modules.text_encoder import condition_early, run_layers
-
     text = tiny_model.text_model
-    embeds = tiny_model.prompt_learner(text.embeddings.token_embedding(tiny_model.class_input_ids))
-    states = embeds + text.embeddings.position_embedding.weight[: embeds.shape[1]]
-    states = run_layers(text, states, 0, 2)
+    embeds = tiny_model.prompt_learner(token_embedding(text)(tiny_model.class_input_ids))
+    states = run_layers(text, add_positions(text, embeds), 0, 2)
     output = tiny_model(tiny_video)
     prompts = tiny_model.prompt_generation_layer(states[0, 1:5], output.context_tokens)
     plain = tiny_model.text_projection(condition_early(text, states, tiny_model.class_eos, prompts, 2))
@@ -114,7 +115,7 @@ def test_early_prompting_at_the_last_layer_is_the_factored_one(tiny_model, tiny_
 
 
 @pytest.mark.parametrize("option", ["prompting_init", "prompt_init"])
-def test_random_starts_differ_from_clips(tiny_clip_folder, option):
+def test_random_initialization_differs_from_clips(tiny_clip_folder, option):
     chosen, default = make(tiny_clip_folder, **{option: "random"}), make(tiny_clip_folder)
     parts = {
         "prompting_init": lambda model: model.prompt_generation_layer.mlp.fc1.weight,
@@ -131,10 +132,14 @@ def test_random_starts_differ_from_clips(tiny_clip_folder, option):
         ({"aggregation": "mean"}, "aggregation is 'mean': choose one of"),
         ({"reference_tokens": "past"}, "reference_tokens is 'past': choose one of"),
         ({"prompting": "hard"}, "prompting is 'hard': choose one of"),
+        ({"frame_pooling": "max"}, "frame_pooling is 'max': choose one of mean_embedding"),
         ({"prompting_init": "zero"}, "prompting_init is 'zero': choose clip or random"),
         ({"reference_tokens": "none"}, "set prompting_tokens to cls or pooled"),
         ({"reference_tokens": "all", "prompting_tokens": "cls", "seed_ratio": 0.5}, "seed_ratio=0.5 would be ignored"),
-        ({"seed_selection": "none", "seed_ratio": 0.5}, "acts only with seed_selection averaged_cls_attention"),
+        (
+            {"seed_selection": "none", "seed_ratio": 0.5},
+            "has an effect only with seed_selection averaged_cls",
+        ),
         ({"aggregation": "kmeans", "merges_per_round": 5}, "merges_per_round=5 would be ignored"),
         ({"aggregation": "none", "num_context_tokens": 5}, "num_context_tokens=5 would be ignored"),
         ({"prompting": "template", "num_prompt_vectors": 8}, "num_prompt_vectors=8 would be ignored"),
@@ -146,29 +151,22 @@ def test_random_starts_differ_from_clips(tiny_clip_folder, option):
         ({"reference_tokens": "adjacent", "prompting_tokens": "cls", "num_frames": 2}, "at least 3 frames"),
     ],
 )
-def test_meaningless_combinations_are_refused(options, message):
+def test_raises_on_a_contradictory_combination(options, message):
     with pytest.raises(ValueError, match=message):
         TCCLIPConfig(**options)
 
 
 @pytest.mark.parametrize("encoders", [["vision"], ["text"], ["vision", "text"]])
-def test_freezing_leaves_what_is_new(tiny_clip_folder, tiny_video, encoders):
+def test_freezing_keeps_new_parameters_trainable(tiny_clip_folder, tiny_video, encoders):
     model = make(tiny_clip_folder).train()
     model.freeze(encoders)
     model(tiny_video.float()).logits.logsumexp(-1).sum().backward()
-    still = {name for name, parameter in model.named_parameters() if parameter.grad is None}
+    frozen = {name for name, parameter in model.named_parameters() if parameter.grad is None}
     prefixes = {"vision": ("vision_model.", "visual_projection."), "text": ("text_model.", "text_projection.")}
     expected = {n for n, _ in model.named_parameters() for e in encoders if n.startswith(prefixes[e])}
-    assert still == (expected - model.new_parameter_names()) | {"text_model.embeddings.token_embedding.weight"}
+    assert frozen == (expected - model.new_parameter_names()) | {"text_model.embeddings.token_embedding.weight"}
 
 
-def test_freezing_something_else_is_an_error(tiny_model):
+def test_raises_on_freezing_an_unknown_encoder(tiny_model):
     with pytest.raises(ValueError, match="no encoder 'image' to freeze: choose vision or text"):
         tiny_model.freeze(["image"])
-
-
-def test_registry_refuses_a_name_twice():
-    registry = Registry("color")
-    registry.register("red")(len)
-    with pytest.raises(KeyError, match="registered twice"):
-        registry.register("red")

@@ -1,0 +1,27 @@
+"""CLIP's vision encoder around its layers."""
+
+import torch
+from torch import Tensor
+from transformers import CLIPVisionModel
+from transformers.models.clip.modeling_clip import CLIPVisionEmbeddings
+
+
+class VisionEmbeddings(CLIPVisionEmbeddings):
+    """Patch projection, [CLS] and position table (`position_embedding`, `num_positions` rows per frame)."""
+
+    def embed_frames(self, frames: Tensor) -> Tensor:
+        """(X, 3, H, W) normalized pixels to (X, N, D) tokens, [CLS] first, without positions."""
+        patches = self.patch_embedding(frames.to(self.patch_embedding.weight.dtype)).flatten(2).transpose(1, 2)
+        return torch.cat((self.class_embedding.expand(len(frames), 1, -1), patches), dim=1)
+
+
+class VisionModel(CLIPVisionModel):
+    """Embeddings, layers, and the layer norms before and after them."""
+
+    def normalize_input(self, tokens: Tensor) -> Tensor:
+        """Apply CLIP's layer norm before the first layer."""
+        return self.pre_layrnorm(tokens)
+
+    def normalize_output(self, tokens: Tensor) -> Tensor:
+        """Apply CLIP's layer norm before the projection into the joint space."""
+        return self.post_layernorm(tokens)

@@ -1,0 +1,104 @@
+"""The classes that a model scores videos against: their texts, and how long their encoding stays valid."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import PreTrainedTokenizerBase
+
+from tc_clip_pl.modules.backbone import find_eos
+from tc_clip_pl.modules.class_cache import ClassCache
+from tc_clip_pl.modules.config import TCCLIPConfig
+from tc_clip_pl.modules.tokenizer import tokenize_class_names
+
+
+class ClassTexts(nn.Module):
+    """The half of a TC-CLIP that holds the classes; it precedes the backbone's model among the bases.
+
+    Attributes:
+        tokenizer: The tokenizer of the CLIP that the model was made from, or None.
+        class_input_ids: (Y, L) token ids of the classes, or None before they are set.
+        class_eos: (Y,) positions of EOS once the prompt vectors are in place, or None.
+    """
+
+    def __init__(self, config: TCCLIPConfig) -> None:
+        super().__init__(config)
+        self.register_buffer("class_input_ids", None, persistent=False)
+        self.register_buffer("class_eos", None, persistent=False)
+        self.tokenizer: PreTrainedTokenizerBase | None = None
+        self._class_cache = ClassCache()
+        self.register_load_state_dict_post_hook(_clear_class_cache)
+
+    def set_class_names(self, class_names: Sequence[str]) -> None:
+        """Set the classes by name; the position in the list is the label.
+
+        Raises:
+            ValueError: If the model has no tokenizer, the list is empty, or a name is too long for the text encoder.
+        """
+        if self.tokenizer is None:
+            raise ValueError(
+                "This model has no tokenizer: set its `tokenizer`, or give token ids to `set_class_tokens`."
+            )
+        self.set_class_tokens(tokenize_class_names(self.tokenizer, class_names, self.config))
+
+    def set_class_tokens(self, input_ids: Tensor) -> None:
+        """Set the classes by the token ids of "{prompt template} {class name}.".
+
+        Args:
+            input_ids: (Y, L) int64, SOS first; what follows EOS is ignored.
+
+        Raises:
+            ValueError: If the shape is wrong, a row has no EOS token, or a text is too long for the text encoder.
+        """
+        if input_ids.ndim != 2 or len(input_ids) == 0:
+            raise ValueError(f"Class tokens are (Y, L) with at least one class, not {tuple(input_ids.shape)}.")
+        eos = find_eos(input_ids, self.config.text_config.eos_token_id)
+        length, added = int(eos.max()) + 1, self.config.num_added_tokens
+        room = self.config.text_config.max_position_embeddings
+        if length + added > room:
+            raise ValueError(
+                f"A class text of {length + added} tokens does not fit into the text encoder's {room}: shorten it."
+            )
+        self.class_input_ids = input_ids[:, :length].to(self.device)  # attention is causal: nothing reads beyond EOS
+        self.class_eos = (eos + added).to(self.device)
+        self.clear_class_cache()
+
+    def encode_classes(self) -> Any:
+        """Encode the classes as far as no video is needed; without gradient, evaluation keeps the result.
+
+        Raises:
+            RuntimeError: If no class names are set.
+        """
+        if self.class_input_ids is None:
+            raise RuntimeError("No classes are set: call `set_class_names` or `set_class_tokens` first.")
+        if self.training or torch.is_grad_enabled():
+            self.clear_class_cache()  # the weights are about to change
+            return self._encode_classes()
+        return self._class_cache.get(self.class_input_ids.device.type, self._encode_classes)
+
+    def clear_class_cache(self) -> None:
+        """Drop the encoding of the classes that evaluation keeps between batches.
+
+        The model does so itself when weights are loaded, moved or cast, when classes are set, and between training and
+        evaluation. Call it after any other change of the weights, such as a write through ``.data``.
+        """
+        self._class_cache.clear()
+
+    def _encode_classes(self) -> Any:
+        raise NotImplementedError
+
+    def train(self, mode: bool = True) -> "ClassTexts":
+        """Set training or evaluation mode; an optimizer may have stepped since the last one."""
+        self.clear_class_cache()
+        return super().train(mode)
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "ClassTexts":
+        """Convert all tensors, as `to`, `half`, `cuda` and their like do."""
+        self.clear_class_cache()
+        return super()._apply(fn, recurse)
+
+
+def _clear_class_cache(model: ClassTexts, incompatible_keys: object) -> None:
+    # A hook rather than an override of `load_state_dict`: it also runs where FSDP loads through its own wrapper.
+    model.clear_class_cache()

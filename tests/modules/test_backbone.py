@@ -1,0 +1,59 @@
+"""The parts of CLIP that the backbone package adapts."""
+
+import pytest
+import torch
+from transformers import CLIPModel
+
+from tc_clip_pl import TCCLIPConfig
+from tc_clip_pl.modules.backbone import ENCODER_PARTS, backbone_options, expand_state_dict, find_eos
+from tc_clip_pl.modules.backbone.sizes import CLIP_SIZES
+from tc_clip_pl.modules.text_encoder import encode_text
+
+
+def test_encoder_parts_and_temperature_are_the_whole_clip(tiny_clip_folder):
+    names = CLIPModel.from_pretrained(tiny_clip_folder).state_dict()
+    parts = tuple(f"{part}." for parts in ENCODER_PARTS.values() for part in parts)
+    assert {name for name in names if not name.startswith(parts)} == {"logit_scale"}
+
+
+def test_text_encoder_in_steps_is_clips(tiny_clip_folder, tiny_model):
+    clip = CLIPModel.from_pretrained(tiny_clip_folder, dtype=torch.float64).eval()
+    tokens = tiny_model.tokenizer(["a photo of a cartwheel.", "wave"], padding=True, return_tensors="pt")
+    eos = find_eos(tokens["input_ids"], clip.config.text_config.eos_token_id)
+    with torch.no_grad():
+        expected = clip.text_model(**tokens).pooler_output
+        embeds = clip.text_model.embeddings.token_embedding(tokens["input_ids"])
+        torch.testing.assert_close(encode_text(clip.text_model, embeds, eos), expected, rtol=0, atol=1e-10)
+
+
+def test_eos_is_the_first_of_its_kind():
+    assert find_eos(torch.tensor([[8, 3, 9, 9], [8, 9, 0, 0]]), 9).tolist() == [2, 1]
+
+
+def test_eos_of_the_first_configurations_is_the_highest_id():
+    assert find_eos(torch.tensor([[8, 2, 9, 0], [8, 9, 0, 0]]), 2).tolist() == [2, 1]
+
+
+def test_raises_on_a_text_without_eos():
+    with pytest.raises(ValueError, match=r"class 1 have no EOS token \(9\)"):
+        find_eos(torch.tensor([[8, 9], [8, 3]]), 9)
+
+
+def test_position_table_is_repeated_and_nothing_else():
+    name = "vision_model.embeddings.position_embedding.weight"
+    weights = {name: torch.arange(6.0).view(3, 2), "logit_scale": torch.tensor(1.0)}
+    expanded = expand_state_dict(weights, 2)
+    assert torch.equal(expanded[name], torch.cat((weights[name], weights[name])))
+    assert expanded["logit_scale"] is weights["logit_scale"]
+
+
+@pytest.mark.parametrize("name", CLIP_SIZES)
+def test_published_sizes_make_a_configuration(name):
+    config = TCCLIPConfig(**backbone_options(name))
+    side = config.vision_config.image_size // int(name.split("patch")[1].split("-")[0])
+    assert config.num_patches == side**2 and config.projection_dim == config.text_config.hidden_size
+
+
+def test_raises_on_an_unknown_size():
+    with pytest.raises(ValueError, match="sizes of 'my/clip' are unknown: give a folder, or one of openai/clip"):
+        backbone_options("my/clip")
