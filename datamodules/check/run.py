@@ -111,7 +111,7 @@ def check_files(
         progress: Called as files are done.
     """
     note_leaks(lists)
-    # Lists overlap (validation and test often share a file list), but each file is inspected once.
+    # Lists may share files; each file is inspected once.
     paths = list(dict.fromkeys(record.path for checked in lists for record in checked.records))
     versions = dict(zip(paths, _stat_files(paths), strict=True))
     findings = {path: found for path, found in versions.items() if isinstance(found, Finding)}

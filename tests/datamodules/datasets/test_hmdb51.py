@@ -164,7 +164,7 @@ def test_bad_clips_are_left_out_and_reported(broken_root):
 
 def test_files_that_are_no_videos_are_found_before_the_first_epoch(broken_root):
     (broken_root / "red_circle_moving_left" / "red_circle_moving_left_003.mp4").write_text("text")
-    with pytest.raises(DataError, match=r"1 of the 32 clips are no videos.*a text file.*left_003\.mp4"):
+    with pytest.raises(DataError, match=r"1 of the 32 clips cannot be videos.*a text file.*left_003\.mp4"):
         module(broken_root)
     module(broken_root, on_bad_video="skip")
 
