@@ -23,7 +23,7 @@ def default_cache_file() -> Path:
 class CheckCache:
     """Good files and their numbers of frames.
 
-    Bad files are not remembered: after a repair by other means (a missing codec, say), they must be read again.
+    Bad files are not remembered: another decoder may read them, although they have not changed.
 
     Every entry is appended at once as a line of JSON, `[inspection, path, size, modified, frames]`, so that an
     interrupted check loses nothing.
@@ -58,5 +58,5 @@ class CheckCache:
                     inspection, path, size, modified, num_frames = json.loads(line)
                 except ValueError:
                     continue  # the last line of a check that was killed while writing it
-                if inspection == self.inspection:
+                if inspection == self.inspection:  # of entries for the same path, the last one counts
                     self._known[path] = Version(size, modified), num_frames

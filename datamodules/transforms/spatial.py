@@ -83,7 +83,7 @@ def _center_crop(image_size: int) -> v2.Transform:
 
 
 def _three_crops(image_size: int) -> v2.Transform:
-    # The short side becomes the crop's, without a margin: together, the crops cover most of the picture.
+    # No margin around the crops, unlike around the center crop: together they should cover the whole frame.
     return v2.Compose([v2.Resize(image_size, antialias=True), ThreeCrops()])
 
 

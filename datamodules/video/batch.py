@@ -81,5 +81,6 @@ def collate_evaluation_clips(clips: list[Clip]) -> VideoBatch:
         label=torch.tensor([PADDING_LABEL if clip.error else clip.label for clip in clips]),
         video_id=[clip.video_id for clip in clips],
         seed=torch.tensor([clip.seed for clip in clips]),
+        # Not padding: a reader must learn of these clips, since they are missing from the results.
         skipped=[clip.error for clip in clips if clip.error],
     )

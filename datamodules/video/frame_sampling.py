@@ -25,8 +25,9 @@ def segment_random(num_available: int, num_frames: int, rng: np.random.Generator
         (T,) int64 indices in 0..n-1, never decreasing.
     """
     length = num_available // num_frames
-    if length == 0:
+    if length == 0:  # fewer frames than segments, so there is nothing to choose from
         return np.arange(num_frames) * num_available // num_frames
+    # One draw per segment and not one for all: the gaps between frames vary, as if the motion changed its speed.
     return np.arange(num_frames) * length + rng.integers(length, size=num_frames)
 
 

@@ -74,7 +74,7 @@ def check_data(argv: list[str]) -> int:
         lists, settings = read_lists(data), _build_settings(data_sets(data)[0], options)
     with _progress_bar() as progress:
         report = check_files(lists, settings, progress)
-    print_report(report)
+    print_report(report)  # a summary; the file has every problem
     print(f"Full report: {_write(report, options.report)}")
     return 1 if report.errors else 0
 
