@@ -22,9 +22,6 @@ SampleFrames = Callable[[int, np.random.Generator], np.ndarray]
 Transform = Callable[[Tensor], Tensor]
 
 
-ON_BAD_VIDEO = ("raise", "skip")
-
-
 class VideoDataset(Dataset[Clip]):
     """Reads clips of a list of records.
 

@@ -17,8 +17,8 @@ from tc_clip_pl.cli.errors import UserError
 if TYPE_CHECKING:
     from jsonargparse import ArgumentParser, Namespace
 
-    from datamodules.base import VideoDataModule
     from datamodules.check.run import CheckReport, CheckSettings, Progress
+    from datamodules.options import ClipOptions
 
 HELP = """\
 tcclip check --config NAME | --data NAME [--data.KEY VALUE ...]: hold a dataset against its lists before a long run
@@ -57,7 +57,7 @@ def check_data(words: list[str]) -> int:
         ValueError: If the settings are, or the root is empty.
     """
     with busy("Reading the lists"):
-        from datamodules.check.lists import data_sets, read_lists
+        from datamodules.check.lists import read_lists
         from datamodules.check.run import check_files
         from tc_clip_pl.cli.check_report import print_report
 
@@ -65,7 +65,7 @@ def check_data(words: list[str]) -> int:
         _add_options(parser)
         data, options = parse_data_words(parser, words)
         gc.freeze()  # or the collector goes through all that was imported again and again while lists grow
-        lists, settings = read_lists(data), _settings(data_sets(data)[0], options)
+        lists, settings = read_lists(data.requests), _settings(data.options, options)
     with _progress() as progress:
         report = check_files(lists, settings, progress)
     print_report(report)
@@ -82,7 +82,7 @@ def _add_options(parser: ArgumentParser) -> None:
     parser.add_argument("--cache", type=str | None)
 
 
-def _settings(data: VideoDataModule, options: Namespace) -> CheckSettings:
+def _settings(clips: ClipOptions, options: Namespace) -> CheckSettings:
     from datamodules.check.cache import default_cache_file
     from datamodules.check.run import CheckSettings
 
@@ -92,11 +92,11 @@ def _settings(data: VideoDataModule, options: Namespace) -> CheckSettings:
     cores = len(affinity(0)) if affinity else os.cpu_count() or 1
     return CheckSettings(
         level=options.level,
-        num_frames=data.num_frames,
-        decoder=data.decoder,
+        num_frames=clips.num_frames,
+        decoder=clips.decoder,
         num_workers=options.num_workers or cores,
         cache_file=Path(options.cache).expanduser() if options.cache else default_cache_file(),
-        skips=data.on_bad_video == "skip",
+        skips=clips.on_bad_video == "skip",
     )
 
 

@@ -56,9 +56,9 @@ def make_splits(words: list[str]) -> None:
         _add_options(parser)
         data, options = parse_data_words(parser, words)
         folder = _folder(options)
-        if not hasattr(data, "published"):
+        if not hasattr(data, "request"):
             raise UserError(f"{type(data).__name__} is no single dataset; give one that has annotations of its own.")
-        source = read_source(data)
+        source = read_source(data.request)
         plan = _plan(source, options)
         lists = draw_lists(source, plan)
         manifest = write_lists(folder, source, plan, lists)
