@@ -49,12 +49,12 @@ def settings(tmp_path, level="presence", **changes):
 
 
 def problems(data, tmp_path, **changes):
-    report = check_files(read_lists(data), settings(tmp_path, **changes))
+    report = check_files(read_lists(data.requests), settings(tmp_path, **changes))
     return {(checked.name, found.kind, found.subject) for checked in report.lists for found in checked.problems}
 
 
 def test_no_problem_where_there_is_none(tree, tmp_path):
-    report = check_files(read_lists(tree.write()), settings(tmp_path))
+    report = check_files(read_lists(tree.write().requests), settings(tmp_path))
     assert not report.has_trouble
     assert [checked.problems for checked in report.lists] == [[], []]
     assert report.num_files == 8
@@ -104,11 +104,11 @@ def test_classes_without_clips(tree, tmp_path):
 
 
 def test_a_few_clips_in_other_folders_are_a_warning_and_most_are_trouble(tree, tmp_path):
-    few = check_files(read_lists(tree.write(test=[*TEST[:3], "walk/w3.avi 0"])), settings(tmp_path))
+    few = check_files(read_lists(tree.write(test=[*TEST[:3], "walk/w3.avi 0"]).requests), settings(tmp_path))
     assert [found.kind for checked in few.lists for found in checked.problems] == ["folder"]
     assert not few.has_trouble
     swapped = [f"{line[:-1]}{1 - int(line[-1])}" for line in TEST]
-    most = check_files(read_lists(tree.write(test=swapped)), settings(tmp_path))
+    most = check_files(read_lists(tree.write(test=swapped).requests), settings(tmp_path))
     assert most.has_trouble
 
 
@@ -121,31 +121,31 @@ def test_a_list_that_is_not_there_does_not_hide_the_others(tree, tmp_path):
 
 def test_bad_clips_are_no_trouble_where_a_run_skips_them(tree, tmp_path):
     (tree.root / "run" / "r0.avi").unlink()
-    lists = read_lists(tree.write())
+    lists = read_lists(tree.write().requests)
     assert check_files(lists, settings(tmp_path)).has_trouble
     assert not check_files(lists, settings(tmp_path, skips=True)).has_trouble
 
 
 def test_raises_on_settings_and_roots_that_cannot_be(tree, tmp_path):
-    data = tree.write()
+    tree.write()
     with pytest.raises(DataError, match="num_frames"):
-        read_lists(HMDB51DataModule(str(data.root), num_frames=0))
+        HMDB51DataModule(str(tree.root), num_frames=0)
     with pytest.raises(DataError, match="does not exist"):
-        read_lists(HMDB51DataModule(str(tmp_path / "nowhere"), str(tree.splits)))
+        read_lists(HMDB51DataModule(str(tmp_path / "nowhere"), str(tree.splits)).requests)
 
 
 def test_a_suite_is_checked_whole(tree, tmp_path):
     data = tree.write()
-    suite = EvaluationSuite({"hmdb": HMDB51DataModule(str(data.root))}, data, splits_dir=str(tree.splits))
-    assert [checked.name for checked in read_lists(suite)] == ["train", "hmdb51/split1", "hmdb51/split1"]
-    assert len(read_lists(EvaluationSuite(suite.tests, splits_dir=str(tree.splits)))) == 1
+    suite = EvaluationSuite({"hmdb": HMDB51DataModule(str(tree.root))}, data, splits_dir=str(tree.splits))
+    assert [checked.name for checked in read_lists(suite.requests)] == ["train", "hmdb51/split1", "hmdb51/split1"]
+    assert len(read_lists(EvaluationSuite(suite.tests, splits_dir=str(tree.splits)).requests)) == 1
 
 
 def test_a_missing_member_of_a_suite_does_not_hide_the_others(tree, tmp_path):
     (tree.root / "run" / "r2.avi").unlink()
     suite = EvaluationSuite({"gone": HMDB51DataModule(str(tmp_path / "nowhere"))}, tree.write())
     assert problems(suite, tmp_path) >= {("hmdb51/split1", "missing", "run/r2.avi")}
-    report = check_files(read_lists(suite), settings(tmp_path))
+    report = check_files(read_lists(suite.requests), settings(tmp_path))
     assert "does not exist" in report.lists[-1].problems[0].subject
 
 
@@ -162,7 +162,7 @@ def films(tree, videos):
 
 @pytest.mark.parametrize("level, bad", [("header", {"w1.avi"}), ("decode", {"w0.avi", "w1.avi"})])
 def test_files_are_opened_or_decoded(films, tmp_path, level, bad):
-    lists = read_lists(HMDB51DataModule(str(films.root), str(films.splits)))
+    lists = read_lists(HMDB51DataModule(str(films.root), str(films.splits)).requests)
     steps = []
     report = check_files(lists, settings(tmp_path, level), lambda done, total: steps.append((done, total)))
     train = report.lists[0].problems
@@ -176,7 +176,7 @@ def test_files_are_opened_or_decoded(films, tmp_path, level, bad):
 
 def test_good_files_are_remembered_until_they_change(films, tmp_path):
     def check():
-        lists = read_lists(HMDB51DataModule(str(films.root), str(films.splits)))
+        lists = read_lists(HMDB51DataModule(str(films.root), str(films.splits)).requests)
         return check_files(lists, settings(tmp_path, "header"))
 
     first, second = check(), check()
