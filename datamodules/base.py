@@ -61,9 +61,6 @@ class VideoDataModule(LightningDataModule):
         augmentation: Augmentation of training clips.
         horizontal_flip: Whether training clips are mirrored; None leaves it to the dataset.
         **options: The fields of `ClipOptions`.
-
-    Raises:
-        DataError: An option has a wrong value.
     """
 
     name: ClassVar[str]
@@ -141,7 +138,12 @@ class VideoDataModule(LightningDataModule):
 
     @property
     def requests(self) -> list[SplitRequest]:
-        """The splits that this data module reads; a suite has several requests."""
+        """The splits that this data module reads; a suite has several requests.
+
+        Raises:
+            DataError: An option has a wrong value.
+        """
+        self.options.check()
         return [self.request]
 
     @property
@@ -173,6 +175,7 @@ class VideoDataModule(LightningDataModule):
         Raises:
             DataError: Something is wrong with the data; the message says what, where and what to do.
         """
+        self.options.check()
         if stage in ("fit", None) and "train" not in self.datasets:
             records = self._find("train", find_training_split(self.request, self.sources.train), self.sources.train)
             self.datasets["train"] = build_training_dataset(records, self.options)

@@ -16,7 +16,7 @@ FrameSampling = Literal["center", "random"]
 
 @dataclass(frozen=True)
 class ClipOptions:
-    """How clips are sampled, decoded and batched.
+    """How clips are sampled, decoded and batched. `check` validates the values.
 
     Attributes:
         num_frames: Number T of frames per view.
@@ -36,9 +36,6 @@ class ClipOptions:
         mean: Mean of red, green and blue (0..255) to subtract. The default is what TC-CLIP was trained with.
         std: Standard deviation of red, green and blue (0..255) to divide by.
         seed: Seed of the clip order, of every random draw on a clip, and of the K-shot draw.
-
-    Raises:
-        DataError: A value is too small, or none of the known ones.
     """
 
     num_frames: int = 16
@@ -56,7 +53,14 @@ class ClipOptions:
     std: tuple[float, float, float] = (58.395, 57.12, 57.375)
     seed: int = 1024
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
+        """Check the values.
+
+        Not done on construction: jsonargparse would bury the message in one about types.
+
+        Raises:
+            DataError: A value is too small, or none of the known ones.
+        """
         check_positive(
             num_frames=self.num_frames,
             image_size=self.image_size,

@@ -26,9 +26,6 @@ class EvaluationSuite(LightningDataModule):
         train: The dataset to train on; not needed, and not read, when only testing.
         splits_dir: A copy of the published list and label files, for the datasets that have no `splits_dir`.
         **options: The fields of `ClipOptions`.
-
-    Raises:
-        DataError: An option has a wrong value, or a dataset another value than the suite.
     """
 
     def __init__(
@@ -40,16 +37,22 @@ class EvaluationSuite(LightningDataModule):
     ) -> None:
         super().__init__()
         self.options = ClipOptions(**options)
+        self._given = [*([train] if train is not None else []), *tests.values()]
         lists = Path(splits_dir).expanduser() if splits_dir else None
         # Copies: a data module given to a suite may be used elsewhere, with options of its own.
-        self.train = _with_suite_options(train, self.options, lists) if train is not None else None
-        self.tests = {name: _with_suite_options(data, self.options, lists) for name, data in tests.items()}
+        self.train = train.with_options(self.options, lists) if train is not None else None
+        self.tests = {name: data.with_options(self.options, lists) for name, data in tests.items()}
         self.test_sets: list[EvaluationSet] = []
         self._is_training = train is not None
 
     @property
     def requests(self) -> list[SplitRequest]:
-        """The splits that the datasets read: of the one to train on, then of those to test on."""
+        """The splits that the datasets read: of the one to train on, then of those to test on.
+
+        Raises:
+            DataError: As in `setup`, about the options.
+        """
+        self._check_options()
         trained = [self.train.request] if self.train is not None else []
         return [*trained, *(replace(data.request, is_test_only=True) for data in self.tests.values())]
 
@@ -80,8 +83,10 @@ class EvaluationSuite(LightningDataModule):
             stage: `fit`, `validate`, `test` or `predict`; None prepares everything.
 
         Raises:
-            DataError: Something is wrong with the data, there is nothing to train on, or two test sets share a name.
+            DataError: An option has a wrong value, or a dataset another one than the suite; something is wrong with
+                the data; there is nothing to train on; or two test sets share a name.
         """
+        self._check_options()
         for data in self._datasets():
             data.trainer = self.trainer  # Lightning sets it on the suite only
         self._is_training = stage in ("fit", "validate") or (stage is None and self.train is not None)
@@ -129,18 +134,14 @@ class EvaluationSuite(LightningDataModule):
         """Return all datasets, the one to train on first."""
         return [*([self.train] if self.train is not None else []), *self.tests.values()]
 
-
-def _with_suite_options(data: VideoDataModule, options: ClipOptions, splits_dir: Path | None) -> VideoDataModule:
-    """Return a copy of a dataset with the options of the suite.
-
-    Raises:
-        DataError: The dataset sets an option to another value than the suite.
-    """
-    for field in fields(ClipOptions):
-        own, common = getattr(data.options, field.name), getattr(options, field.name)
-        # A parsed configuration has every default filled in, so that a default counts as "not set".
-        if own not in (field.default, common):
-            raise DataError(
-                f"{data.name} has {field.name} {own}, but the suite {common}; set it once, with --data.{field.name}."
-            )
-    return data.with_options(options, splits_dir)
+    def _check_options(self) -> None:
+        self.options.check()
+        for data in self._given:
+            for field in fields(ClipOptions):
+                own, common = getattr(data.options, field.name), getattr(self.options, field.name)
+                # A parsed configuration has every default filled in, so that a default counts as "not set".
+                if own not in (field.default, common):
+                    raise DataError(
+                        f"{data.name} has {field.name} {own}, but the suite {common}; "
+                        f"set it once, with --data.{field.name}."
+                    )

@@ -8,7 +8,7 @@ from functools import cache, partial
 from pathlib import Path
 
 from datamodules.errors import DataError
-from datamodules.options import check_choice
+from datamodules.options import check_choice, check_positive
 from datamodules.splits.class_names import read_class_names
 from datamodules.splits.draw import base_list_seed, halve_classes
 from datamodules.splits.lookup import RootIndex, scan_root
@@ -38,8 +38,9 @@ def build_sources(request: SplitRequest) -> ProtocolSources:
     """Build the sources of a request, without reading anything.
 
     Raises:
-        DataError: The dataset has no such setting, the setting needs published lists, or it has no numbered splits.
+        DataError: A number is less than 1, or as in `choose_parts`.
     """
+    check_positive(num_shots=request.num_shots, split=request.split)
     parts = choose_parts(request)
     read, read_whole_names = request.dataset.read_annotations, None
     if request.setting != STANDARD:

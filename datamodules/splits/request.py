@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from datamodules.options import check_positive
 from datamodules.splits.class_names import split_underscores
 from datamodules.splits.lookup import RootIndex
 from datamodules.splits.published import Parts, PublishedFiles
@@ -53,9 +52,6 @@ class SplitRequest:
         test_splits: Numbers of the splits to test; None for `split`.
         seed: Seed of the draws.
         is_test_only: Whether nothing is trained on this dataset.
-
-    Raises:
-        DataError: `num_shots` or `split` is less than 1.
     """
 
     dataset: DatasetSpec
@@ -68,6 +64,3 @@ class SplitRequest:
     test_splits: tuple[int, ...] | None = None
     seed: int = 1024
     is_test_only: bool = False
-
-    def __post_init__(self) -> None:
-        check_positive(num_shots=self.num_shots, split=self.split)

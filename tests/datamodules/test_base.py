@@ -75,9 +75,8 @@ def test_with_options_leaves_the_original_alone(synthetic_root):
     unlisted.setup()
     first, second = (d.datasets["train"].records for d in (data, unlisted))
     assert len(second) == 16 and first != second  # another seed, another draw
-    assert data.with_options(ClipOptions(), Path("a")).with_options(
-        ClipOptions(), Path("b")
-    ).request.splits_dir == Path("a")
+    listed = data.with_options(ClipOptions(), Path("a"))
+    assert listed.with_options(ClipOptions(), Path("b")).request.splits_dir == Path("a")
 
 
 def test_workers_change_nothing(synthetic_root):

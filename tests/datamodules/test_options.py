@@ -23,7 +23,7 @@ def test_every_word_is_implemented(words, implemented):
 @pytest.mark.parametrize("name", ["num_frames", "image_size", "batch_size", "num_temporal_views"])
 def test_raises_on_zero(name):
     with pytest.raises(DataError, match=rf"^--data\.{name} is 0; it must be at least 1\.$"):
-        ClipOptions(**{name: 0})
+        ClipOptions(**{name: 0}).check()
 
 
 @pytest.mark.parametrize(
@@ -37,7 +37,7 @@ def test_raises_on_zero(name):
 )
 def test_raises_on_an_unknown_word(name, value, known):
     with pytest.raises(DataError, match=rf"--data\.{name} is {value!r}; choose one of {known}\."):
-        ClipOptions(**{name: value})
+        ClipOptions(**{name: value}).check()
 
 
 def test_options_are_frozen():

@@ -99,29 +99,32 @@ data:
 """
 
 
-def test_from_yaml_with_the_root_of_one_test_changed(tmp_path):
-    (tmp_path / "config.yaml").write_text(CONFIG)
-    parser = ArgumentParser(exit_on_error=False)
-    parser.add_argument("--config", action="config")
-    parser.add_subclass_arguments(LightningDataModule, "data")
-    argv = ["--config", str(tmp_path / "config.yaml"), "--data.tests.hmdb51.root", "X", "--data.image_size", "96"]
-    config = parser.parse_args(argv)
-    data = getattr(parser, "instantiate", parser.instantiate_classes)(config).data
+@pytest.fixture
+def parse(tmp_path):
+    """Builds the suite of the configuration with some options changed."""
+
+    def parse(*argv):
+        (tmp_path / "config.yaml").write_text(CONFIG)
+        parser = ArgumentParser(exit_on_error=False)
+        parser.add_argument("--config", action="config")
+        parser.add_subclass_arguments(LightningDataModule, "data")
+        config = parser.parse_args(["--config", str(tmp_path / "config.yaml"), *argv])
+        return getattr(parser, "instantiate", parser.instantiate_classes)(config).data
+
+    return parse
+
+
+def test_from_yaml_with_the_root_of_one_test_changed(parse):
+    data = parse("--data.tests.hmdb51.root", "X", "--data.image_size", "96")
     assert [type(child).__name__ for child in data.tests.values()] == [
         "HMDB51DataModule",
         "Kinetics600DataModule",
         "CSVDataModule",
     ]
-    assert {(child.options.num_frames, child.options.image_size) for child in (data.train, *data.tests.values())} == {
-        (4, 96)
-    }
+    members = (data.train, *data.tests.values())
+    assert {(child.options.num_frames, child.options.image_size) for child in members} == {(4, 96)}
     assert str(data.tests["hmdb51"].request.root) == "X" and data.tests["hmdb51"].request.test_splits == (1, 2, 3)
-    assert [str(child.request.splits_dir) for child in (data.train, *data.tests.values())] == [
-        "LISTS",
-        "LISTS",
-        "OTHER",
-        "LISTS",
-    ]
+    assert [str(child.request.splits_dir) for child in members] == ["LISTS", "LISTS", "OTHER", "LISTS"]
 
 
 def test_every_option_is_a_described_key_with_the_same_default():
@@ -132,23 +135,37 @@ def test_every_option_is_a_described_key_with_the_same_default():
         for field in fields(ClipOptions):
             assert field.name in keys and parser.get_default(field.name) == field.default
             assert f"--{field.name} " in described
-        assert (
-            described.count("Frames of an evaluation view:") == described.count("Temporal views per test video.") == 1
-        )
+        for description in ("Frames of an evaluation view:", "Temporal views per test video."):
+            assert described.count(description) == 1
 
 
 def test_raises_on_contradictions_and_repeated_names(synthetic_root):
     hmdb = HMDB51DataModule(str(synthetic_root), num_frames=32)
-    with pytest.raises(
-        DataError, match=r"^hmdb51 has num_frames 32, but the suite 16; set it once, with --data\.num_frames\.$"
-    ):
-        EvaluationSuite({"hmdb51": hmdb})
+    sentence = r"^hmdb51 has num_frames 32, but the suite 16; set it once, with --data\.num_frames\.$"
+    with pytest.raises(DataError, match=sentence):
+        EvaluationSuite({"hmdb51": hmdb}).setup("test")
+    with pytest.raises(DataError, match=sentence):
+        EvaluationSuite({"hmdb51": hmdb}).requests  # noqa: B018 (what `tcclip check` reads)
     assert EvaluationSuite({"hmdb51": hmdb}, num_frames=32).tests["hmdb51"].options.num_frames == 32
     twice = EvaluationSuite({name: HMDB51DataModule(str(synthetic_root)) for name in "ab"})
     with pytest.raises(DataError, match="has hmdb51/split1, hmdb51/split1"):
         twice.setup("test")
     with pytest.raises(DataError, match="has none"):
         EvaluationSuite({}).setup("test")
+
+
+@pytest.mark.parametrize(
+    ("argv", "sentence"),
+    [
+        (("--data.tests.hmdb51.seed", "5"), "hmdb51 has seed 5, but the suite 1024; set it once, with --data.seed."),
+        (("--data.batch_size", "0"), "--data.batch_size is 0; it must be at least 1."),
+    ],
+)
+def test_wrong_options_from_yaml_are_one_sentence(parse, argv, sentence):
+    data = parse(*argv)  # an error here would be buried in jsonargparse's own
+    with pytest.raises(DataError) as error:
+        data.setup("test")
+    assert str(error.value) == sentence
 
 
 def test_members_are_copies(synthetic_root):

@@ -129,7 +129,7 @@ def test_bad_clips_are_no_trouble_where_a_run_skips_them(tree, tmp_path):
 def test_raises_on_settings_and_roots_that_cannot_be(tree, tmp_path):
     tree.write()
     with pytest.raises(DataError, match="num_frames"):
-        HMDB51DataModule(str(tree.root), num_frames=0)
+        read_lists(HMDB51DataModule(str(tree.root), num_frames=0).requests)
     with pytest.raises(DataError, match="does not exist"):
         read_lists(HMDB51DataModule(str(tmp_path / "nowhere"), str(tree.splits)).requests)
 
