@@ -25,9 +25,6 @@ SampleFrames = Callable[[int, np.random.Generator], np.ndarray]
 Transform = Callable[[Tensor], Tensor]
 
 
-ON_BAD_VIDEO = ("raise", "skip")
-
-
 class VideoDataset(Dataset[Clip]):
     """Reads the clips of a list of records, each reproducible from (seed, epoch, index) alone.
 

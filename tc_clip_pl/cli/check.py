@@ -17,8 +17,8 @@ from tc_clip_pl.cli.errors import UserError
 if TYPE_CHECKING:
     from jsonargparse import ArgumentParser, Namespace
 
-    from datamodules.base import VideoDataModule
     from datamodules.check.run import CheckReport, CheckSettings, Progress
+    from datamodules.options import ClipOptions
 
 HELP = """\
 tcclip check --data NAME | --config NAME [--data.KEY VALUE ...]:
@@ -61,7 +61,7 @@ def check_data(argv: list[str]) -> int:
         ValueError: The settings are wrong, or the root is empty.
     """
     with spinner("Reading the lists"):
-        from datamodules.check.lists import data_sets, read_lists
+        from datamodules.check.lists import read_lists
         from datamodules.check.run import check_files
         from tc_clip_pl.cli.check_report import print_report
 
@@ -71,7 +71,7 @@ def check_data(argv: list[str]) -> int:
         # Lists of large datasets are millions of objects. Without this, each garbage collection they trigger would
         # also go through everything that the imported libraries have created.
         gc.freeze()
-        lists, settings = read_lists(data), _build_settings(data_sets(data)[0], options)
+        lists, settings = read_lists(data.requests), _build_settings(data.options, options)
     with _progress_bar() as progress:
         report = check_files(lists, settings, progress)
     print_report(report)  # a summary; the file has every problem
@@ -88,7 +88,7 @@ def _add_options(parser: ArgumentParser) -> None:
     parser.add_argument("--cache", type=str | None)
 
 
-def _build_settings(data: VideoDataModule, options: Namespace) -> CheckSettings:
+def _build_settings(clips: ClipOptions, options: Namespace) -> CheckSettings:
     from datamodules.check.cache import default_cache_file
     from datamodules.check.run import CheckSettings
 
@@ -99,11 +99,11 @@ def _build_settings(data: VideoDataModule, options: Namespace) -> CheckSettings:
     cores = len(affinity(0)) if affinity else os.cpu_count() or 1
     return CheckSettings(
         level=options.level,
-        num_frames=data.num_frames,
-        decoder=data.decoder,
+        num_frames=clips.num_frames,
+        decoder=clips.decoder,
         num_workers=options.num_workers or cores,
         cache_file=Path(options.cache).expanduser() if options.cache else default_cache_file(),
-        skip_bad_clips=data.on_bad_video == "skip",
+        skip_bad_clips=clips.on_bad_video == "skip",
     )
 
 

@@ -61,9 +61,9 @@ def make_splits(argv: list[str]) -> None:
         _add_options(parser)
         data, options = parse_data_args(parser, argv)
         folder = _output_dir(options)
-        if not hasattr(data, "published"):
+        if not hasattr(data, "request"):
             raise UserError(f"{type(data).__name__} is not a single dataset; give one with annotations of its own.")
-        source = read_source(data)
+        source = read_source(data.request)
         plan = _build_plan(source, options)
         lists = draw_lists(source, plan)
         manifest = write_lists(folder, source, plan, lists)

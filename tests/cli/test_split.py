@@ -55,7 +55,7 @@ def test_draws_only_what_is_asked_for(demo, run):
     [
         (("--shots", "2,x"), "--shots is '2,x'"),
         (("--shots", "0"), "--shots is '0'"),
-        (("--shots", "9"), "fewer than the 9 shots asked for; give smaller numbers by --shots"),
+        (("--shots", "9"), "fewer than the 9 shots asked for; set --shots to 4 or less"),
         (("--base_lists", "0"), "--base_lists is 0"),
         (("--output_dir", ""), "No output directory is given"),
         (("--seeds", "3"), "no configuration key seeds"),

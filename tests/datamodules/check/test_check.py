@@ -49,12 +49,12 @@ def settings(tmp_path, level="presence", **changes):
 
 
 def problems(data, tmp_path, **changes):
-    report = check_files(read_lists(data), settings(tmp_path, **changes))
+    report = check_files(read_lists(data.requests), settings(tmp_path, **changes))
     return {(checked.name, found.kind, found.subject) for checked in report.lists for found in checked.problems}
 
 
 def test_correct_dataset_has_no_problems(tree, tmp_path):
-    report = check_files(read_lists(tree.write()), settings(tmp_path))
+    report = check_files(read_lists(tree.write().requests), settings(tmp_path))
     assert not report.errors
     assert [checked.problems for checked in report.lists] == [[], []]
     assert report.num_files == 8
@@ -106,11 +106,11 @@ def test_classes_without_clips(tree, tmp_path):
 
 
 def test_a_few_clips_in_other_folders_are_a_warning_but_most_are_an_error(tree, tmp_path):
-    few = check_files(read_lists(tree.write(test=[*TEST[:3], "walk/w3.avi 0"])), settings(tmp_path))
+    few = check_files(read_lists(tree.write(test=[*TEST[:3], "walk/w3.avi 0"]).requests), settings(tmp_path))
     assert [found.kind for checked in few.lists for found in checked.problems] == ["folder"]
     assert not few.errors
     swapped = [f"{line[:-1]}{1 - int(line[-1])}" for line in TEST]
-    most = check_files(read_lists(tree.write(test=swapped)), settings(tmp_path))
+    most = check_files(read_lists(tree.write(test=swapped).requests), settings(tmp_path))
     assert most.errors
 
 
@@ -123,31 +123,31 @@ def test_a_missing_list_does_not_hide_the_others(tree, tmp_path):
 
 def test_bad_clips_are_warnings_if_a_run_skips_them(tree, tmp_path):
     (tree.root / "run" / "r0.avi").unlink()
-    lists = read_lists(tree.write())
+    lists = read_lists(tree.write().requests)
     assert check_files(lists, settings(tmp_path)).errors
     assert not check_files(lists, settings(tmp_path, skip_bad_clips=True)).errors
 
 
 def test_raises_on_wrong_settings_and_missing_roots(tree, tmp_path):
-    data = tree.write()
+    tree.write()
     with pytest.raises(DataError, match="num_frames"):
-        read_lists(HMDB51DataModule(str(data.root), num_frames=0))
+        read_lists(HMDB51DataModule(str(tree.root), num_frames=0).requests)
     with pytest.raises(DataError, match="does not exist"):
-        read_lists(HMDB51DataModule(str(tmp_path / "nowhere"), str(tree.splits)))
+        read_lists(HMDB51DataModule(str(tmp_path / "nowhere"), str(tree.splits)).requests)
 
 
 def test_checks_all_datasets_of_a_suite(tree, tmp_path):
     data = tree.write()
-    suite = EvaluationSuite({"hmdb": HMDB51DataModule(str(data.root))}, data, splits_dir=str(tree.splits))
-    assert [checked.name for checked in read_lists(suite)] == ["train", "hmdb51/split1", "hmdb51/split1"]
-    assert len(read_lists(EvaluationSuite(suite.tests, splits_dir=str(tree.splits)))) == 1
+    suite = EvaluationSuite({"hmdb": HMDB51DataModule(str(tree.root))}, data, splits_dir=str(tree.splits))
+    assert [checked.name for checked in read_lists(suite.requests)] == ["train", "hmdb51/split1", "hmdb51/split1"]
+    assert len(read_lists(EvaluationSuite(suite.tests, splits_dir=str(tree.splits)).requests)) == 1
 
 
 def test_a_missing_dataset_of_a_suite_does_not_hide_the_others(tree, tmp_path):
     (tree.root / "run" / "r2.avi").unlink()
     suite = EvaluationSuite({"gone": HMDB51DataModule(str(tmp_path / "nowhere"))}, tree.write())
     assert problems(suite, tmp_path) >= {("hmdb51/split1", "missing", "run/r2.avi")}
-    report = check_files(read_lists(suite), settings(tmp_path))
+    report = check_files(read_lists(suite.requests), settings(tmp_path))
     assert "does not exist" in report.lists[-1].problems[0].subject
 
 
@@ -164,7 +164,7 @@ def damaged(tree, videos):
 
 @pytest.mark.parametrize("level, bad", [("header", {"w1.avi"}), ("decode", {"w0.avi", "w1.avi"})])
 def test_files_are_opened_or_decoded(damaged, tmp_path, level, bad):
-    lists = read_lists(HMDB51DataModule(str(damaged.root), str(damaged.splits)))
+    lists = read_lists(HMDB51DataModule(str(damaged.root), str(damaged.splits)).requests)
     steps = []
     report = check_files(lists, settings(tmp_path, level), lambda done, total: steps.append((done, total)))
     train = report.lists[0].problems
@@ -178,7 +178,7 @@ def test_files_are_opened_or_decoded(damaged, tmp_path, level, bad):
 
 def test_good_files_are_cached_until_they_change(damaged, tmp_path):
     def check():
-        lists = read_lists(HMDB51DataModule(str(damaged.root), str(damaged.splits)))
+        lists = read_lists(HMDB51DataModule(str(damaged.root), str(damaged.splits)).requests)
         return check_files(lists, settings(tmp_path, "header"))
 
     first, second = check(), check()
