@@ -1,7 +1,7 @@
 """Video data for any model.
 
-A data module of this package needs nothing of the others. This trains torchvision's video ResNet on one's own videos,
-which lie in a folder for each class::
+The data modules work with any LightningModule. This example trains torchvision's video ResNet on your own videos, one
+folder per class::
 
     import torch, torch.nn.functional as F, lightning as L
     from datamodules import FolderDataModule
@@ -20,37 +20,21 @@ which lie in a folder for each class::
     L.Trainer(max_epochs=10, use_distributed_sampler=False).fit(VideoResNet(data.num_classes), datamodule=data)
 """
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from importlib import import_module
+from typing import Any
 
-if TYPE_CHECKING:
-    from datamodules.base import VideoDataModule as VideoDataModule
-    from datamodules.datasets.csv_list import CSVDataModule as CSVDataModule
-    from datamodules.datasets.folder import FolderDataModule as FolderDataModule
-    from datamodules.datasets.hmdb51 import HMDB51DataModule as HMDB51DataModule
-    from datamodules.datasets.kinetics import Kinetics400DataModule as Kinetics400DataModule
-    from datamodules.datasets.kinetics import Kinetics600DataModule as Kinetics600DataModule
-    from datamodules.datasets.ssv2 import SSv2DataModule as SSv2DataModule
-    from datamodules.datasets.ucf101 import UCF101DataModule as UCF101DataModule
-    from datamodules.errors import DataError as DataError
-    from datamodules.splits.split import TestSet as TestSet
-    from datamodules.suite import EvaluationSuite as EvaluationSuite
-    from datamodules.synthetic.moving_shapes import write_synthetic_dataset as write_synthetic_dataset
-    from datamodules.transforms.augmentation import Augmentation as Augmentation
-    from datamodules.video.batch import VideoBatch as VideoBatch
-
-# Loaded on first use, so that importing the package is quick.
+# Each name loads on first use, so that importing the package is quick.
 _HOMES = {
     "Augmentation": "datamodules.transforms.augmentation",
     "CSVDataModule": "datamodules.datasets.csv_list",
     "DataError": "datamodules.errors",
+    "EvaluationSet": "datamodules.splits.split",
     "EvaluationSuite": "datamodules.suite",
     "FolderDataModule": "datamodules.datasets.folder",
     "HMDB51DataModule": "datamodules.datasets.hmdb51",
     "Kinetics400DataModule": "datamodules.datasets.kinetics",
     "Kinetics600DataModule": "datamodules.datasets.kinetics",
     "SSv2DataModule": "datamodules.datasets.ssv2",
-    "TestSet": "datamodules.splits.split",
     "UCF101DataModule": "datamodules.datasets.ucf101",
     "VideoBatch": "datamodules.video.batch",
     "VideoDataModule": "datamodules.base",
@@ -61,5 +45,5 @@ __all__ = list(_HOMES)
 
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
-        raise AttributeError(f"module 'datamodules' has no attribute {name!r}")
-    return getattr(importlib.import_module(_HOMES[name]), name)
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)

@@ -2,11 +2,11 @@
 
 
 class DataError(ValueError):
-    """Something about the data on disk, or the request made of it, that only the user can put right.
+    """A mistake in the data on disk, or in the options, that only the user can fix.
 
     The message is one sentence: what is wrong, where, and what to do.
     """
 
     def __str__(self) -> str:
-        # A worker process hands its exception over as the text of a traceback; the sentence stands at its end.
+        # A DataLoader worker re-raises with its whole traceback as the message; the sentence comes last.
         return super().__str__().rsplit("DataError: ", 1)[-1].strip()

@@ -1,55 +1,95 @@
-"""Checks of what a user asked for, before any file is touched."""
+"""The options that every dataset of a run shares, and the checks of option values."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import Literal, get_args
 
 from datamodules.errors import DataError
-from datamodules.transforms.spatial import EVALUATION_CROPS
-from datamodules.video.dataset import ON_BAD_VIDEO
-from datamodules.video.decoding import DECODERS
-from datamodules.video.frame_sampling import FRAME_SAMPLINGS
 
-if TYPE_CHECKING:
-    from datamodules.base import VideoDataModule
-
-COUNTS = ("num_shots", "split", "num_frames", "image_size", "batch_size", "num_temporal_views")
-CHOICES: dict[str, Collection[object]] = {
-    "decoder": DECODERS,
-    "on_bad_video": ON_BAD_VIDEO,
-    "frame_sampling": FRAME_SAMPLINGS,
-    "num_spatial_views": EVALUATION_CROPS,
-}
+Decoder = Literal["auto", "pyav", "decord"]
+OnBadVideo = Literal["raise", "skip"]
+SpatialViews = Literal[1, 3]
+FrameSampling = Literal["center", "random"]
 
 
-def check_settings(data: VideoDataModule) -> None:
-    """Checks the settings of a data module that a value can break.
+@dataclass(frozen=True)
+class ClipOptions:
+    """How clips are sampled, decoded and batched. `check` validates the values.
+
+    Attributes:
+        num_frames: Number T of frames per view.
+        image_size: Height and width of the square frames, in pixels.
+        batch_size: Videos per batch on one device.
+        global_batch_size: Videos per optimizer step, over all devices and accumulated batches. The trainer derives the
+            accumulation from it; None means no accumulation.
+        num_workers: Decoding processes per loader. None divides the CPU cores among the devices, at most 8 each.
+        worker_timeout: Seconds to wait for a batch before the run stops, in case a decoder hangs; 0 waits forever.
+        decoder: Library that decodes the files. `auto` is `pyav`, which returns the right frames from any container.
+        on_bad_video: `raise` stops the run at an unreadable clip; `skip` leaves it out and reports it in
+            `VideoBatch.skipped`.
+        num_temporal_views: Temporal views per test video.
+        num_spatial_views: Crops per temporal view: 1 (center) or 3.
+        frame_sampling: Frames of an evaluation view: `center` of each segment, or `random` as in the released TC-CLIP
+            code.
+        mean: Mean of red, green and blue (0..255) to subtract. The default is what TC-CLIP was trained with.
+        std: Standard deviation of red, green and blue (0..255) to divide by.
+        seed: Seed of the clip order, of every random draw on a clip, and of the K-shot draw.
+    """
+
+    num_frames: int = 16
+    image_size: int = 224
+    batch_size: int = 8
+    global_batch_size: int | None = None
+    num_workers: int | None = None
+    worker_timeout: int = 600
+    decoder: Decoder = "auto"
+    on_bad_video: OnBadVideo = "raise"
+    num_temporal_views: int = 2
+    num_spatial_views: SpatialViews = 1
+    frame_sampling: FrameSampling = "center"
+    mean: tuple[float, float, float] = (123.675, 116.28, 103.53)
+    std: tuple[float, float, float] = (58.395, 57.12, 57.375)
+    seed: int = 1024
+
+    def check(self) -> None:
+        """Check the values.
+
+        Not done on construction: jsonargparse would bury the message in one about types.
+
+        Raises:
+            DataError: A value is too small, or none of the known ones.
+        """
+        check_positive(
+            num_frames=self.num_frames,
+            image_size=self.image_size,
+            batch_size=self.batch_size,
+            num_temporal_views=self.num_temporal_views,
+        )
+        # The command line checks these words by their types; a Python caller has no such check.
+        check_choice("decoder", self.decoder, get_args(Decoder))
+        check_choice("on_bad_video", self.on_bad_video, get_args(OnBadVideo))
+        check_choice("num_spatial_views", self.num_spatial_views, get_args(SpatialViews))
+        check_choice("frame_sampling", self.frame_sampling, get_args(FrameSampling))
+
+
+def check_positive(**options: int | None) -> None:
+    """Check that whole-number options are at least 1; None means "not set".
 
     Raises:
-        DataError: One is none of the known ones, or too small.
+        DataError: A value is 0 or less.
     """
-    check_positive(**{name: getattr(data, name) for name in COUNTS})
-    for name, known in CHOICES.items():
-        check_choice(name, getattr(data, name), known)
-
-
-def check_positive(**settings: int | None) -> None:
-    """Checks that whole-number settings are at least 1; None stands for "not set".
-
-    Raises:
-        DataError: One is 0 or less.
-    """
-    for name, value in settings.items():
+    for name, value in options.items():
         if value is not None and value < 1:
             raise DataError(f"--data.{name} is {value}; it must be at least 1.")
 
 
 def check_choice(name: str, value: object, known: Collection[object]) -> None:
-    """Checks that a setting is one of the known ones.
+    """Check that an option has one of the known values.
 
     Raises:
-        DataError: It is not; the message names those that are.
+        DataError: It does not; the message lists the known values.
     """
     if value not in known:
         raise DataError(f"--data.{name} is {value!r}; choose one of {', '.join(map(str, known))}.")

@@ -1,60 +1,31 @@
-"""Trains on one dataset and tests on several, each with its own splits and class names, in one run."""
+"""Trains on one dataset and tests on several in one run, each with its own splits and class names."""
 
-import inspect
-from collections.abc import Iterator
+from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from lightning.pytorch import LightningDataModule
 from torch.utils.data import DataLoader
 
 from datamodules.base import VideoDataModule
 from datamodules.errors import DataError
-from datamodules.splits.split import TestSet
+from datamodules.options import ClipOptions
+from datamodules.splits.request import SplitRequest
+from datamodules.splits.split import EvaluationSet
 from datamodules.video.batch import VideoBatch
-
-# Settings that all datasets of a suite have in common.
-SHARED = (
-    "num_frames",
-    "image_size",
-    "batch_size",
-    "num_workers",
-    "worker_timeout",
-    "decoder",
-    "on_bad_video",
-    "num_temporal_views",
-    "num_spatial_views",
-    "frame_sampling",
-    "mean",
-    "std",
-    "seed",
-)
 
 
 class EvaluationSuite(LightningDataModule):
     """One dataset to train on, several to test on.
 
-    Training, validation and their class names are those of `train`; the test run reads every test set of `tests`, whose
-    class names differ: see `test_sets`. What the datasets have in common is said once, here.
+    Training and validation use `train` and its class names. Testing uses every test set of `tests`, each with its own
+    class names; see `test_sets`. Clip options are set once, here, and apply to all datasets.
 
     Args:
-        tests: The datasets to test on, by any names; `--data.tests.<name>.root` changes the root of one.
-        train: The dataset to train on; not needed, nor looked at, by a test alone.
-        splits_dir: As in `VideoDataModule`, for those that are given none of their own.
-        num_frames: As in `VideoDataModule`, here and below.
-        image_size: Side of the square frames in pixels.
-        batch_size: Videos in a batch of one device.
-        global_batch_size: Videos that make up one optimizer step.
-        num_workers: Processes that decode, for each loader.
-        worker_timeout: Seconds after which a batch that does not come stops the run.
-        decoder: What reads the files.
-        on_bad_video: What an unreadable clip does.
-        num_temporal_views: Views in time for each test video.
-        num_spatial_views: Crops for each of them.
-        frame_sampling: Frames of an evaluation view.
-        mean: Subtracted from red, green and blue.
-        std: They are divided by this.
-        seed: Seed of every draw.
+        tests: The datasets to test on, by any names; `--data.tests.<name>.root` changes the root of one of them.
+        train: The dataset to train on; not needed, and not read, when only testing.
+        splits_dir: A copy of the published list and label files, for the datasets that have no `splits_dir`.
+        **options: The fields of `ClipOptions`.
     """
 
     def __init__(
@@ -62,72 +33,84 @@ class EvaluationSuite(LightningDataModule):
         tests: dict[str, VideoDataModule],
         train: VideoDataModule | None = None,
         splits_dir: str | None = None,
-        num_frames: int = 16,
-        image_size: int = 224,
-        batch_size: int = 8,
-        global_batch_size: int | None = None,
-        num_workers: int | None = None,
-        worker_timeout: int = 600,
-        decoder: Literal["auto", "pyav", "decord"] = "auto",
-        on_bad_video: Literal["raise", "skip"] = "raise",
-        num_temporal_views: int = 2,
-        num_spatial_views: Literal[1, 3] = 1,
-        frame_sampling: Literal["center", "random"] = "center",
-        mean: tuple[float, float, float] = (123.675, 116.28, 103.53),
-        std: tuple[float, float, float] = (58.395, 57.12, 57.375),
-        seed: int = 1024,
+        **options: Any,
     ) -> None:
         super().__init__()
-        self.tests, self.train = tests, train
-        self.batch_size, self.global_batch_size, self.num_frames = batch_size, global_batch_size, num_frames
-        self.test_sets: list[TestSet] = []
+        self.options = ClipOptions(**options)
+        self._given = [*([train] if train is not None else []), *tests.values()]
+        lists = Path(splits_dir).expanduser() if splits_dir else None
+        # Copies: a data module given to a suite may be used elsewhere, with options of its own.
+        self.train = train.with_options(self.options, lists) if train is not None else None
+        self.tests = {name: data.with_options(self.options, lists) for name, data in tests.items()}
+        self.test_sets: list[EvaluationSet] = []
         self._is_training = train is not None
-        given = locals()
-        self._share({name: given[name] for name in SHARED}, Path(splits_dir).expanduser() if splits_dir else None)
+
+    @property
+    def requests(self) -> list[SplitRequest]:
+        """The splits that the datasets read: of the one to train on, then of those to test on.
+
+        Raises:
+            DataError: As in `setup`, about the options.
+        """
+        self._check_options()
+        trained = [self.train.request] if self.train is not None else []
+        return [*trained, *(replace(data.request, is_test_only=True) for data in self.tests.values())]
 
     @property
     def class_names(self) -> list[str]:
-        """Names of the classes trained on, or, in a test, of those of the first test set."""
+        """Names of the classes trained on; when only testing, of those of the first test set."""
         return self.train.class_names if self._is_training else self.test_sets[0].class_names
 
     @property
     def num_classes(self) -> int:
-        """Number of classes trained on, or of those of the first test set."""
+        """Number of classes in `class_names`."""
         return len(self.class_names)
 
+    @property
+    def batch_size(self) -> int:
+        """Videos per batch on one device."""
+        return self.options.batch_size
+
+    @property
+    def global_batch_size(self) -> int | None:
+        """Videos per optimizer step; None means no accumulation."""
+        return self.options.global_batch_size
+
     def setup(self, stage: str | None = None) -> None:
-        """Prepares what the stage needs; before training, the tests that follow it too.
+        """Prepare what the stage needs. The tests are prepared before training too, so that mistakes show up early.
 
         Args:
-            stage: `fit`, `validate`, `test` or `predict`; None prepares all there is.
+            stage: `fit`, `validate`, `test` or `predict`; None prepares everything.
 
         Raises:
-            DataError: Something about the data is wrong, nothing is there to train on, or two tests have one name.
+            DataError: An option has a wrong value, or a dataset another one than the suite; something is wrong with
+                the data; there is nothing to train on; or two test sets share a name.
         """
-        for data in self._data_sets():
-            data.trainer = self.trainer
+        self._check_options()
+        for data in self._datasets():
+            data.trainer = self.trainer  # Lightning sets it on the suite only
         self._is_training = stage in ("fit", "validate") or (stage is None and self.train is not None)
         if self._is_training:
             if self.train is None:
-                raise DataError("This suite has nothing to train on; give --data.train, or use `tcclip test`.")
+                raise DataError("This suite has no dataset to train on; give --data.train, or use `tcclip test`.")
             self.train.setup(stage)
         for data in self.tests.values():
             data.setup("test")
         self.test_sets = [entry for data in self.tests.values() for entry in data.test_sets]
         names = [entry.name for entry in self.test_sets]
         if not names or len(set(names)) < len(names):
-            raise DataError(f"A suite needs test sets of different names, but has {', '.join(names) or 'none'}.")
+            raise DataError(f"A suite needs test sets with different names, but has {', '.join(names) or 'none'}.")
 
     def train_dataloader(self) -> DataLoader[VideoBatch]:
-        """Returns the training clips of `train`."""
+        """Return the training loader of `train`."""
         return self.train.train_dataloader()
 
     def val_dataloader(self) -> DataLoader[VideoBatch]:
-        """Returns the evaluation split of `train`."""
+        """Return the validation loader of `train`."""
         return self.train.val_dataloader()
 
     def test_dataloader(self) -> list[DataLoader[VideoBatch]]:
-        """Returns a loader for each of `test_sets`."""
+        """Return a loader for each of `test_sets`."""
         loaders = []
         for data in self.tests.values():
             made = data.test_dataloader()
@@ -135,37 +118,30 @@ class EvaluationSuite(LightningDataModule):
         return loaders
 
     def predict_dataloader(self) -> DataLoader[VideoBatch]:
-        """Returns the first of `test_sets`."""
+        """Return a loader of the first of `test_sets`."""
         return next(iter(self.tests.values())).predict_dataloader()
 
     def on_after_batch_transfer(self, batch: VideoBatch, dataloader_idx: int) -> VideoBatch:
-        """Does what `train` does in training and validation, and the normalization that is common to all in a test."""
-        return next(self._data_sets()).on_after_batch_transfer(batch, dataloader_idx)
+        """Augment and normalize a training batch as `train` does; normalize any other batch, alike for all datasets."""
+        return self._datasets()[0].on_after_batch_transfer(batch, dataloader_idx)
 
     def summary(self) -> dict[str, Any]:
-        """Returns what a report must say of the data, once `setup` has run."""
+        """Return what a report records about the data; call it after `setup`."""
         tests = {name: data.summary() for name, data in self.tests.items()}
         return {"train": self.train.summary() if self._is_training else None, "tests": tests}
 
-    def _data_sets(self) -> Iterator[VideoDataModule]:
-        """Goes through all datasets, the one to train on first."""
-        if self.train is not None:
-            yield self.train
-        yield from self.tests.values()
+    def _datasets(self) -> list[VideoDataModule]:
+        """Return all datasets, the one to train on first."""
+        return [*([self.train] if self.train is not None else []), *self.tests.values()]
 
-    def _share(self, settings: dict[str, Any], splits_dir: Path | None) -> None:
-        """Hands the common settings on.
-
-        Raises:
-            DataError: A dataset was given another value.
-        """
-        signature = inspect.signature(VideoDataModule.__init__).parameters
-        for data in self._data_sets():
-            for name, value in settings.items():
-                if getattr(data, name) not in (signature[name].default, value):
+    def _check_options(self) -> None:
+        self.options.check()
+        for data in self._given:
+            for field in fields(ClipOptions):
+                own, common = getattr(data.options, field.name), getattr(self.options, field.name)
+                # A parsed configuration has every default filled in, so that a default counts as "not set".
+                if own not in (field.default, common):
                     raise DataError(
-                        f"{data.name} has the {name} {getattr(data, name)}, the suite {value}; "
-                        f"say it once, by --data.{name}."
+                        f"{data.name} has {field.name} {own}, but the suite {common}; "
+                        f"set it once, with --data.{field.name}."
                     )
-                setattr(data, name, value)
-            data.splits_dir = data.splits_dir or splits_dir

@@ -1,4 +1,4 @@
-"""Remembers which files were found good, so that a repeated or interrupted check does not read them again."""
+"""Remembers good files, so that a repeated or interrupted check does not read them again."""
 
 from __future__ import annotations
 
@@ -9,50 +9,54 @@ from typing import NamedTuple
 
 
 class Version(NamedTuple):
-    """What tells one content of a file from another: its size in bytes and its time of change in nanoseconds."""
+    """Identifies the content of a file, without reading it, by size in bytes and modification time in nanoseconds."""
 
     size: int
-    changed: int
+    modified: int
 
 
 def default_cache_file() -> Path:
-    """Returns the cache in the user's cache directory."""
+    """Return the cache file in the user's cache directory."""
     return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "tcclip" / "check.jsonl"
 
 
 class CheckCache:
-    """The good files and their numbers of frames; a file that was found bad is looked at again each time.
+    """Good files and their numbers of frames.
 
-    Every finding is written at once as a line of JSON: `[examination, path, size, changed, frames]`.
+    Bad files are not remembered: another decoder may read them, although they have not changed.
+
+    Every entry is appended at once as a line of JSON, `[inspection, path, size, modified, frames]`, so that an
+    interrupted check loses nothing.
 
     Args:
-        file: Where they are written; made with its directory at the first finding.
-        examination: What was done to the files; what another examination found does not count.
+        file: The cache file; created with its directory when the first file is added.
+        inspection: What is done to the files. Entries of other inspections are ignored: a readable header says nothing
+            about decoding.
     """
 
-    def __init__(self, file: Path, examination: str) -> None:
-        self.file, self.examination = file, examination
+    def __init__(self, file: Path, inspection: str) -> None:
+        self.file, self.inspection = file, inspection
         self._known: dict[str, tuple[Version, int | None]] = {}
         if file.is_file():
             self._read()
 
     def find(self, path: str, version: Version) -> tuple[int | None] | None:
-        """Looks a file up; returns its number of frames (None if not known) in a tuple, or None if it is not there."""
+        """Return the number of frames of a good file, in a tuple since it may be unknown; None if not cached."""
         known = self._known.get(path)
         return (known[1],) if known is not None and known[0] == version else None
 
     def add(self, path: str, version: Version, num_frames: int | None) -> None:
-        """Remembers a good file."""
+        """Remember a good file."""
         self.file.parent.mkdir(parents=True, exist_ok=True)
         with self.file.open("a", encoding="utf-8") as stream:
-            stream.write(json.dumps([self.examination, path, *version, num_frames]) + "\n")
+            stream.write(json.dumps([self.inspection, path, *version, num_frames]) + "\n")
 
     def _read(self) -> None:
         with self.file.open(encoding="utf-8") as stream:
             for line in stream:
                 try:
-                    examination, path, size, changed, num_frames = json.loads(line)
+                    inspection, path, size, modified, num_frames = json.loads(line)
                 except ValueError:
-                    continue  # cut off where a check was stopped
-                if examination == self.examination:
-                    self._known[path] = Version(size, changed), num_frames
+                    continue  # the last line of a check that was killed while writing it
+                if inspection == self.inspection:  # of entries for the same path, the last one counts
+                    self._known[path] = Version(size, modified), num_frames

@@ -1,4 +1,4 @@
-"""Examines the files of clips in processes of their own, so that neither a hard file nor a crash stops the check."""
+"""Inspects video files in separate processes, so that neither a slow file nor a crash of the decoder stops a check."""
 
 from __future__ import annotations
 
@@ -17,136 +17,147 @@ from datamodules.errors import DataError
 from datamodules.video.decoding import decode_frames
 from datamodules.video.frame_sampling import segment_center
 
-SHARE = 16  # clips that a process takes at a time
+CHUNK_SIZE = 16  # files per task: many enough to be efficient, few enough to narrow down a crash
 
 
 class Finding(NamedTuple):
-    """What a look at a file showed: its number of frames (None if its header does not say), or what is wrong."""
+    """The result of inspecting a file.
+
+    Attributes:
+        num_frames: Number of frames of a good file; None if its header does not say.
+        kind: Kind of problem, a name in `datamodules.check.problems.KINDS`; None if the file is good.
+        detail: What is wrong.
+    """
 
     num_frames: int | None = None
     kind: str | None = None
     detail: str = ""
 
 
-Examine = Callable[[str], Finding]
+Inspect = Callable[[str], Finding]
 
 
 def read_header(path: str) -> Finding:
-    """Opens a video and reads its header, without decoding."""
+    """Open a video and read its header, without decoding."""
     try:
         with av.open(path) as container:
             stream = container.streams.best("video")
             if stream is None:
-                return Finding(kind="undecodable", detail="holds no video stream")
-            return Finding(stream.frames or None)
+                return Finding(kind="undecodable", detail="no video stream")
+            return Finding(stream.frames or None)  # 0 means that the container does not store the number
     except (av.FFmpegError, OSError) as error:
         return Finding(kind="undecodable", detail=error.strerror or type(error).__name__)
 
 
 def decode_clip(path: str, num_frames: int, decoder: str) -> Finding:
-    """Decodes the frames of an evaluation view, and the first and last frame of the video.
+    """Decode the frames of an evaluation view, and the first and last frame of the video.
 
     Args:
         path: The video file.
-        num_frames: Number T of frames of a view.
+        num_frames: Number T of frames per view.
         decoder: A name in `datamodules.video.decoding.DECODERS`.
     """
     counts = []
 
     def choose(num_available: int) -> np.ndarray:
         counts.append(num_available)
+        # With the last frame, the whole length of the file is covered: a file may be damaged at its end only.
         return np.array([0, *segment_center(num_available, num_frames), num_available - 1])
 
     try:
         decode_frames(path, choose, decoder)
     except DataError as error:
-        reason = getattr(error.__cause__, "strerror", None)  # shorter than the sentence, which names the file
+        # The decoder's own reason is shorter than the sentence, which repeats the path.
+        reason = getattr(error.__cause__, "strerror", None)
         return Finding(kind="undecodable", detail=reason or str(error).removeprefix(f"{path} "))
-    return Finding(counts[-1])
+    return Finding(counts[-1])  # the last call has the true number; see decode_frames
 
 
-def build_examination(level: str, num_frames: int, decoder: str) -> Examine | None:
-    """Returns how the file of a clip is examined at a level; None where it need not be opened.
+def build_inspection(level: str, num_frames: int, decoder: str) -> Inspect | None:
+    """Return the function that inspects a file at a level, or None if the level opens no files.
 
     Args:
         level: A name in `LEVELS`.
-        num_frames: Number T of frames of a view.
-        decoder: What decodes.
+        num_frames: Number T of frames per view.
+        decoder: A name in `datamodules.video.decoding.DECODERS`.
     """
     return LEVELS[level](num_frames, decoder)
 
 
 # From quick to thorough.
-LEVELS: dict[str, Callable[[int, str], Examine | None]] = {
+LEVELS: dict[str, Callable[[int, str], Inspect | None]] = {
     "presence": lambda num_frames, decoder: None,
     "header": lambda num_frames, decoder: read_header,
     "decode": lambda num_frames, decoder: partial(decode_clip, num_frames=num_frames, decoder=decoder),
 }
 
 
-def examine_clips(paths: Sequence[str], examine: Examine, num_workers: int) -> Iterator[tuple[str, Finding]]:
-    """Examines files in processes, in the order in which they are done.
+def inspect_files(paths: Sequence[str], inspect: Inspect, num_workers: int) -> Iterator[tuple[str, Finding]]:
+    """Inspect files in parallel processes.
 
     Args:
         paths: The files.
-        examine: What is done to each.
+        inspect: Inspects one file; it must be picklable.
         num_workers: Number of processes.
 
     Yields:
-        A path and what was found there.
+        A path and its finding, in order of completion.
     """
-    shares = [paths[start : start + SHARE] for start in range(0, len(paths), SHARE)]
-    while shares:
-        left = yield from _examine_shares(shares, examine, min(num_workers, len(shares)))
-        # A process has crashed. Shares are begun in order, so the clip that did it is most likely in these.
-        yield from _examine_one_by_one([path for share in left[:num_workers] for path in share], examine)
-        shares = left[num_workers:]
+    chunks = [paths[start : start + CHUNK_SIZE] for start in range(0, len(paths), CHUNK_SIZE)]
+    while chunks:
+        unfinished = yield from _inspect_chunks(chunks, inspect, min(num_workers, len(chunks)))
+        # If a process crashed, the pool broke and does not say at which file. Chunks are started in order, so the file
+        # is most likely in the first ones. Inspect these one by one; should it crash again later, this loop repeats.
+        suspects = [path for chunk in unfinished[:num_workers] for path in chunk]
+        yield from _inspect_one_by_one(suspects, inspect)
+        chunks = unfinished[num_workers:]
 
 
-def _examine_shares(
-    shares: Sequence[Sequence[str]], examine: Examine, num_workers: int
+def _inspect_chunks(
+    chunks: Sequence[Sequence[str]], inspect: Inspect, num_workers: int
 ) -> Generator[tuple[str, Finding], None, list[Sequence[str]]]:
-    """Yields what is found; returns the shares that are left over because a process crashed."""
-    left: list[Sequence[str]] = []
+    """Yield findings; return the chunks that are unfinished because a process crashed."""
+    unfinished: list[Sequence[str]] = []
     pool = _start_processes(num_workers)
     try:
-        futures = {pool.submit(_examine_share, share, examine): number for number, share in enumerate(shares)}
+        futures = {pool.submit(_inspect_chunk, chunk, inspect): number for number, chunk in enumerate(chunks)}
         done = set()
         for future in as_completed(futures):
             try:
                 yield from future.result()
             except BrokenProcessPool:
-                continue
+                continue  # a crash fails all pending futures, but results that are already there still count
             done.add(futures[future])
-        left = [share for number, share in enumerate(shares) if number not in done]
+        unfinished = [chunk for number, chunk in enumerate(chunks) if number not in done]
     finally:
         pool.shutdown(cancel_futures=True)
-    return left
+    return unfinished
 
 
-def _examine_one_by_one(paths: Sequence[str], examine: Examine) -> Iterator[tuple[str, Finding]]:
+def _inspect_one_by_one(paths: Sequence[str], inspect: Inspect) -> Iterator[tuple[str, Finding]]:
     for path in paths:
-        pool = _start_processes(1)
+        pool = _start_processes(1)  # a new one each, as a crash makes a pool unusable
         try:
-            yield from pool.submit(_examine_share, [path], examine).result()
+            yield from pool.submit(_inspect_chunk, [path], inspect).result()
         except BrokenProcessPool:
             yield path, Finding(kind="undecodable", detail="crashes the decoder")
         finally:
             pool.shutdown()
 
 
-def _examine_share(paths: Sequence[str], examine: Examine) -> list[tuple[str, Finding]]:
-    return [(path, _examine_safely(path, examine)) for path in paths]
+def _inspect_chunk(paths: Sequence[str], inspect: Inspect) -> list[tuple[str, Finding]]:
+    return [(path, _inspect_safely(path, inspect)) for path in paths]
 
 
-def _examine_safely(path: str, examine: Examine) -> Finding:
+def _inspect_safely(path: str, inspect: Inspect) -> Finding:
     try:
-        return examine(path)
-    except Exception as error:  # whatever it is, training would meet it as well
+        return inspect(path)
+    except Exception as error:  # of any kind, since it would stop a training run as well
         return Finding(kind="undecodable", detail=f"{type(error).__name__}: {error}")
 
 
 def _start_processes(number: int) -> Executor:
-    # Not forked, which a library that has threads does not survive. An interruption is the parent's to deal with.
+    # Spawned, not forked: a fork copies the locks of a library's threads, but not the threads that release them.
     context = multiprocessing.get_context("spawn")
+    # Ctrl-C reaches every process of the terminal. Only the parent handles it, or each child prints a traceback.
     return ProcessPoolExecutor(number, context, initializer=signal.signal, initargs=(signal.SIGINT, signal.SIG_IGN))

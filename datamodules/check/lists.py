@@ -1,41 +1,36 @@
-"""Holds lists against class names and against the files under the root, without opening any."""
+"""Validates list files against class names and the files under the root, without opening any video."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from datamodules.check.problems import Problem
 from datamodules.errors import DataError
-from datamodules.options import check_settings
-from datamodules.splits.class_names import label_of, normalize
+from datamodules.splits.list_files import read_lines, split_last_space
 from datamodules.splits.lookup import scan_root
-from datamodules.splits.protocols import build_test_finders, find_training_split
-from datamodules.splits.source import SplitFinder
-from datamodules.splits.split import Entry, Split, VideoRecord, read_lines, split_last_blank
-from datamodules.splits.validation import check_folders
-from datamodules.suite import EvaluationSuite
-
-if TYPE_CHECKING:
-    from datamodules.base import VideoDataModule
+from datamodules.splits.protocols import ProtocolSources, build_sources, find_training_split
+from datamodules.splits.request import SplitRequest
+from datamodules.splits.source import ListReader, SplitSource
+from datamodules.splits.split import Entry, EvaluationSet, Split, VideoRecord
+from datamodules.splits.validation import check_folders, find_misplaced
 
 
 @dataclass
 class CheckedList:
-    """A list and what is wrong with it.
+    """A list and its problems.
 
     Attributes:
         name: Its name in the report.
         root: Directory of its videos.
         is_training: Whether it is trained on.
-        split: What could be read of it.
-        class_names: Y names as the dataset has them; a label is a position among them. Empty if they were not found.
-        records: The clips that have a file.
-        problems: What was found.
+        split: Its readable entries.
+        class_names: Y names as the dataset has them; the position is the label. Empty if they could not be read.
+        records: The clips that exist on disk.
+        problems: The problems found.
     """
 
     name: str
@@ -47,16 +42,16 @@ class CheckedList:
     problems: list[Problem] = field(default_factory=list)
 
     def clips_per_class(self) -> list[int]:
-        """Returns the number of clips of each of the Y classes."""
+        """Return the number of clips of each of the Y classes."""
         counts = Counter(entry.label for entry in self.split.entries)
         return [counts[label] for label in range(len(self.class_names))]
 
     def read_list(self, file: Path) -> Split:
-        """Reads a list file as `read_list_file` does, but goes on after a line that is malformed or there twice."""
+        """Read a list file like `read_list_file`, but note malformed and repeated lines and go on."""
         entries: dict[str, Entry] = {}
         for number, line in read_lines(file):
             try:
-                entry = Entry(*split_last_blank(line, file, number))
+                entry = Entry(*split_last_space(line, file, number))
             except DataError as error:
                 place = f"{file}, line {number}"
                 self.problems.append(Problem("line", place, str(error).removeprefix(f"{place}: ")))
@@ -64,11 +59,12 @@ class CheckedList:
             if entry.name in entries:
                 self.problems.append(Problem("repeated", entry.name, f"again in line {number} of {file.name}"))
             entries.setdefault(entry.name, entry)
+        # Stored at once: if a later check refuses the list, the report still counts its clips.
         self.split = Split(list(entries.values()), (file,))
         return self.split
 
     def check_labels(self, split: Split, class_names: Sequence[str]) -> None:
-        """Notes every label that is the number of no class."""
+        """Note every label that belongs to no class."""
         self.split, self.class_names = split, list(class_names)
         largest = len(class_names) - 1
         for name, label in split.entries:
@@ -76,62 +72,69 @@ class CheckedList:
                 self.problems.append(Problem("label", name, f"label {label}, but classes are 0 to {largest}"))
 
 
-def data_sets(data: VideoDataModule | EvaluationSuite) -> list[VideoDataModule]:
-    """Returns the datasets behind a data module: itself, or, of a suite, those it trains and tests on."""
-    if not isinstance(data, EvaluationSuite):
-        return [data]
-    return [*([data.train] if data.train is not None else []), *data.tests.values()]
-
-
-def read_lists(data: VideoDataModule | EvaluationSuite) -> list[CheckedList]:
-    """Reads every list of a data module and finds its clips on disk.
+def read_lists(requests: Sequence[SplitRequest]) -> list[CheckedList]:
+    """Read every list of some requests, and find its clips on disk.
 
     Args:
-        data: The data module, not set up. It is changed so that it goes on after a fault: train with another one.
+        requests: The `requests` of a data module or a suite.
 
     Raises:
-        DataError: The settings are wrong, or there is nothing under the root. Of a suite, this is noted instead.
+        DataError: The options are wrong, or the root is missing or empty. With several requests, this is noted as a
+            problem instead, so that it does not hide the problems of other datasets.
     """
-    lists, members = [], data_sets(data)
-    tested_only = list(data.tests.values()) if isinstance(data, EvaluationSuite) else []
-    for member in members:
+    lists = []
+    for request in requests:
         try:
-            lists += _read_data_set(member, is_trained=member not in tested_only)
+            lists += _read_dataset(request)
         except DataError as error:
-            if len(members) == 1:
+            if len(requests) == 1:
                 raise
-            lists.append(CheckedList(member.name, member.root, problems=[Problem("list", str(error))]))
+            lists.append(CheckedList(request.dataset.name, request.root, problems=[Problem("list", str(error))]))
     return lists
 
 
-def _read_data_set(data: VideoDataModule, is_trained: bool) -> list[CheckedList]:
-    check_settings(data)
-    lists = []
-    if is_trained and _trains(data):
-        lists.append(_read("train", data.split_finder, partial(find_training_split, data), is_training=True))
-    return lists + [_read(name, finder, finder.test_split) for name, finder in build_test_finders(data).items()]
+def note_leaks(lists: Sequence[CheckedList]) -> None:
+    """Note test clips that are also trained on."""
+    trained = {record.path for checked in lists if checked.is_training for record in checked.records}
+    for checked in lists:
+        if not checked.is_training:
+            leaked = [record.video_id for record in checked.records if record.path in trained]
+            checked.problems += [Problem("leaked", clip) for clip in leaked]
 
 
-def _trains(data: VideoDataModule) -> bool:
-    """Tells whether a data module can be trained on, rather than tested on alone."""
-    return data.split_finder.published.train is not None and data.test_splits in (None, [data.split])
+def _read_dataset(request: SplitRequest) -> list[CheckedList]:
+    sources, lists = build_sources(request), []
+    if _can_train(request, sources):
+        read = partial(find_training_split, request, sources.train)
+        lists.append(_read(CheckedList("train", request.root, is_training=True), sources.train, read))
+    for part, source in sources.tests.items():
+        # Named as in reports; the class names of the list are read below.
+        name = EvaluationSet(request.dataset.name, part, class_names=[]).name
+        lists.append(_read(CheckedList(name, request.root), source, source.test_split))
+    return lists
 
 
-def _read(name: str, finder: SplitFinder, read: Callable[[], Split], is_training: bool = False) -> CheckedList:
-    checked = CheckedList(name, finder.root, is_training)
-    finder.read_list, finder.check_labels = checked.read_list, checked.check_labels
+def _can_train(request: SplitRequest, sources: ProtocolSources) -> bool:
+    """Return whether a request's training clips are used, and not only its test clips."""
+    has_list = sources.train.published.train is not None
+    return has_list and not request.is_test_only and request.test_splits in (None, (request.split,))
+
+
+def _read(checked: CheckedList, source: SplitSource, read: Callable[[ListReader], Split]) -> CheckedList:
+    """Read a list with a reader that notes mistakes in `checked`, then check its clips and classes."""
     try:
-        checked.split = read()
-        finder.class_names  # noqa: B018 (reads the user's label file)
+        checked.split = read(ListReader(checked.read_list, checked.check_labels))
+        source.class_names  # noqa: B018 (reads the user's label file)
     except DataError as error:
         checked.problems.append(Problem("list", str(error)))
     _find_clips(checked)
-    _check_classes(checked)
+    _check_empty_classes(checked)
+    _check_folders(checked)
     return checked
 
 
 def _find_clips(checked: CheckedList) -> None:
-    """Looks every clip up, and notes those that are missing, ambiguous or the same file as another one."""
+    """Look up every clip; note missing and ambiguous ones, and those that share a file."""
     index = scan_root(checked.root)
     found: dict[str, str] = {}
     for entry in checked.split.entries:
@@ -149,28 +152,21 @@ def _find_clips(checked: CheckedList) -> None:
             checked.records.append(VideoRecord(f"{checked.root}/{path}", path, entry.label))
 
 
-def _check_classes(checked: CheckedList) -> None:
-    """Notes classes without clips, and clips that lie in the folder of another class."""
-    names, empty = checked.class_names, "no clips" if checked.is_training else "untested"
+def _check_empty_classes(checked: CheckedList) -> None:
+    """Note classes without clips: fatal in training, but a test list need not cover all classes."""
+    kind = "no clips" if checked.is_training else "untested"
     if checked.split.entries:
-        counts = zip(names, checked.clips_per_class(), strict=True)
-        checked.problems += [Problem(empty, name) for name, count in counts if count == 0]
+        counts = zip(checked.class_names, checked.clips_per_class(), strict=True)
+        checked.problems += [Problem(kind, name) for name, count in counts if count == 0]
+
+
+def _check_folders(checked: CheckedList) -> None:
+    """Note each clip in the folder of another class, and whether most clips are."""
+    names = checked.class_names
     known = [record for record in checked.records if record.label < len(names)]
     try:
         check_folders(known, names, checked.split.files[0] if checked.split.files else checked.root)
     except DataError as error:
         checked.problems.append(Problem("list", str(error)))
-    labels = label_of(names)
-    label_of_folder = cache(lambda folder: labels.get(normalize(folder)))
-    for record in known:
-        if label_of_folder(record.video_id.rpartition("/")[0].rpartition("/")[2]) not in (None, record.label):
-            checked.problems.append(Problem("folder", record.video_id, f"labeled {names[record.label]!r}"))
-
-
-def note_leaks(lists: Sequence[CheckedList]) -> None:
-    """Notes test clips that are also trained on."""
-    trained = {record.path for checked in lists if checked.is_training for record in checked.records}
-    for checked in lists:
-        if not checked.is_training:
-            leaked = [record.video_id for record in checked.records if record.path in trained]
-            checked.problems += [Problem("leaked", clip) for clip in leaked]
+    for record in find_misplaced(known, names)[0]:
+        checked.problems.append(Problem("folder", record.video_id, f"labeled {names[record.label]!r}"))

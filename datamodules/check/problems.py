@@ -1,4 +1,4 @@
-"""What can be wrong with a list or a clip, and how bad it is."""
+"""The kinds of problem with a list or a clip, and their severity."""
 
 from __future__ import annotations
 
@@ -11,52 +11,59 @@ class Kind:
     """A kind of problem.
 
     Attributes:
-        words: What it is called in the report.
-        is_trouble: Whether it spoils a run, or is only worth knowing.
-        is_skipped: Whether `--data.on_bad_video skip` leaves such clips out, so that they spoil none.
+        title: Its name in the report.
+        is_error: Whether it spoils a run; otherwise it is a warning.
+        is_skippable: Whether `--data.on_bad_video skip` leaves such clips out of a run, which makes it a warning.
     """
 
-    words: str
-    is_trouble: bool = True
-    is_skipped: bool = False
+    title: str
+    is_error: bool = True
+    is_skippable: bool = False
 
 
-# In the order in which they are reported.
+# In the order of the report.
 KINDS: dict[str, Kind] = {
     "list": Kind("unusable list"),
     "line": Kind("malformed line"),
     "repeated": Kind("clip listed twice"),
-    "label": Kind("label of no class"),
+    "label": Kind("label out of range"),
     "no clips": Kind("class without training clips"),
-    "leaked": Kind("test clip that is trained on"),
-    "missing": Kind("missing file", is_skipped=True),
-    "ambiguous": Kind("base name found twice"),
-    "empty": Kind("empty file", is_skipped=True),
-    "unreadable": Kind("file that cannot be opened", is_skipped=True),
-    "undecodable": Kind("undecodable file", is_skipped=True),
-    # A few are usual, where clips were relabeled; where it is most of them, the list is unusable.
-    "folder": Kind("clip in the folder of another class", is_trouble=False),
-    "untested": Kind("class without test clips", is_trouble=False),
-    # Its frames are repeated, which is how short clips are meant to be treated.
-    "short": Kind("clip shorter than a view", is_trouble=False),
+    "leaked": Kind("test clip in the training list"),
+    "missing": Kind("missing file", is_skippable=True),
+    "ambiguous": Kind("ambiguous file name"),
+    "empty": Kind("empty file", is_skippable=True),
+    "unreadable": Kind("unreadable file", is_skippable=True),
+    "undecodable": Kind("undecodable file", is_skippable=True),
+    # A warning, since some datasets relabeled a few clips without moving them. Where it is most of the clips, the
+    # labels are in another order than the class names, and the list is reported as unusable.
+    "folder": Kind("clip in another class's folder", is_error=False),
+    "untested": Kind("class without test clips", is_error=False),
+    # A warning, since repeating frames is the intended treatment of short clips.
+    "short": Kind("clip shorter than a view", is_error=False),
 }
 
 
 class Problem(NamedTuple):
-    """Something wrong: its kind (a name in `KINDS`), which line, clip or class it is about, and what exactly."""
+    """One problem.
+
+    Attributes:
+        kind: A name in `KINDS`.
+        subject: The line, clip or class concerned.
+        detail: What exactly is wrong with it, if the kind does not say it all.
+    """
 
     kind: str
     subject: str
     detail: str = ""
 
-    def is_trouble(self, skips: bool) -> bool:
-        """Tells whether a run should not be started.
+    def is_error(self, skip_bad_clips: bool) -> bool:
+        """Return whether a run should not be started.
 
         Args:
-            skips: Whether bad clips are left out.
+            skip_bad_clips: Whether the run leaves unreadable clips out.
         """
         kind = KINDS[self.kind]
-        return kind.is_trouble and not (skips and kind.is_skipped)
+        return kind.is_error and not (skip_bad_clips and kind.is_skippable)
 
     def __str__(self) -> str:
         return f"{self.subject}: {self.detail}" if self.detail else self.subject

@@ -1,9 +1,8 @@
-"""Holds a dataset against its lists before a long run, and tells everything that is wrong."""
+"""Checks the files of a dataset's lists and reports every problem."""
 
 from __future__ import annotations
 
 import os
-from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -11,14 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from datamodules.check.cache import CheckCache, Version
-from datamodules.check.clips import Finding, build_examination, examine_clips
+from datamodules.check.clips import Finding, build_inspection, inspect_files
 from datamodules.check.lists import CheckedList, note_leaks
 from datamodules.check.problems import Problem
 
-NUM_THREADS = 16  # they wait for the disk, not for the processor
-SHARE = 1024  # files that a thread takes at a time
+NUM_THREADS = 16  # they wait for the disk, so there may be more of them than cores
+CHUNK_SIZE = 1024  # files per task: with one, handing out tasks would cost more than the stat calls
 
-# Told, as often as there is news, how many files are done and how many there are.
+# Called with the number of files done and the number of all files.
 Progress = Callable[[int, int], None]
 
 
@@ -28,11 +27,11 @@ class CheckSettings:
 
     Attributes:
         level: A name in `datamodules.check.clips.LEVELS`.
-        num_frames: Number T of frames of a view; shorter clips are noted.
-        decoder: What decodes.
+        num_frames: Number T of frames per view; shorter clips are reported.
+        decoder: A name in `datamodules.video.decoding.DECODERS`.
         num_workers: Number of processes, at least 1.
         cache_file: Where good files are remembered.
-        skips: Whether a run leaves bad clips out, so that they are no trouble.
+        skip_bad_clips: Whether a run leaves unreadable clips out, so that they are only warnings.
     """
 
     level: str
@@ -40,103 +39,124 @@ class CheckSettings:
     decoder: str
     num_workers: int
     cache_file: Path
-    skips: bool = False
+    skip_bad_clips: bool = False
 
     @property
-    def examination(self) -> str:
-        """What is done to a file, for the cache."""
+    def inspection(self) -> str:
+        """Key of the cache: everything that the outcome for a file depends on."""
         return f"{self.level}/{self.decoder}/{self.num_frames}" if self.level == "decode" else self.level
 
 
 @dataclass(frozen=True)
 class CheckReport:
-    """What a check found.
+    """The outcome of a check.
 
     Attributes:
         lists: The lists with their problems.
         settings: How files were checked.
-        num_files: Different files in all lists.
-        num_remembered: How many of them were known to be good.
+        num_files: Number of distinct files in all lists.
+        num_cached: How many of them were good in an earlier check, and not read again.
     """
 
     lists: list[CheckedList]
     settings: CheckSettings
     num_files: int
-    num_remembered: int
+    num_cached: int
 
     @property
-    def has_trouble(self) -> bool:
-        """Whether a run should not be started."""
-        return any(problem.is_trouble(self.settings.skips) for checked in self.lists for problem in checked.problems)
+    def errors(self) -> list[Problem]:
+        """The problems of all lists for which a run should not be started."""
+        return [problem for checked in self.lists for problem in checked.problems if self.is_error(problem)]
+
+    def is_error(self, problem: Problem) -> bool:
+        """Return whether a problem is an error under the settings of this check, and not a warning."""
+        return problem.is_error(self.settings.skip_bad_clips)
 
     def as_dict(self) -> dict[str, Any]:
-        """Returns the whole report, ready for JSON."""
+        """Return the whole report, ready for JSON."""
         return {
-            "ok": not self.has_trouble,
+            "ok": not self.errors,
             "level": self.settings.level,
             "num_frames": self.settings.num_frames,
             "decoder": self.settings.decoder,
-            "bad_clips_are_skipped": self.settings.skips,
+            "skip_bad_clips": self.settings.skip_bad_clips,
             "num_files": self.num_files,
-            "num_remembered": self.num_remembered,
-            "lists": [_describe(checked) for checked in self.lists],
+            "num_cached": self.num_cached,
+            "lists": [self._describe(checked) for checked in self.lists],
+        }
+
+    def _describe(self, checked: CheckedList) -> dict[str, Any]:
+        errors = [problem for problem in checked.problems if self.is_error(problem)]
+        warnings = [problem for problem in checked.problems if not self.is_error(problem)]
+        return {
+            "name": checked.name,
+            "root": str(checked.root),
+            **checked.split.summary(),
+            "clips_per_class": dict(zip(checked.class_names, checked.clips_per_class(), strict=True)),
+            "num_errors": len(errors),
+            "num_warnings": len(warnings),
+            "errors": _by_kind(errors),
+            "warnings": _by_kind(warnings),
         }
 
 
 def check_files(
     lists: Sequence[CheckedList], settings: CheckSettings, progress: Progress = lambda done, total: None
 ) -> CheckReport:
-    """Checks the files of all lists, each file once, and notes what is wrong in every list that has it.
+    """Check the files of all lists, and add the problems to every list that has the file.
 
     Args:
-        lists: The lists, read by `read_lists`.
-        settings: How the files are checked.
+        lists: The lists, from `read_lists`.
+        settings: How files are checked.
         progress: Called as files are done.
     """
     note_leaks(lists)
+    # Lists may share files; each file is inspected once.
     paths = list(dict.fromkeys(record.path for checked in lists for record in checked.records))
     versions = dict(zip(paths, _stat_files(paths), strict=True))
     findings = {path: found for path, found in versions.items() if isinstance(found, Finding)}
     present = {path: found for path, found in versions.items() if isinstance(found, Version)}
-    known = _examine(present, settings, progress, findings)
+    num_cached = _inspect_present(present, settings, progress, findings)
     for checked in lists:
-        checked.problems += _problems(checked, findings, settings.num_frames)
-    return CheckReport(list(lists), settings, len(paths), known)
+        checked.problems += _find_problems(checked, findings, settings.num_frames)
+    return CheckReport(list(lists), settings, len(paths), num_cached)
 
 
-def _examine(
+def _inspect_present(
     versions: dict[str, Version], settings: CheckSettings, progress: Progress, findings: dict[str, Finding]
 ) -> int:
-    """Adds what is found in files that are there; returns how many were remembered."""
-    examine = build_examination(settings.level, settings.num_frames, settings.decoder)
-    if examine is None:
+    """Add the findings of existing files; return how many came from the cache."""
+    inspect = build_inspection(settings.level, settings.num_frames, settings.decoder)
+    if inspect is None:
         return 0
-    cache = CheckCache(settings.cache_file, settings.examination)
-    remembered = {path: cache.find(os.path.abspath(path), version) for path, version in versions.items()}
-    findings |= {path: Finding(*found) for path, found in remembered.items() if found is not None}
-    left = [path for path, found in remembered.items() if found is None]
-    done = len(versions) - len(left)
+    cache = CheckCache(settings.cache_file, settings.inspection)
+    # Absolute paths, so that a check from another directory finds them.
+    cached = {path: cache.find(os.path.abspath(path), version) for path, version in versions.items()}
+    findings |= {path: Finding(*found) for path, found in cached.items() if found is not None}
+    remaining = [path for path, found in cached.items() if found is None]
+    done = num_cached = len(versions) - len(remaining)
     progress(done, len(versions))
-    for path, finding in examine_clips(left, examine, settings.num_workers):
+    for path, finding in inspect_files(remaining, inspect, settings.num_workers):
         findings[path] = finding
         if finding.kind is None:
             cache.add(os.path.abspath(path), versions[path], finding.num_frames)
         done += 1
         progress(done, len(versions))
-    return len(versions) - len(left)
+    return num_cached
 
 
 def _stat_files(paths: Sequence[str]) -> list[Version | Finding]:
-    shares = [paths[start : start + SHARE] for start in range(0, len(paths), SHARE)]
+    chunks = [paths[start : start + CHUNK_SIZE] for start in range(0, len(paths), CHUNK_SIZE)]
     with ThreadPoolExecutor(NUM_THREADS) as pool:
-        return [found for share in pool.map(_stat_share, shares) for found in share]
+        return [found for chunk in pool.map(_stat_chunk, chunks) for found in chunk]
 
 
-def _stat_share(paths: Sequence[str]) -> list[Version | Finding]:
+def _stat_chunk(paths: Sequence[str]) -> list[Version | Finding]:
     return [_stat_file(path) for path in paths]
 
 
 def _stat_file(path: str) -> Version | Finding:
+    """Return the version of a file, or a finding if it is empty or cannot be reached (such as a dangling link)."""
     try:
         status = os.stat(path)
     except OSError as error:
@@ -144,11 +164,11 @@ def _stat_file(path: str) -> Version | Finding:
     return Version(status.st_size, status.st_mtime_ns) if status.st_size else Finding(kind="empty")
 
 
-def _problems(checked: CheckedList, findings: dict[str, Finding], num_frames: int) -> list[Problem]:
+def _find_problems(checked: CheckedList, findings: dict[str, Finding], num_frames: int) -> list[Problem]:
     problems = []
     for record in checked.records:
         finding = findings.get(record.path)
-        if finding is None:
+        if finding is None:  # not opened at this level
             continue
         if finding.kind is not None:
             problems.append(Problem(finding.kind, record.video_id, finding.detail))
@@ -157,15 +177,8 @@ def _problems(checked: CheckedList, findings: dict[str, Finding], num_frames: in
     return problems
 
 
-def _describe(checked: CheckedList) -> dict[str, Any]:
-    problems: dict[str, list[dict[str, str]]] = {}
-    for problem in checked.problems:
-        problems.setdefault(problem.kind, []).append({"subject": problem.subject, "detail": problem.detail})
-    return {
-        "name": checked.name,
-        "root": str(checked.root),
-        **checked.split.summary(),
-        "clips_per_class": dict(zip(checked.class_names, checked.clips_per_class(), strict=True)),
-        "num_problems": dict(Counter(problem.kind for problem in checked.problems)),
-        "problems": problems,
-    }
+def _by_kind(problems: Sequence[Problem]) -> dict[str, list[dict[str, str]]]:
+    found: dict[str, list[dict[str, str]]] = {}
+    for problem in problems:
+        found.setdefault(problem.kind, []).append({"subject": problem.subject, "detail": problem.detail})
+    return found

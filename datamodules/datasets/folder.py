@@ -1,4 +1,4 @@
-"""Anyone's own videos, in a folder for each class."""
+"""Your own videos, in one folder per class."""
 
 from __future__ import annotations
 
@@ -9,27 +9,27 @@ from typing import Any, ClassVar
 
 from datamodules.base import VideoDataModule
 from datamodules.errors import DataError
-from datamodules.splits.holdout import share_out
+from datamodules.splits.draw import NamedClip, hold_out
 from datamodules.splits.lookup import RootIndex
 from datamodules.splits.published import Parts, PublishedFiles, base_to_novel_files
 from datamodules.splits.split import Annotations
 
 VIDEO_SUFFIXES = (".mp4", ".avi", ".mkv", ".webm", ".mov", ".m4v", ".mpg", ".mpeg", ".wmv", ".flv", ".3gp", ".ts")
-# Folders on top that are no classes but parts of the data; of those for evaluation, the first one counts.
+# Top folders that are splits, not classes. If several are for evaluation, the first in this order is used.
 EVALUATION_FOLDERS = ("test", "val", "validation")
-PART_FOLDERS = {"train", *EVALUATION_FOLDERS}
+SPLIT_FOLDERS = {"train", *EVALUATION_FOLDERS}
 
 
 class FolderDataModule(VideoDataModule):
-    """Videos in class folders, `<class>/**/<clip>`, with any number of classes named as their folders.
+    """Videos in class folders, `<class>/**/<clip>`, with any number of classes named after their folders.
 
-    If nothing but folders `train` and `test` (or `val`, or `validation`) is on top, these are the splits. Otherwise a
-    share of each class is set aside for testing; `split` is the number of that draw, and any number will do.
+    If the only top folders are `train` and `test` (or `val`, or `validation`), these are the splits. Otherwise a share
+    of each class is held out for testing, and every value of `split` gives another draw.
 
     Args:
         root: Directory of the class folders.
-        test_share: Share of each class that is set aside.
-        **settings: Those of `VideoDataModule`.
+        test_share: Share of each class that is held out.
+        **settings: The other arguments of `VideoDataModule`.
     """
 
     name = "folder"
@@ -46,29 +46,30 @@ class FolderDataModule(VideoDataModule):
         self.test_share = test_share
 
     def read_annotations(self, index: RootIndex, split: int) -> Annotations:
-        """Takes the classes from the folders, and the split from those on top or from a draw."""
+        """Take the classes from the folders, and the split from the top folders or from a draw."""
         clips = [file.split("/") for file in sorted(index.files) if file.lower().endswith(VIDEO_SUFFIXES)]
         loose = [parts[0] for parts in clips if len(parts) == 1]
         if loose or not clips:
-            problem = f"{len(loose)} videos, such as {loose[0]}, lie" if loose else "No video lies"
-            raise DataError(f"{problem} beside the class folders in {index.root}; it needs `<class>/<clip>`.")
-        tops = {parts[0] for parts in clips}
-        if tops <= PART_FOLDERS and "train" in tops:
-            return _read_parts(index.root, clips)
-        classes = _class_folders(index.root, {parts[0] for parts in clips})
-        train, test = share_out([("/".join(parts), parts[0]) for parts in clips], self.test_share, split, index.root)
+            problem = f"{len(loose)} videos (such as {loose[0]}) are" if loose else "There are no videos"
+            place = "outside class folders" if loose else "in class folders"
+            raise DataError(f"{problem} {place} in {index.root}; arrange them as `<class>/<clip>`.")
+        top_folders = {parts[0] for parts in clips}
+        if top_folders <= SPLIT_FOLDERS and "train" in top_folders:
+            return _read_split_folders(index.root, clips)
+        classes = _class_folders(index.root, top_folders)
+        train, test = hold_out([("/".join(parts), parts[0]) for parts in clips], self.test_share, split, index.root)
         return Annotations({"train": train, "test": test}, (index.root,), tuple(classes))
 
 
-def _read_parts(root: Path, clips: list[list[str]]) -> Annotations:
-    tops = {parts[0] for parts in clips}
-    evaluated = next((name for name in EVALUATION_FOLDERS if name in tops), None)
+def _read_split_folders(root: Path, clips: list[list[str]]) -> Annotations:
+    top_folders = {parts[0] for parts in clips}
+    evaluated = next((name for name in EVALUATION_FOLDERS if name in top_folders), None)
     if evaluated is None or any(len(parts) < 3 for parts in clips):
         raise DataError(
-            f"{root} has a folder train, but no clips to evaluate on, or clips outside class folders; it needs "
-            "`train/<class>/<clip>` and the same in `test` or `val`."
+            f"{root} has a folder train, but no clips to evaluate on, or clips outside class folders; arrange them as "
+            "`train/<class>/<clip>` and `test/<class>/<clip>`."
         )
-    found: dict[str, list[tuple[str, str]]] = {"train": [], evaluated: []}
+    found: dict[str, list[NamedClip]] = {"train": [], evaluated: []}
     for parts in clips:
         if parts[0] in found:
             found[parts[0]].append(("/".join(parts), parts[1]))
@@ -79,7 +80,9 @@ def _read_parts(root: Path, clips: list[list[str]]) -> Annotations:
 
 
 def _class_folders(root: Path, with_clips: set[str]) -> list[str]:
-    """Returns the names of the classes, in alphabetical order.
+    """Return the class folders in alphabetical order.
+
+    Read from disk and not from the clips: an empty folder is more likely a failed download than no class.
 
     Raises:
         DataError: A folder has no video.

@@ -7,11 +7,12 @@ from typing import ClassVar
 
 from datamodules.base import VideoDataModule
 from datamodules.errors import DataError
+from datamodules.splits.list_files import check_unique, read_numbered_lines
 from datamodules.splits.lookup import RootIndex
 from datamodules.splits.published import Parts, PublishedFiles, base_to_novel_files
-from datamodules.splits.split import Annotations, check_unique, read_numbered_lines
+from datamodules.splits.split import Annotations
 
-# The number behind a clip in `<class>_test_split<n>.txt`; clips with a 0 are in neither part.
+# The number after each clip in `<class>_test_split<n>.txt`; clips with a 0 are unused.
 PARTS = {1: "train", 2: "test"}
 SUFFIX = "_test_split{split}.txt"
 
@@ -19,7 +20,7 @@ SUFFIX = "_test_split{split}.txt"
 class HMDB51DataModule(VideoDataModule):
     """HMDB-51 as published: `<class>/*.avi` or all clips in one directory, and `<class>_test_split{1,2,3}.txt`.
 
-    Without `splits_dir`, those split files are looked for anywhere under the root.
+    Without `splits_dir`, these split files may be anywhere under the root.
     """
 
     name = "hmdb51"
@@ -31,15 +32,14 @@ class HMDB51DataModule(VideoDataModule):
     )
     other_settings: ClassVar[Mapping[str, Parts]] = {"base_to_novel": base_to_novel_files("hmdb_splits", "hmdb_51")}
 
-    @staticmethod
-    def read_annotations(index: RootIndex, split: int) -> Annotations:
-        """Reads the split files of all classes; the classes are named in the file names."""
+    def read_annotations(self, index: RootIndex, split: int) -> Annotations:
+        """Read the split files of all classes; the file names contain the class names."""
         suffix = SUFFIX.format(split=split)
         files = {path.rpartition("/")[2].removesuffix(suffix): path for path in index.matching(f"*{suffix}")}
         if not files:
             raise DataError(
                 f"There are no files <class>{suffix} under {index.root}; put HMDB-51's split files there, "
-                "or give a copy of the published lists by --data.splits_dir."
+                "or give a copy of the published lists with --data.splits_dir."
             )
         clips: dict[str, list[tuple[str, str]]] = {"train": [], "test": []}
         for name, file in files.items():

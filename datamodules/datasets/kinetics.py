@@ -14,9 +14,9 @@ from datamodules.splits.published import Parts, PublishedFiles, base_to_novel_fi
 from datamodules.splits.split import Annotations
 
 COLUMNS = ("label", "youtube_id", "time_start", "time_end", "split")
-# The `split` of an annotation -> what it is for here, and the directory in which the published lists have its clips.
-# The labels of the test clips were held back; their annotations are passed over.
+# The `split` column -> the part here. `test` is left out: the labels of test clips were never published.
 PARTS = {"train": "train", "validate": "test", "validation": "test", "val": "test"}
+# Part -> the folder that the published lists give for its clips.
 FOLDERS = {"train": "train", "test": "val"}
 REPLACEMENTS = "replacement"
 
@@ -32,33 +32,32 @@ class Row(NamedTuple):
 class KineticsDataModule(VideoDataModule):
     """Kinetics as published: `train/ val/ test/ replacement/`, clips flat or in class folders, and annotation files.
 
-    Clips are called `<YouTube id>_<start>_<end>.mp4`, in seconds of six digits. Without `splits_dir`, the annotation
-    files (CSV with columns `label,youtube_id,time_start,time_end,split`) are looked for anywhere under the root. Clips
-    under `replacement` take the place of broken ones. Since YouTube loses videos, most copies lack some:
+    Clips are named `<YouTube id>_<start>_<end>.mp4`, in seconds padded to six digits. Without `splits_dir`, the
+    annotation files (CSV with columns `label,youtube_id,time_start,time_end,split`) may be anywhere under the root.
+    Clips under `replacement` replace broken ones. Most copies lack some clips, because videos disappear from YouTube:
     `on_bad_video: skip` leaves them out, with a warning.
     """
 
-    test_name = "validation"
+    test_part = "validation"
 
-    @staticmethod
-    def read_annotations(index: RootIndex, split: int) -> Annotations:
-        """Reads all annotation files."""
+    def read_annotations(self, index: RootIndex, split: int) -> Annotations:
+        """Read all annotation files."""
         files = [index.root / file for file in index.matching("*.csv") if _is_annotation(index.root / file)]
         if not files:
             raise DataError(
                 f"There is no CSV file with the columns {','.join(COLUMNS)} under {index.root}; put the annotation "
-                "files of Kinetics there, or give a copy of the published lists by --data.splits_dir."
+                "files of Kinetics there, or give a copy of the published lists with --data.splits_dir."
             )
         clips: dict[str, list[tuple[str, str]]] = {"train": [], "test": []}
-        better = {file.rpartition("/")[2]: file for file in index.files if REPLACEMENTS in file.split("/")[:-1]}
-        seen: dict[str, Path] = {}
+        replacements = {file.rpartition("/")[2]: file for file in index.files if REPLACEMENTS in file.split("/")[:-1]}
+        seen: dict[str, Path] = {}  # copies may hold an annotation file twice, under two names
         for file in files:
             for row in _read_rows(file):
                 if row.clip in seen:
                     raise DataError(f"The clip {row.clip} is in {seen[row.clip]} and again in {file}; remove one line.")
                 seen[row.clip] = file
                 if part := PARTS.get(row.split):
-                    clips[part].append((better.get(row.clip, f"{FOLDERS[part]}/{row.clip}"), row.label))
+                    clips[part].append((replacements.get(row.clip, f"{FOLDERS[part]}/{row.clip}"), row.label))
         return Annotations(clips, tuple(files))
 
 
@@ -80,7 +79,7 @@ class Kinetics400DataModule(KineticsDataModule):
 
 
 class Kinetics600DataModule(KineticsDataModule):
-    """Kinetics-600. Its setting `zero_shot` has three splits of 160 classes that Kinetics-400 lacks, only for testing.
+    """Kinetics-600. The setting `zero_shot` has three test splits of 160 classes that are not in Kinetics-400.
 
     Their clips come from `train/`, `val/` and `test/`.
     """
@@ -105,12 +104,13 @@ class Kinetics600DataModule(KineticsDataModule):
 
 
 def _is_annotation(file: Path) -> bool:
+    """Return whether a CSV has the columns of an annotation file; other CSV files under the root are ignored."""
     with file.open(encoding="utf-8-sig", errors="replace") as stream:
         return set(COLUMNS) <= set(stream.readline().strip().replace('"', "").split(","))
 
 
 def _read_rows(file: Path) -> Iterator[Row]:
-    number = 1
+    number = 1  # of the header
     try:
         with file.open(newline="", encoding="utf-8-sig") as stream:
             for row in csv.DictReader(stream):
@@ -121,7 +121,7 @@ def _read_rows(file: Path) -> Iterator[Row]:
                 yield Row(row["label"], f"{row['youtube_id']}_{start}_{end}.mp4", row["split"])
     except (OSError, TypeError, ValueError, csv.Error) as error:
         raise DataError(
-            f"{file}, line {number}: not a line `{','.join(COLUMNS)}` with times in seconds ({error}); correct it."
+            f"{file}, line {number} is not `{','.join(COLUMNS)}` with times in seconds ({error}); correct it."
         ) from error
     if number == 1:
-        raise DataError(f"The annotation file {file} is empty; replace it by the file as published.")
+        raise DataError(f"The annotation file {file} is empty; replace it with the published file.")

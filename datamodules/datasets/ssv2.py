@@ -1,4 +1,4 @@
-"""Something-Something v2: 174 ways to handle things in about 220 thousand clips (Goyal et al., ICCV 2017)."""
+"""Something-Something v2: 174 ways of handling things in about 220 thousand clips (Goyal et al., ICCV 2017)."""
 
 from __future__ import annotations
 
@@ -10,25 +10,26 @@ from typing import Any, ClassVar
 from datamodules.base import VideoDataModule
 from datamodules.errors import DataError
 from datamodules.splits.class_names import label_of, normalize, read_class_names, strip_brackets
+from datamodules.splits.list_files import check_unique
 from datamodules.splits.lookup import RootIndex
 from datamodules.splits.published import Parts, PublishedFiles, base_to_novel_files, subset_files
-from datamodules.splits.split import Annotations, check_unique
+from datamodules.splits.split import Annotations
 
-# How the names of the annotation files end; as published, they begin with `something-something-v2-`, or do not.
+# Annotation files; in some releases their names begin with `something-something-v2-`.
 FILES = {"train": "*train.json", "test": "*validation.json"}
 LABELS = "*labels.json"
-ADVICE = "put Something-Something's JSON files there, or give a copy of the published lists by --data.splits_dir"
+ADVICE = "put Something-Something's JSON files there, or give a copy of the published lists with --data.splits_dir"
 
 
 class SSv2DataModule(VideoDataModule):
     """Something-Something v2 as published: `<id>.webm`, `labels.json`, `train.json` and `validation.json`.
 
-    Without `splits_dir`, the JSON files are looked for anywhere under the root. Clips are never mirrored, for the class
-    names tell left from right. `[something]` in a template reads `something`.
+    Without `splits_dir`, the JSON files may be anywhere under the root. Clips are never mirrored, because class names
+    distinguish left from right. `[something]` in a class name becomes `something`.
     """
 
     name = "ssv2"
-    test_name = "validation"
+    test_part = "validation"
     flips = False
     to_words = staticmethod(strip_brackets)
     published = PublishedFiles(
@@ -43,9 +44,8 @@ class SSv2DataModule(VideoDataModule):
         "static": subset_files("ssv2_splits", "ssv2", "validation", "static", 16),
     }
 
-    @staticmethod
-    def read_annotations(index: RootIndex, split: int) -> Annotations:
-        """Reads the JSON files; `labels.json` has the order of the labels."""
+    def read_annotations(self, index: RootIndex, split: int) -> Annotations:
+        """Read the JSON files; `labels.json` defines the label order."""
         label_file, *files = (index.only(pattern, ADVICE) for pattern in (LABELS, *FILES.values()))
         classes = _read_classes(label_file)
         known = label_of(classes)
@@ -55,7 +55,7 @@ class SSv2DataModule(VideoDataModule):
 
 
 def _read_classes(file: Path) -> list[str]:
-    """Reads `{"Holding something": "0", ...}`; a file that was turned round, as label files are, will do too."""
+    """Read `{"Holding something": "0", ...}`, or a label file `{"0": "Holding something", ...}`."""
     content = _read_json(file)
     if not isinstance(content, dict) or not all(str(label).isdigit() for label in content.values()):
         return read_class_names(file, strip_brackets)
@@ -68,8 +68,8 @@ def _read_classes(file: Path) -> list[str]:
 def _read_clips(file: Path, known: dict[str, int], classes: list[str]) -> list[tuple[str, str]]:
     entries = _read_json(file)
     if not isinstance(entries, list) or not entries:
-        raise DataError(f"{file} holds no list of clips; replace it by the file as published.")
-    labels: dict[str, int | None] = {}
+        raise DataError(f"{file} has no list of clips; replace it with the published file.")
+    labels: dict[str, int | None] = {}  # a template is normalized once, not once per clip
     clips = []
     for number, entry in enumerate(entries, start=1):
         template = entry.get("template") if isinstance(entry, dict) else None
@@ -88,4 +88,4 @@ def _read_json(file: Path) -> Any:
     try:
         return json.loads(file.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError) as error:
-        raise DataError(f"{file} cannot be read ({error}); replace it by the file as published.") from error
+        raise DataError(f"Cannot read {file} ({error}); replace it with the published file.") from error

@@ -9,18 +9,18 @@ from typing import ClassVar
 from datamodules.base import VideoDataModule
 from datamodules.errors import DataError
 from datamodules.splits.class_names import split_camel_case
+from datamodules.splits.list_files import check_unique, read_lines, read_numbered_lines
 from datamodules.splits.lookup import RootIndex
 from datamodules.splits.published import Parts, PublishedFiles, base_to_novel_files
-from datamodules.splits.split import Annotations, check_unique, read_lines, read_numbered_lines
+from datamodules.splits.split import Annotations
 
-ADVICE = "put UCF-101's split files there, or give a copy of the published lists by --data.splits_dir"
+ADVICE = "put UCF-101's split files there, or give a copy of the published lists with --data.splits_dir"
 
 
 class UCF101DataModule(VideoDataModule):
     """UCF-101 as published: `<Class>/v_*.avi` or all clips in one directory, and its split files.
 
-    Without `splits_dir`, `classInd.txt`, `trainlist0<n>.txt` and `testlist0<n>.txt` are looked for anywhere under the
-    root.
+    Without `splits_dir`, `classInd.txt`, `trainlist0<n>.txt` and `testlist0<n>.txt` may be anywhere under the root.
     """
 
     name = "ucf101"
@@ -33,9 +33,8 @@ class UCF101DataModule(VideoDataModule):
     )
     other_settings: ClassVar[Mapping[str, Parts]] = {"base_to_novel": base_to_novel_files("ucf_splits", "ucf_101")}
 
-    @staticmethod
-    def read_annotations(index: RootIndex, split: int) -> Annotations:
-        """Reads the split files; labels count from 1 in those for training, and are left out in those for testing."""
+    def read_annotations(self, index: RootIndex, split: int) -> Annotations:
+        """Read the split files; training lists have labels from 1, test lists have none."""
         names = ("classInd.txt", f"trainlist{split:02d}.txt", f"testlist{split:02d}.txt")
         class_file, train_file, test_file = (index.only(name, ADVICE) for name in names)
         classes = _read_classes(class_file)
@@ -45,14 +44,14 @@ class UCF101DataModule(VideoDataModule):
 
 
 def _read_classes(file: Path) -> list[str]:
-    """Reads lines `1 ApplyEyeMakeup`."""
+    """Read lines `1 ApplyEyeMakeup`; the position must match the number."""
     classes = []
     for number, line in read_lines(file, "number Class"):
         label, _, name = line.partition(" ")
         if label != str(len(classes) + 1) or not name.strip():
             raise DataError(
-                f"{file}, line {number}: {line!r} is not the number {len(classes) + 1}, a blank and the name of a "
-                "class; correct the file."
+                f"{file}, line {number}: {line!r} is not the number {len(classes) + 1}, a space and a class name; "
+                "correct the file."
             )
         classes.append(name.strip())
     check_unique(classes, file)
@@ -60,13 +59,14 @@ def _read_classes(file: Path) -> list[str]:
 
 
 def _read_train(file: Path, classes: list[str]) -> list[tuple[str, str]]:
+    """Read lines `Class/clip.avi 1`; folder and number must agree."""
     clips = []
     for clip, label in read_numbered_lines(file):
         name = clip.partition("/")[0]
         if not 1 <= label <= len(classes) or classes[label - 1] != name:
             raise DataError(
-                f"{file} gives {clip} the label {label}, which classInd.txt does not give to {name!r}; the two files "
-                "do not belong together."
+                f"{file} gives {clip} the label {label}, which is not {name!r} in classInd.txt; use two files of the "
+                "same release."
             )
         clips.append((clip, name))
     check_unique((clip for clip, _ in clips), file)
@@ -74,6 +74,7 @@ def _read_train(file: Path, classes: list[str]) -> list[tuple[str, str]]:
 
 
 def _read_test(file: Path, classes: list[str]) -> list[tuple[str, str]]:
+    """Read lines `Class/clip.avi`; the folder is the only label."""
     clips, known = [], set(classes)
     for number, clip in read_lines(file, "Class/clip.avi"):
         name = clip.partition("/")[0]

@@ -1,1 +1,1 @@
-"""Draws K-shot lists and base/novel halves from a dataset's own annotations and writes them."""
+"""Draws K-shot lists and base and novel halves from a dataset's own annotations, and writes them as list files."""

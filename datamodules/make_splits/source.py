@@ -1,35 +1,31 @@
-"""Finds what splits are drawn from: the standard split of a data module."""
+"""Reads what splits are drawn from: the whole standard split of a dataset."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import replace
 
 from datamodules.make_splits.plan import DataSource
-from datamodules.options import check_settings
-from datamodules.splits.protocols import BASE_TO_NOVEL, STANDARD
-
-if TYPE_CHECKING:
-    from datamodules.base import VideoDataModule
+from datamodules.splits.protocols import BASE_TO_NOVEL, STANDARD, build_sources
+from datamodules.splits.request import SplitRequest
 
 
-def read_source(data: VideoDataModule) -> DataSource:
-    """Reads the standard split of a data module, whatever its setting and shots.
+def read_source(request: SplitRequest) -> DataSource:
+    """Read the whole standard split of a dataset, whatever setting and number of shots the request has.
 
     Args:
-        data: The data module, not set up. Its setting is changed: train with another one.
+        request: The dataset, its root and the split number.
 
     Raises:
-        DataError: The settings or the annotations are wrong.
+        DataError: The options or the annotations are wrong.
     """
-    check_settings(data)
-    data.setting, data.test_splits = STANDARD, None
-    finder = data.split_finder
+    request = replace(request, setting=STANDARD, test_splits=None, num_shots=None)
+    source = build_sources(request).train
     return DataSource(
-        name=data.name,
-        published=data.published,
-        halves=data.other_settings.get(BASE_TO_NOVEL, {}),
-        split=data.split,
-        class_names=finder.class_names,
-        train=finder.training_split(None, data.seed),
-        test=finder.test_split(),
+        name=request.dataset.name,
+        published=request.dataset.published,
+        halves=request.dataset.other_settings.get(BASE_TO_NOVEL, {}),
+        split=request.split,
+        class_names=source.class_names,
+        train=source.training_split(None, request.seed),
+        test=source.test_split(),
     )

@@ -1,1 +1,1 @@
-"""Which clips belong to a split, with which label: lists, annotations, draws, class names."""
+"""Which clips belong to a split, with which label: list files, annotations, draws, class names, protocols."""

@@ -1,4 +1,4 @@
-"""Class names as words, in label order: position in the list = label id."""
+"""Class names as words, in label order: the position in the list is the label."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from datamodules.errors import DataError
 
 
 def split_underscores(name: str) -> str:
-    """Turns `brush_hair` into `brush hair`.
+    """Turn `brush_hair` into `brush hair`.
 
     Example:
         >>> split_underscores("brush_hair")
@@ -22,7 +22,7 @@ def split_underscores(name: str) -> str:
 
 
 def split_camel_case(name: str) -> str:
-    """Turns UCF-101's `ApplyEyeMakeup` into `Apply Eye Makeup`. Only for datasets that write their classes so.
+    """Turn UCF-101's `ApplyEyeMakeup` into `Apply Eye Makeup`. Only for datasets that spell their classes so.
 
     Example:
         >>> split_camel_case("YoYo"), split_camel_case("TaiChi")
@@ -32,7 +32,7 @@ def split_camel_case(name: str) -> str:
 
 
 def strip_brackets(name: str) -> str:
-    """Turns SSv2's `Holding [something]` into `Holding something`.
+    """Turn SSv2's `Holding [something]` into `Holding something`.
 
     Example:
         >>> strip_brackets("Pushing [something] so that it [almost] falls")
@@ -42,40 +42,40 @@ def strip_brackets(name: str) -> str:
 
 
 def read_class_names(file: Path, to_words: Callable[[str], str] = split_underscores) -> list[str]:
-    """Reads a label file: a CSV with header `id,name`, or a JSON `{"0": "text", ...}`.
+    """Read a label file: a CSV with the header `id,name`, or a JSON `{"0": "text", ...}`.
 
     Args:
         file: The label file, `.csv` or `.json`.
-        to_words: Clean-up of each name.
+        to_words: Cleans up each name.
 
     Returns:
         Y names; the position is the id.
 
     Raises:
-        DataError: The file cannot be read, its ids are not 0, 1, 2, ... once each, or a name is missing or there twice.
+        DataError: The file cannot be read, its ids are not 0, 1, 2, ... once each, or a name is missing or repeated.
     """
     reader = LABEL_READERS.get(file.suffix.lower())
     if reader is None:
-        raise DataError(f"The label file {file} is neither a .csv nor a .json; give one of these.")
+        raise DataError(f"The label file {file} is neither a .csv nor a .json; use one of these.")
     try:
         rows = reader(file)
     except (OSError, UnicodeDecodeError, KeyError, AttributeError, ValueError) as error:
-        form = 'a header `id,name` and a row for each class, or a JSON {"0": "text", ...}'
-        raise DataError(f"The label file {file} cannot be read ({error}); it needs {form}.") from error
+        form = 'a header `id,name` and one row per class, or a JSON {"0": "text", ...}'
+        raise DataError(f"Cannot read the label file {file} ({error}); it needs {form}.") from error
     if not rows or sorted(rows) != list(range(len(rows))):
-        raise DataError(f"The ids in the label file {file} are not 0, 1, 2, ... in one piece; correct them.")
+        raise DataError(f"The ids in the label file {file} are not 0, 1, 2, ... without gaps; correct them.")
     names = [to_words(rows[label]) for label in range(len(rows))]
     _check_names(names, file)
     return names
 
 
 def label_of(names: Sequence[str]) -> dict[str, int]:
-    """Maps each name, in a spelling that ignores case and underscores, to its label."""
+    """Map each normalized name to its label."""
     return {normalize(name): label for label, name in enumerate(names)}
 
 
 def normalize(name: str) -> str:
-    """Spells a class name so that `Brush_Hair`, `brush hair` and `BrushHair` are the same."""
+    """Reduce a class name to its letters and digits, so that `Brush_Hair`, `brush hair` and `BrushHair` are equal."""
     return re.sub(r"[\W_]+", "", name).lower()
 
 
@@ -85,9 +85,10 @@ def _read_csv(file: Path) -> dict[int, str]:
 
 
 def _read_json(file: Path) -> dict[int, str]:
+    # Read as pairs: a dict would silently keep the last of two equal ids.
     content = json.loads(file.read_text(encoding="utf-8-sig"), object_pairs_hook=list)
     if not isinstance(content, list) or not all(isinstance(row, tuple) for row in content):
-        raise ValueError("it is no JSON object")
+        raise ValueError("it is not a JSON object")
     return _unique((int(label), str(name)) for label, name in content)
 
 
@@ -95,7 +96,7 @@ def _unique(rows: Iterable[tuple[int, str]]) -> dict[int, str]:
     names: dict[int, str] = {}
     for label, name in rows:
         if label in names:
-            raise ValueError(f"the id {label} is there twice")
+            raise ValueError(f"the id {label} is repeated")
         names[label] = name
     return names
 
@@ -109,5 +110,5 @@ def _check_names(names: Sequence[str], file: Path) -> None:
         if not name:
             raise DataError(f"Class {label} has no name in the label file {file}; give it one.")
         if name in seen:
-            raise DataError(f"Classes {seen[name]} and {label} are both named {name!r} in {file}; names must differ.")
+            raise DataError(f"Classes {seen[name]} and {label} in {file} are both named {name!r}; rename one of them.")
         seen[name] = label

@@ -1,14 +1,16 @@
-"""Finds the files of a dataset under its root, whatever its layout, by one scan."""
+"""Finds clips and annotation files under a dataset's root, in any layout, with one scan of the directory tree."""
 
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Iterable
 from fnmatch import fnmatch
 from functools import lru_cache
 from pathlib import Path
 
 from datamodules.errors import DataError
+from datamodules.splits.split import Entry, Split, VideoRecord
 
 
 class RootIndex:
@@ -27,70 +29,103 @@ class RootIndex:
             self._by_base_name.setdefault(file.rpartition("/")[2], []).append(file)
 
     def find(self, name: str) -> str | None:
-        """Looks a clip up, first as a path under the root, then by base name.
+        """Look up a clip, first as a path under the root, then by base name.
 
         Args:
-            name: As a list file has it: `class/clip.avi`, or `clip.avi`.
+            name: The clip as a list file names it: `class/clip.avi` or `clip.avi`.
 
         Returns:
             Its path relative to the root, or None if there is no such file.
 
         Raises:
-            DataError: The name is no path under the root and its base name is there more than once.
+            DataError: The name is not a path under the root, and several files have its base name.
         """
         if name in self.files:
             return name
+        # Lists often name the class folder of another layout than the one on disk: fall back on the base name.
         candidates = self._by_base_name.get(name.rpartition("/")[2], [])
         if len(candidates) > 1:
             raise DataError(
                 f"{name} could be {candidates[0]} or {candidates[1]} under {self.root}; "
-                "name the clip with its directory in the list, or remove one of the two."
+                "give the clip's folder in the list, or remove one of the two files."
             )
         return candidates[0] if candidates else None
 
     def matching(self, pattern: str) -> list[str]:
-        """Returns the files whose base name matches a shell pattern, sorted by base name."""
+        """Return the files whose base name matches a shell pattern, sorted by base name."""
         return [
             file for name in sorted(self._by_base_name) if fnmatch(name, pattern) for file in self._by_base_name[name]
         ]
 
     def only(self, pattern: str, advice: str) -> Path:
-        """Returns the one file whose base name matches a shell pattern.
+        """Return the single file whose base name matches a shell pattern.
 
         Args:
             pattern: The pattern.
             advice: What the user should do if there is none.
 
         Raises:
-            DataError: There is none, or more than one.
+            DataError: No file matches, or more than one.
         """
         found = self.matching(pattern)
         if not found:
             raise DataError(f"There is no {pattern} under {self.root}; {advice}.")
         if len(found) > 1:
-            raise DataError(f"Both {found[0]} and {found[1]} under {self.root} could be meant; remove one of the two.")
+            raise DataError(f"Both {found[0]} and {found[1]} under {self.root} match {pattern}; remove one of the two.")
         return self.root / found[0]
 
 
 def scan_root(root: Path, refresh: bool = False) -> RootIndex:
-    """Indexes the files under `root`, following links; scanned once a process unless `refresh` is set.
+    """Index the files under `root`, following links; scanned once per process unless `refresh` is set.
 
     Raises:
-        DataError: The root is missing, is no directory, or holds no file.
+        DataError: The root is missing, not a directory, or empty.
     """
     if refresh:
         _scan.cache_clear()
     return _scan(root)
 
 
+def find_records(split: Split, root: Path, skip_missing: bool = False) -> list[VideoRecord]:
+    """Find the clips of a split on disk.
+
+    Args:
+        split: The split.
+        root: Directory of the videos.
+        skip_missing: Whether to leave missing clips out with a warning instead of raising an error.
+
+    Raises:
+        DataError: Clips are missing (the message gives their number and the first five), or a name is ambiguous.
+    """
+    found = _look_up(split, scan_root(root))
+    if any(path is None for _, path in found):
+        found = _look_up(split, scan_root(root, refresh=True))  # clips may have been added since the last scan
+    missing = [entry.name for entry, path in found if path is None]
+    if missing:
+        problem = (
+            f"{len(missing)} of the {len(found)} clips in {split.files[0].name} are not under {root}: "
+            f"{', '.join(missing[:5])}{', ...' if len(missing) > 5 else ''}"
+        )
+        # All of them missing means a wrong root, which no skipping can mend.
+        if not skip_missing or len(missing) == len(found):
+            advice = "check --data.root, complete the dataset, or skip them with --data.on_bad_video skip"
+            raise DataError(f"{problem}; {advice}.")
+        warnings.warn(f"{problem}; they are skipped.", stacklevel=2)
+    return [VideoRecord(f"{root}/{path}", path, entry.label) for entry, path in found if path is not None]
+
+
+def _look_up(split: Split, index: RootIndex) -> list[tuple[Entry, str | None]]:
+    return [(entry, index.find(entry.name)) for entry in split.entries]
+
+
 @lru_cache(maxsize=16)
 def _scan(root: Path) -> RootIndex:
     if not root.is_dir():
         problem = "is not a directory" if root.exists() else "does not exist"
-        raise DataError(f"The data root {root} {problem}; set --data.root to the directory that holds the videos.")
+        raise DataError(f"The data root {root} {problem}; set --data.root to the directory of the videos.")
     files, visited = [], set()
     for directory, subdirectories, names in os.walk(root, followlinks=True):
-        # A link to a directory above would make the walk endless.
+        # A link to a parent directory would make the walk endless.
         real = os.path.realpath(directory)
         if real in visited:
             subdirectories.clear()
@@ -100,5 +135,5 @@ def _scan(root: Path) -> RootIndex:
         prefix = "" if relative == "." else f"{relative}/"
         files += [prefix + name for name in names if not name.startswith(".")]
     if not files:
-        raise DataError(f"The data root {root} is empty; set --data.root to the directory that holds the videos.")
+        raise DataError(f"The data root {root} is empty; set --data.root to the directory of the videos.")
     return RootIndex(root, files)

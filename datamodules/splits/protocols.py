@@ -1,125 +1,141 @@
-"""What is tested in a setting, and on which of the classes it trains: one `SplitFinder` for each part."""
+"""Which parts a setting trains and tests on, and where the lists and class names of each part come from."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import cache
+from dataclasses import dataclass
+from functools import cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from datamodules.errors import DataError
-from datamodules.make_splits.plan import SplitPlan, halve_classes
-from datamodules.options import check_choice
+from datamodules.options import check_choice, check_positive
 from datamodules.splits.class_names import read_class_names
+from datamodules.splits.draw import base_list_seed, halve_classes
 from datamodules.splits.lookup import RootIndex, scan_root
 from datamodules.splits.published import Parts, PublishedFiles
-from datamodules.splits.source import SplitFinder
+from datamodules.splits.request import ReadAnnotations, SplitRequest
+from datamodules.splits.source import STRICT, ListReader, SplitSource
 from datamodules.splits.split import Annotations, Split
-
-if TYPE_CHECKING:
-    from datamodules.base import VideoDataModule
 
 STANDARD, BASE_TO_NOVEL = "standard", "base_to_novel"
 HALVES = ("base", "novel")
 
 
-def choose_parts(data: VideoDataModule) -> Parts:
-    """Returns the parts of the setting of a data module.
+@dataclass(frozen=True)
+class ProtocolSources:
+    """Where the splits of a request come from.
+
+    Attributes:
+        train: The training clips; its class names are those trained on.
+        tests: Part, such as `split1` -> its test clips, in the order of testing.
+    """
+
+    train: SplitSource
+    tests: dict[str, SplitSource]
+
+
+def build_sources(request: SplitRequest) -> ProtocolSources:
+    """Build the sources of a request, without reading anything.
 
     Raises:
-        DataError: The dataset has no such setting, it needs published lists, or it has no numbered splits.
+        DataError: A number is less than 1, or as in `choose_parts`.
     """
-    settings: Mapping[str, Parts] = {STANDARD: {data.test_name: data.published}, **data.other_settings}
-    check_choice("setting", data.setting, settings)
-    parts = settings[data.setting]
-    if data.splits_dir is None and data.setting not in (STANDARD, BASE_TO_NOVEL):
-        raise DataError(
-            f"The setting {data.setting} of {data.name} is defined by published lists; "
-            "give a copy of them by --data.splits_dir."
+    check_positive(num_shots=request.num_shots, split=request.split)
+    parts = choose_parts(request)
+    read, read_whole_names = request.dataset.read_annotations, None
+    if request.setting != STANDARD:
+        # Numbers count base lists here, not splits: classes and clips are those of split 1. Cached, so that base and
+        # novel read the annotations once.
+        read = cache(lambda index, _: request.dataset.read_annotations(index, 1))
+        read_whole_names = cache(partial(_read_whole_names, request, read))
+
+    def build(part: str, files: PublishedFiles, split: int) -> SplitSource:
+        # Published halves have lists of their own; without these, the halves are drawn.
+        is_drawn_half = part in HALVES and request.splits_dir is None
+        return SplitSource(
+            files,
+            partial(_read_half, read, part, request.seed) if is_drawn_half else read,
+            request.dataset.to_words,
+            request.root,
+            request.splits_dir,
+            _find_label_file(request.label_file, part, split),
+            split,
+            read_whole_names,
         )
-    if data.test_splits and not any("{split}" in name for name in parts):
-        raise DataError(f"The test clips of {data.name} are in one split; leave out --data.test_splits.")
-    if data.split != 1 and not any(_is_numbered(name, files) for name, files in parts.items()):
-        raise DataError(f"--data.split is {data.split}, but {data.name} has one split here; leave it out.")
-    return parts
+
+    def build_split(split: int) -> dict[str, SplitSource]:
+        of_part = {name.format(split=split): files for name, files in parts.items()}
+        return {part: build(part, files, split) for part, files in of_part.items()}
+
+    # The tested splits usually include the trained one: sharing its sources reads its annotations once.
+    tested = request.test_splits or (request.split,)
+    of_split = {split: build_split(split) for split in {request.split, *tested}}
+    tests = {part: source for split in tested for part, source in of_split[split].items()}
+    return ProtocolSources(next(iter(of_split[request.split].values())), tests)
 
 
-def build_finders(data: VideoDataModule, split: int) -> dict[str, SplitFinder]:
-    """Makes what finds lists and labels for each part of one split.
+def find_training_split(request: SplitRequest, source: SplitSource, reader: ListReader = STRICT) -> Split:
+    """Find the training clips of a request.
 
     Args:
-        data: The data module.
-        split: Number of the split.
-
-    Returns:
-        Name of the test set, such as `hmdb51/split1` -> its finder. The first one's classes are trained on.
-    """
-    parts = choose_parts(data)
-    read, whole_names = data.read_annotations, None
-    if data.setting != STANDARD:
-        read = cache(lambda index, _: data.read_annotations(index, 1))  # one reading for both halves
-        whole_names = cache(lambda: _whole_names(data, read))
-    return {
-        f"{data.name}/{name.format(split=split)}": SplitFinder(
-            files,
-            _half_reader(read, name, data.seed) if name in HALVES and data.splits_dir is None else read,
-            data.to_words,
-            data.root,
-            data.splits_dir,
-            _label_file(data.label_file, name, split),
-            split,
-            whole_names,
-        )
-        for name, files in parts.items()
-    }
-
-
-def build_test_finders(data: VideoDataModule) -> dict[str, SplitFinder]:
-    """Makes what finds the lists of every test set, in the order in which they are tested."""
-    splits = data.test_splits or [data.split]
-    return {name: finder for split in splits for name, finder in data.finders(split).items()}
-
-
-def find_training_split(data: VideoDataModule) -> Split:
-    """Finds the training clips.
+        request: The request.
+        source: The training source of the request.
+        reader: Reads and checks a published list.
 
     Raises:
-        DataError: They are not there, or clips that are trained on would be tested.
+        DataError: They cannot be found or read, or would be tested too.
     """
-    if data.test_splits not in (None, [data.split]):
-        raise DataError("Clips trained on would be tested; leave out --data.test_splits where you train.")
-    # In base_to_novel each number of the training list has a seed of its own.
-    seed = SplitPlan(data.seed).base_seed(data.split) if data.setting == BASE_TO_NOVEL else data.seed
-    return data.split_finder.training_split(data.num_shots, seed)
+    if request.test_splits not in (None, (request.split,)):
+        # Split 2 tests clips that split 1 trains on.
+        raise DataError("Training clips would be tested as well; leave out --data.test_splits when you train.")
+    is_base_list = request.setting == BASE_TO_NOVEL
+    seed = base_list_seed(request.seed, request.split) if is_base_list else request.seed
+    return source.training_split(request.num_shots, seed, reader)
+
+
+def choose_parts(request: SplitRequest) -> Parts:
+    """Return the parts of a request's setting.
+
+    Raises:
+        DataError: The dataset has no such setting, the setting needs published lists, or it has no numbered splits.
+    """
+    dataset = request.dataset
+    settings: Mapping[str, Parts] = {STANDARD: {dataset.test_part: dataset.published}, **dataset.other_settings}
+    check_choice("setting", request.setting, settings)
+    parts = settings[request.setting]
+    if request.splits_dir is None and request.setting not in (STANDARD, BASE_TO_NOVEL):
+        raise DataError(
+            f"The setting {request.setting} of {dataset.name} is defined by published lists; "
+            "give a copy of them with --data.splits_dir."
+        )
+    if request.test_splits and not any("{split}" in name for name in parts):
+        raise DataError(f"{dataset.name} has one test split here; leave out --data.test_splits.")
+    if request.split != 1 and not any(_is_numbered(name, files) for name, files in parts.items()):
+        raise DataError(f"--data.split is {request.split}, but {dataset.name} has one split here; leave it out.")
+    return parts
 
 
 def _is_numbered(name: str, files: PublishedFiles) -> bool:
     return any("{split}" in template for template in (name, files.few_shot or ""))
 
 
-def _half_reader(
-    read: Callable[[RootIndex, int], Annotations], half: str, seed: int
-) -> Callable[[RootIndex, int], Annotations]:
-    """Restricts annotations to the base or the novel half of the classes, the same that `tcclip split` draws."""
-
-    def read_half(index: RootIndex, split: int) -> Annotations:
-        annotations = read(index, split)
-        classes = annotations.classes()
-        labels = dict(zip(HALVES, halve_classes(classes, seed), strict=True))[half]
-        return annotations.only([classes[label] for label in labels])
-
-    return read_half
+def _read_half(read: ReadAnnotations, half: str, seed: int, index: RootIndex, split: int) -> Annotations:
+    """Read the annotations of the base or the novel half, drawn as `tcclip split` draws them."""
+    annotations = read(index, split)
+    classes = annotations.classes()
+    labels = dict(zip(HALVES, halve_classes(classes, seed), strict=True))[half]
+    return annotations.only([classes[label] for label in labels])
 
 
-def _whole_names(data: VideoDataModule, read: Callable[[RootIndex, int], Annotations]) -> list[str]:
-    if data.splits_dir is None:
-        return [data.to_words(name) for name in read(scan_root(data.root), 1).classes()]
-    return read_class_names(data.splits_dir / data.published.labels, data.to_words)
+def _read_whole_names(request: SplitRequest, read: Callable[[RootIndex, int], Annotations]) -> list[str]:
+    dataset = request.dataset
+    if request.splits_dir is None:
+        return [dataset.to_words(name) for name in read(scan_root(request.root), 1).classes()]
+    return read_class_names(request.splits_dir / dataset.published.labels, dataset.to_words)
 
 
-def _label_file(label_file: Path | None, name: str, split: int) -> Path | None:
-    """Puts the name of the part in the place of `{part}`, and the number of the split in that of `{split}`."""
+def _find_label_file(label_file: Path | None, part: str, split: int) -> Path | None:
+    """Replace `{part}` and `{split}` in the path. Not by `str.format`: the path may contain other braces."""
     if label_file is None:
         return None
-    part = name.format(split=split)
     return Path(str(label_file).replace("{part}", part).replace("{split}", str(split)))

@@ -1,4 +1,4 @@
-"""Published list and label files, in the layout in which they are handed round: `labels/...`, `datasets_splits/...`."""
+"""Where the published list and label files of a dataset are: the layout `labels/...`, `datasets_splits/...`."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from datamodules.errors import DataError
 
 @dataclass(frozen=True)
 class PublishedFiles:
-    """Where the files of a dataset lie under `splits_dir`.
+    """Paths of a dataset's files under `splits_dir`. `{split}` stands for the split number.
 
     Attributes:
-        labels: The label file; `{split}` stands for the number of the split, here and below.
-        train: The whole training split; None where these classes are only tested.
-        few_shot: A K-shot training list, where there are such; `{num_shots}` stands for K.
+        labels: The label file.
+        train: The whole training split; None if these classes are only tested on.
+        few_shot: The K-shot training lists, if there are any; `{num_shots}` stands for K.
         test: The evaluation split.
     """
 
@@ -27,16 +27,16 @@ class PublishedFiles:
     test: str
 
 
-# Name of a test set (`split{split}`, `base`, ...) -> its files. Training takes those of the first.
+# Part of a protocol (`split{split}`, `base`, ...) -> its files. Training uses the first part.
 Parts = Mapping[str, PublishedFiles]
 
 
 def base_to_novel_files(folder: str, labels: str) -> Parts:
-    """Returns the files of the base and the novel half of a dataset.
+    """Return the files of a dataset's base and novel classes.
 
     Args:
         folder: Directory of its lists.
-        labels: How the names of its label files begin.
+        labels: Prefix of its label files.
     """
     lists = f"datasets_splits/base2novel_splits/{folder}"
     base = PublishedFiles(
@@ -50,12 +50,12 @@ def base_to_novel_files(folder: str, labels: str) -> Parts:
 
 
 def subset_files(folder: str, labels: str, evaluation: str, subset: str, num_classes: int) -> Parts:
-    """Returns the files of the temporal or static subset of a dataset (Appendix D).
+    """Return the files of a dataset's temporal or static subset (TC-CLIP, Appendix D).
 
     Args:
         folder: Directory of its lists.
-        labels: How the names of its label files begin.
-        evaluation: How the names of its evaluation lists begin.
+        labels: Prefix of its label files.
+        evaluation: Prefix of its evaluation lists.
         subset: `temporal` or `static`.
         num_classes: Number of classes in the subset.
     """
@@ -64,17 +64,17 @@ def subset_files(folder: str, labels: str, evaluation: str, subset: str, num_cla
     return {subset: PublishedFiles(label_file, f"{lists}/train_{part}.txt", None, f"{lists}/{evaluation}_{part}.txt")}
 
 
-def published_file(splits_dir: Path, template: str, what: str, **values: int) -> Path:
-    """Finds a published file.
+def find_published(splits_dir: Path, template: str, what: str, **values: int) -> Path:
+    """Find a published file.
 
     Args:
         splits_dir: Directory of the published files.
         template: Path below it, with `{name}` for each of the values.
-        what: What the file is, for the message.
-        values: What to put for the names.
+        what: What the file is, for the error message.
+        values: What the names stand for.
 
     Raises:
-        DataError: It is not there; the message names those that are.
+        DataError: It does not exist; the message lists similar files that do.
     """
     file = splits_dir / template.format(**values)
     if file.is_file():
@@ -82,14 +82,14 @@ def published_file(splits_dir: Path, template: str, what: str, **values: int) ->
     if not splits_dir.is_dir():
         raise DataError(f"The directory of published lists {splits_dir} does not exist; correct --data.splits_dir.")
     similar = sorted(splits_dir.glob(re.sub(r"\{\w+\}", "*", template)), key=_numbers)
-    there = (
-        f"take one that is there ({', '.join(path.name for path in similar)})" if similar else "complete that directory"
-    )
+    names = ", ".join(path.name for path in similar)
+    advice = f"use one that exists ({names})" if similar else "complete that directory"
     raise DataError(
-        f"There is no {what} {file}; {there}, or leave out --data.splits_dir: "
-        "splits are then read, and shots drawn, from the dataset's own annotations."
+        f"There is no {what} {file}; {advice}, or leave out --data.splits_dir "
+        "to read splits, and draw shots, from the dataset's own annotations."
     )
 
 
 def _numbers(path: Path) -> list[int]:
+    """Return the numbers in a file name, so that 16 sorts after 2."""
     return [int(number) for number in re.findall(r"\d+", path.name)]

@@ -1,4 +1,4 @@
-"""Holds labels against class names and clips, before any video is opened."""
+"""Validates splits against class names and class folders, before any video is opened."""
 
 from __future__ import annotations
 
@@ -11,18 +11,33 @@ from datamodules.splits.class_names import label_of, normalize
 from datamodules.splits.split import Split, VideoRecord
 
 
-def check_every_class_trains(split: Split, class_names: Sequence[str], num_shots: int | None = None) -> None:
-    """Checks that every class has training clips, and K of them in a K-shot list.
+def check_labels(split: Split, class_names: Sequence[str]) -> None:
+    """Check that every label belongs to a class.
 
     Raises:
-        DataError: A class has none, or another number than `num_shots`.
+        DataError: A label is Y, the number of class names, or more.
+    """
+    for entry in split.entries:
+        if entry.label >= len(class_names):
+            raise DataError(
+                f"{split.files[0]} gives {entry.name} the label {entry.label}, but there are only {len(class_names)} "
+                f"classes (0 to {len(class_names) - 1}); use the label file that belongs to the list."
+            )
+
+
+def check_every_class_trains(split: Split, class_names: Sequence[str], num_shots: int | None = None) -> None:
+    """Check that every class has training clips, and exactly K of them in a K-shot list.
+
+    Raises:
+        DataError: A class has none, or a number other than `num_shots`.
     """
     counts = Counter(entry.label for entry in split.entries)
     without = [name for label, name in enumerate(class_names) if not counts[label]]
     if without:
+        names = f"{', '.join(map(repr, without[:5]))}{', ...' if len(without) > 5 else ''}"
         raise DataError(
-            f"{len(without)} of the {len(class_names)} classes have no training clip in {split.files[0]}, the first of "
-            f"them: {', '.join(map(repr, without[:5]))}; give the label file that belongs to the list, or complete it."
+            f"{len(without)} of the {len(class_names)} classes have no training clip in {split.files[0]}: {names}; "
+            "use the label file that belongs to the list, or complete the list."
         )
     for label, name in enumerate(class_names):
         if num_shots is not None and counts[label] != num_shots:
@@ -33,13 +48,13 @@ def check_every_class_trains(split: Split, class_names: Sequence[str], num_shots
 
 
 def check_classes_in_use(split: Split, class_names: Sequence[str]) -> None:
-    """Checks that an evaluation list does not count in the label file of a part of the classes.
+    """Check that an evaluation list of some classes is not read with the label file of more classes.
 
-    Clips of some classes may be missing; but where labels are 0 to n - 1 in one piece, and there are more than n names,
-    list and label file do not belong together.
+    A test list need not have clips of every class. But a list whose labels are exactly 0 to n - 1, read with more than
+    n class names, is a base or novel list read with the labels of all classes: every label would mean another class.
 
     Raises:
-        DataError: So it is.
+        DataError: The list is such a list, or empty.
     """
     used = {entry.label for entry in split.entries}
     if not used:
@@ -47,52 +62,64 @@ def check_classes_in_use(split: Split, class_names: Sequence[str]) -> None:
     if 1 < len(used) == max(used) + 1 < len(class_names):
         raise DataError(
             f"{split.files[0]} has clips of the classes 0 to {max(used)}, but there are {len(class_names)} class "
-            "names; give the label file that belongs to the list, or add clips of the other classes."
+            "names; use the label file that belongs to the list, or add clips of the other classes."
         )
 
 
 def check_order(names: Sequence[str], class_names: Sequence[str], file: Path) -> None:
-    """Checks that a label file has the order of the labels, as far as it spells the classes as the dataset does.
+    """Check that a label file lists the classes in label order.
+
+    Rephrased names cannot be compared; only names that the dataset has too, in any spelling, must be in their place.
 
     Raises:
-        DataError: The lengths differ, or a name stands at the place of another class.
+        DataError: The lengths differ, or a name is in the place of another class.
     """
     if len(names) != len(class_names):
         raise DataError(
             f"The label file {file} names {len(names)} classes, but the dataset has {len(class_names)}; "
-            "give one name for each class."
+            "give one name per class."
         )
     order = [normalize(name) for name in class_names]
     for label, name in enumerate(map(normalize, names)):
         if order[label] != name and name in order:
             raise DataError(
                 f"The label file {file} is in another order than the labels: class {label} is {names[label]!r} there, "
-                f"but {class_names[label]!r} in the dataset; put it in that order."
+                f"but {class_names[label]!r} in the dataset; reorder the file."
             )
 
 
 def check_folders(records: Sequence[VideoRecord], class_names: Sequence[str], file: Path) -> None:
-    """Checks that clips lie in the folder of their class, where folders are named after classes.
+    """Check that clips are in the folders of their classes, if folders are named after classes.
 
-    A few clips may lie elsewhere (a class may have been relabeled); if most do, labels and names are in different
-    orders.
+    A few clips may be elsewhere (relabeled clips keep their folder); if most are, the label file is in the wrong order.
 
     Raises:
-        DataError: Most clips lie in the folder of another class.
+        DataError: Most clips are in the folder of another class.
     """
-    labels, of_folder = label_of(class_names), {}
-    astray, known = [], 0
-    for record in records:
-        folder = record.video_id.rpartition("/")[0].rpartition("/")[2]
-        if folder not in of_folder:
-            of_folder[folder] = labels.get(normalize(folder)) if folder else None
-        label = of_folder[folder]
-        known += label is not None
-        if label not in (None, record.label):
-            astray.append(record)
-    if 2 * len(astray) > known:
-        first = astray[0]
+    misplaced, num_in_folders = find_misplaced(records, class_names)
+    if 2 * len(misplaced) > num_in_folders:
+        first = misplaced[0]
         raise DataError(
             f"{file} gives {first.video_id} the label {first.label}, which is {class_names[first.label]!r}, and "
-            f"{len(astray)} of {known} clips a class other than their folder's; the label file is in another order."
+            f"{len(misplaced)} of {num_in_folders} clips a class other than their folder's; reorder the label file."
         )
+
+
+def find_misplaced(records: Sequence[VideoRecord], class_names: Sequence[str]) -> tuple[list[VideoRecord], int]:
+    """Find clips in the folder of another class.
+
+    Returns:
+        These clips, and the number of all clips that are in a folder named after a class.
+    """
+    labels = label_of(class_names)
+    label_of_folder: dict[str, int | None] = {}  # a folder is normalized once, not once per clip
+    misplaced, num_in_folders = [], 0
+    for record in records:
+        folder = record.video_id.rpartition("/")[0].rpartition("/")[2]
+        if folder not in label_of_folder:
+            label_of_folder[folder] = labels.get(normalize(folder)) if folder else None
+        label = label_of_folder[folder]
+        num_in_folders += label is not None
+        if label not in (None, record.label):
+            misplaced.append(record)
+    return misplaced, num_in_folders

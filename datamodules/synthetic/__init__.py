@@ -1,1 +1,1 @@
-"""Generated videos with known content."""
+"""Generated videos with known content, for the demo and the tests."""

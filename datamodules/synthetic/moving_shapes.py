@@ -1,4 +1,7 @@
-"""A small dataset of generated films, laid out like HMDB-51: colored shapes that move and change."""
+"""A small dataset of generated videos, laid out like HMDB-51: colored shapes that move and change.
+
+Classes come in pairs of one color and shape, so that color and shape alone leave two candidates: motion decides.
+"""
 
 from __future__ import annotations
 
@@ -11,13 +14,21 @@ import av
 import numpy as np
 
 COLORS = {"red": (220, 50, 40), "green": (50, 190, 70), "blue": (60, 90, 230), "yellow": (235, 210, 50)}
-FOLDS = (1, 2, 3)
-TRAIN, TEST = 1, 2
+SPLITS = (1, 2, 3)
+TRAIN, TEST = 1, 2  # flags in HMDB-51's split files
 
 
 @dataclass(frozen=True)
 class Pose:
-    """How a shape stands in a frame: its place and size in shares of the frame's short side, its angle, is it seen."""
+    """How a shape appears in a frame.
+
+    Attributes:
+        x: Horizontal position relative to the center of the frame, in units of the frame's height.
+        y: Vertical position, likewise.
+        size: Half of the shape's extent, likewise.
+        angle: Rotation in radians.
+        visible: Whether it is drawn.
+    """
 
     x: float = 0.0
     y: float = 0.0
@@ -26,7 +37,7 @@ class Pose:
     visible: bool = True
 
 
-# Shapes: is the point (x, y) inside the shape of size 1?
+# Shape -> whether points (x, y) are inside the shape of size 1.
 SHAPES: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
     "circle": lambda x, y: x**2 + y**2 < 1,
     "square": lambda x, y: np.maximum(abs(x), abs(y)) < 0.85,
@@ -34,7 +45,7 @@ SHAPES: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
     "cross": lambda x, y: (np.minimum(abs(x), abs(y)) < 0.3) & (np.maximum(abs(x), abs(y)) < 1),
 }
 
-# Motions: the pose at time t, which runs from 0 to 1 in a film.
+# Motion -> pose at time t, which runs from 0 to 1 over a video.
 MOTIONS: dict[str, Callable[[float], Pose]] = {
     "moving left": lambda t: Pose(x=0.5 - t),
     "moving right": lambda t: Pose(x=t - 0.5),
@@ -46,7 +57,8 @@ MOTIONS: dict[str, Callable[[float], Pose]] = {
     "turning": lambda t: Pose(angle=2 * np.pi * t),
 }
 
-# The first two differ in nothing but the order of their frames; within each later pair only the motion differs.
+# Class -> color, shape, motion. The first two classes differ in the order of their frames only, so they also need the
+# direction of time. Within each later pair, only the motion differs.
 CLASSES: dict[str, tuple[str, str, str]] = {
     "red circle moving left": ("red", "circle", "moving left"),
     "red circle moving right": ("red", "circle", "moving right"),
@@ -69,19 +81,19 @@ def write_synthetic_dataset(
     frames_per_second: int = 24,
     seed: int = 0,
 ) -> Path:
-    """Writes the dataset: `<class>/*.mp4` (H.264, B-frames, several key frames) and split files for three folds.
+    """Write the dataset: `<class>/*.mp4` (H.264 with B-frames and several key frames) and files for three splits.
 
-    Takes some ten seconds on one core. The same arguments give the same files.
+    Takes about ten seconds on one core. The same arguments give the same files, byte for byte.
 
     Args:
-        root: Directory to write into; made if it is not there.
-        train_clips: Training clips of each class in each fold.
-        test_clips: Test clips of each class in each fold.
-        width: Width of the films in pixels, an even number.
-        height: Height, an even number.
-        seconds: Length of the films; each is up to a fifth longer or shorter.
+        root: Output directory, created if missing.
+        train_clips: Training clips per class and split.
+        test_clips: Test clips per class and split.
+        width: Width of the videos in pixels; must be even.
+        height: Height of the videos in pixels; must be even.
+        seconds: Mean duration of the videos; each is up to 20 % longer or shorter.
         frames_per_second: Frame rate.
-        seed: Another seed gives other films.
+        seed: Seed of all random draws.
 
     Returns:
         The root, ready for `HMDB51DataModule(root=...)`.
@@ -92,16 +104,16 @@ def write_synthetic_dataset(
         folder.mkdir(parents=True, exist_ok=True)
         clips = [f"{folder.name}_{number:03d}.mp4" for number in range(train_clips + test_clips)]
         for number, clip in enumerate(clips):
-            rng = np.random.default_rng([seed, label, number])
+            rng = np.random.default_rng([seed, label, number])  # so more clips do not change the ones before
             length = round(seconds * frames_per_second * rng.uniform(0.8, 1.2))
-            film = draw_film(COLORS[color], SHAPES[shape], MOTIONS[motion], length, (height, width), rng)
-            write_video(folder / clip, film, frames_per_second)
-        for fold in FOLDS:
-            _write_split(root / f"{folder.name}_test_split{fold}.txt", clips, fold, test_clips)
+            video = draw_video(COLORS[color], SHAPES[shape], MOTIONS[motion], length, (height, width), rng)
+            write_video(folder / clip, video, frames_per_second)
+        for split in SPLITS:
+            _write_split(root / f"{folder.name}_test_split{split}.txt", clips, split, test_clips)
     return root
 
 
-def draw_film(
+def draw_video(
     color: tuple[int, int, int],
     shape: Callable[[np.ndarray, np.ndarray], np.ndarray],
     motion: Callable[[float], Pose],
@@ -109,50 +121,60 @@ def draw_film(
     frame_size: tuple[int, int],
     rng: np.random.Generator,
 ) -> np.ndarray:
-    """Draws a moving shape before a noisy gray ground, with shade, place and size varied at random.
+    """Draw a moving shape on a noisy gray background, with random shade, position and size.
+
+    Args:
+        color: Red, green and blue in 0..255.
+        shape: One of `SHAPES`.
+        motion: One of `MOTIONS`.
+        length: Number of frames.
+        frame_size: Height and width in pixels.
+        rng: Random generator.
 
     Returns:
         (length, height, width, 3) uint8.
     """
     height, width = frame_size
     y, x = np.mgrid[:height, :width]
-    x, y = (x - width / 2) / height, (y - height / 2) / height
+    x, y = (x - width / 2) / height, (y - height / 2) / height  # one unit for both, or circles would be ellipses
     shift_x, shift_y, scale = rng.uniform(-0.1, 0.1), rng.uniform(-0.1, 0.1), rng.uniform(0.85, 1.15)
     paint = np.clip(np.array(color) * rng.uniform(0.8, 1.1), 0, 255)
-    ground = rng.uniform(20, 140) + rng.normal(0, 6, size=(height, width, 1)) + np.zeros(3)
-    film = np.empty((length, height, width, 3), dtype=np.uint8)
+    # Drawn once for all frames: noise that changes would be motion of its own.
+    background = rng.uniform(20, 140) + rng.normal(0, 6, size=(height, width, 1)) + np.zeros(3)
+    video = np.empty((length, height, width, 3), dtype=np.uint8)
     for number in range(length):
         pose = motion((number + 0.5) / length)
         size = pose.size * scale
+        # The inverse of the pose maps each pixel into the shape's own coordinates.
         dx, dy = (x - pose.x - shift_x) / size, (y - pose.y - shift_y) / size
         cos, sin = np.cos(pose.angle), np.sin(pose.angle)
         inside = pose.visible & shape(cos * dx + sin * dy, cos * dy - sin * dx)
-        film[number] = np.where(inside[..., None], paint, ground).clip(0, 255)
-    return film
+        video[number] = np.where(inside[..., None], paint, background).clip(0, 255)
+    return video
 
 
 def write_video(path: Path | str, frames: np.ndarray, frames_per_second: int = 24) -> None:
-    """Writes an H.264 file with B-frames and a key frame every second.
+    """Write an H.264 file with B-frames and a key frame every second.
 
     Args:
-        path: The file; its ending names the container.
-        frames: (T, H, W, 3) uint8, H and W even.
+        path: Output file; its extension determines the container.
+        frames: (T, H, W, 3) uint8, with H and W even (4:2:0 color has half the resolution).
         frames_per_second: Frame rate.
     """
     with av.open(str(path), "w") as container:
-        # One thread and a preset without x264's macroblock tree: with either, the same frames do not always give the
-        # same file.
+        # One thread, and a preset without x264's macroblock tree: with several threads or the tree, the same frames do
+        # not always give the same file.
         options = {"preset": "ultrafast", "bf": "2"}
         stream = container.add_stream("libx264", rate=Fraction(frames_per_second), options=options)
         stream.width, stream.height, stream.pix_fmt = frames.shape[2], frames.shape[1], "yuv420p"
         stream.gop_size, stream.thread_count = frames_per_second, 1
         for frame in frames:
             container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
-        container.mux(stream.encode(None))
+        container.mux(stream.encode(None))  # the frames that the encoder holds back to choose its B-frames
 
 
-def _write_split(path: Path, clips: list[str], fold: int, test_clips: int) -> None:
-    """Writes a split file in HMDB-51's own form; the test clips move on from fold to fold."""
-    first = (fold - 1) * test_clips
+def _write_split(path: Path, clips: list[str], split: int, test_clips: int) -> None:
+    """Write a split file in HMDB-51's format; each split tests the next `test_clips` clips, in a cycle."""
+    first = (split - 1) * test_clips
     test = {clips[(first + offset) % len(clips)] for offset in range(test_clips)}
     path.write_text("".join(f"{clip} {TEST if clip in test else TRAIN} \n" for clip in clips))

@@ -1,4 +1,4 @@
-"""What happens to a batch of clips on its device: flip, colors, normalization; one draw for all frames of a clip."""
+"""Augmentation and normalization of training clips on the device; each random draw holds for all frames of a clip."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from datamodules.transforms.seeding import seeded
 
 @dataclass(frozen=True)
 class Augmentation:
-    """How training clips are varied on the device.
+    """How training clips are augmented on the device.
 
     Attributes:
-        flip_probability: Of mirroring a clip left to right, where the dataset allows it.
-        color_jitter_probability: Of changing brightness, contrast, saturation and hue.
-        color_jitter: The largest relative change of brightness, contrast and saturation.
-        hue_jitter: The largest shift of the hue, in turns of the color wheel.
-        grayscale_probability: Of taking the colors away.
-        mix_probability: Of mixing two clips of a batch, by MixUp or by CutMix, one as likely as the other.
-        mixup_alpha: Parameter of MixUp's Beta distribution; 0 leaves MixUp out.
-        cutmix_alpha: The same for CutMix.
+        flip_probability: Probability of a horizontal flip, where the dataset allows it.
+        color_jitter_probability: Probability of changing brightness, contrast, saturation and hue.
+        color_jitter: Largest relative change of brightness, contrast and saturation.
+        hue_jitter: Largest hue shift, as a fraction of the color wheel (0..0.5).
+        grayscale_probability: Probability of converting a clip to grayscale.
+        mix_probability: Probability of mixing a pair of clips, by MixUp or CutMix with equal chances.
+        mixup_alpha: Parameter of MixUp's Beta distribution; 0 disables MixUp.
+        cutmix_alpha: Parameter of CutMix's Beta distribution; 0 disables CutMix.
     """
 
     flip_probability: float = 0.5
@@ -38,8 +38,14 @@ class Augmentation:
 
 
 def build_clip_augmentation(settings: Augmentation, allow_flip: bool) -> v2.Transform:
-    """Builds the transform of one (T, 3, H, W) float clip with values in 0..1."""
+    """Build the random transform of one clip, (T, 3, H, W) uint8 to the same shape and dtype.
+
+    Args:
+        settings: The probabilities and strengths.
+        allow_flip: Whether a mirrored clip still shows its class; it does not where classes name left and right.
+    """
     jitter = v2.ColorJitter(*[settings.color_jitter] * 3, settings.hue_jitter)
+    # The order is part of the result: all transforms draw from one generator. Add new ones at the end.
     return v2.Compose(
         [
             v2.RandomHorizontalFlip(settings.flip_probability if allow_flip else 0.0),
@@ -50,17 +56,18 @@ def build_clip_augmentation(settings: Augmentation, allow_flip: bool) -> v2.Tran
 
 
 def augment_clips(video: Tensor, seed: Tensor, augmentation: v2.Transform) -> Tensor:
-    """Augments each clip by draws from its own seed.
+    """Augment each clip with random draws from its own seed.
 
     Args:
         video: (B, T, 3, H, W) uint8.
         seed: (B,) int64, on the CPU.
-        augmentation: As built by `build_clip_augmentation`.
+        augmentation: From `build_clip_augmentation`.
 
     Returns:
         (B, T, 3, H, W) uint8.
     """
     clips = []
+    # One clip at a time: v2 makes one draw per call, and clips of a batch must differ.
     for clip, clip_seed in zip(video, seed.tolist(), strict=True):
         with seeded(clip_seed):
             clips.append(augmentation(clip))
@@ -68,14 +75,15 @@ def augment_clips(video: Tensor, seed: Tensor, augmentation: v2.Transform) -> Te
 
 
 def normalize(video: Tensor, mean: tuple[float, ...], std: tuple[float, ...]) -> Tensor:
-    """Subtracts the mean and divides by the standard deviation of each color.
+    """Subtract the mean of each color channel and divide by its standard deviation.
 
     Args:
         video: (..., 3, H, W) with values in 0..255.
-        mean: Of red, green and blue, in 0..255.
-        std: The same.
+        mean: Mean of red, green and blue, in 0..255.
+        std: Standard deviation of red, green and blue, in 0..255.
 
     Returns:
         (..., 3, H, W) float32.
     """
+    # Not scaled to 0..1 first, since mean and std are in 0..255 as well.
     return F.normalize(video.float(), list(mean), list(std))

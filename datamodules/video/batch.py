@@ -13,15 +13,15 @@ PADDING_LABEL = -1
 
 @dataclass
 class VideoBatch:
-    """A batch of B videos of V views, T frames each.
+    """A batch of B videos with V views of T frames each.
 
     Attributes:
-        video: (B, V, T, 3, H, W). uint8 in 0..255 as the loader makes it; float32, augmented and normalized, on the
-            device after `VideoDataModule.on_after_batch_transfer`. V is 1 in training. B is 0 if all were skipped.
-        label: (B,) int64 class ids, `PADDING_LABEL` (-1) for an entry that must not be counted;
+        video: (B, V, T, 3, H, W). uint8 in 0..255 from the loader; float32, augmented and normalized, on the device
+            after `VideoDataModule.on_after_batch_transfer`. V is 1 in training. B is 0 if every clip was skipped.
+        label: (B,) int64 class ids, with `PADDING_LABEL` (-1) for entries that must not be counted;
             (B, Y) float32 soft targets in training once clips have been mixed.
         video_id: B paths relative to the data root.
-        seed: (B,) int64, the seed of every random draw made for that clip, in the worker and on the device.
+        seed: (B,) int64, the seed of every random draw for that clip, in the worker and on the device.
         skipped: `"path: reason"` of the clips that could not be read (only with `on_bad_video="skip"`).
     """
 
@@ -32,44 +32,55 @@ class VideoBatch:
     skipped: list[str] = field(default_factory=list)
 
     def to(self, device: torch.device | str, non_blocking: bool = True) -> VideoBatch:
-        """Returns the batch with videos and labels on `device`; seeds stay on the CPU, where draws are made."""
+        """Return the batch with videos and labels on `device`."""
+        # Seeds stay on the CPU, where numbers are drawn: reading them back from a GPU would wait for its whole queue.
         video, label = (tensor.to(device, non_blocking=non_blocking) for tensor in (self.video, self.label))
         return replace(self, video=video, label=label)
 
     def pin_memory(self) -> VideoBatch:
-        """Returns the batch in page-locked memory, from where a GPU can copy it in the background."""
+        """Return the batch in page-locked memory, from which it is copied to a GPU in the background."""
+        # DataLoader pins tensors in dicts and tuples, but of other classes it calls this method.
         return replace(self, video=self.video.pin_memory(), label=self.label.pin_memory())
 
 
 class Clip(NamedTuple):
-    """One item of a dataset: `video` (V, T, 3, H, W) uint8, and why it could not be read, if so."""
+    """One item of a dataset.
+
+    Attributes:
+        video: (V, T, 3, H, W) uint8; black if the file could not be read.
+        label: Class id, or `PADDING_LABEL`.
+        video_id: Path relative to the data root.
+        seed: Seed of every random draw for this clip.
+        error: `"path: reason"` if the file could not be read, otherwise None.
+    """
 
     video: Tensor
     label: int
     video_id: str
     seed: int
-    problem: str | None = None
+    error: str | None = None
 
 
 def collate_training_clips(clips: list[Clip]) -> VideoBatch:
-    """Stacks clips into a batch, leaving out padding and the unreadable ones, and naming these in `skipped`."""
+    """Collate clips into a batch without padding and unreadable clips; the latter are reported in `skipped`."""
     batch = collate_evaluation_clips(clips)
-    kept = batch.label != PADDING_LABEL
-    if kept.all():
+    keep = batch.label != PADDING_LABEL
+    if keep.all():
         return batch
-    video_ids = [video_id for video_id, is_kept in zip(batch.video_id, kept.tolist(), strict=True) if is_kept]
-    return VideoBatch(batch.video[kept], batch.label[kept], video_ids, batch.seed[kept], batch.skipped)
+    video_ids = [video_id for video_id, is_kept in zip(batch.video_id, keep.tolist(), strict=True) if is_kept]
+    return VideoBatch(batch.video[keep], batch.label[keep], video_ids, batch.seed[keep], batch.skipped)
 
 
 def collate_evaluation_clips(clips: list[Clip]) -> VideoBatch:
-    """Stacks clips into a batch, an unreadable one as a black video labeled -1 and named in `skipped`.
+    """Collate clips into a batch, with unreadable ones as black videos labeled -1 and reported in `skipped`.
 
-    Keeping its place lets distributed processes have batches of the same size.
+    They keep their place so that all distributed processes have batches of the same size.
     """
     return VideoBatch(
         video=torch.stack([clip.video for clip in clips]),
-        label=torch.tensor([PADDING_LABEL if clip.problem else clip.label for clip in clips]),
+        label=torch.tensor([PADDING_LABEL if clip.error else clip.label for clip in clips]),
         video_id=[clip.video_id for clip in clips],
         seed=torch.tensor([clip.seed for clip in clips]),
-        skipped=[clip.problem for clip in clips if clip.problem],
+        # Not padding: a reader must learn of these clips, since they are missing from the results.
+        skipped=[clip.error for clip in clips if clip.error],
     )

@@ -1,4 +1,7 @@
-"""A map-style dataset: record -> frames -> crops, as uint8 on the CPU."""
+"""A map-style dataset: record -> frames -> crops, as uint8 on the CPU.
+
+uint8 takes a quarter of the memory of float32 on the way from the workers to the device, where clips become float.
+"""
 
 from __future__ import annotations
 
@@ -16,25 +19,22 @@ from datamodules.video.batch import PADDING_LABEL, Clip
 from datamodules.video.decoding import decode_frames
 from datamodules.video.samplers import SampleKey, clip_seed
 
-# (frames in the video, generator of the clip's draws) -> (V, T) frame indices
+# (number of frames in the video, the clip's random generator) -> (V, T) frame indices
 SampleFrames = Callable[[int, np.random.Generator], np.ndarray]
 # (V, T, 3, H, W) uint8 of any size -> (V, T, 3, H', W') uint8, with spatial crops as further views
 Transform = Callable[[Tensor], Tensor]
 
 
-ON_BAD_VIDEO = ("raise", "skip")
-
-
 class VideoDataset(Dataset[Clip]):
-    """Reads clips of a list of records.
+    """Reads the clips of a list of records, each reproducible from (seed, epoch, index) alone.
 
     Args:
         records: The clips.
         sample_frames: Chooses the frames of each temporal view.
-        transform: Resizes and crops them. Its draws come from torch's generator, seeded for each clip.
+        transform: Resizes and crops them. It draws from torch's global generator, which is seeded for each clip.
         seed: Seed of the data.
         decoder: A name in `datamodules.video.decoding.DECODERS`.
-        on_bad_video: `raise`, or `skip`: an unreadable clip is returned as a black one with its `problem` told.
+        on_bad_video: `raise`, or `skip`: an unreadable clip is returned as a black one with its `error` set.
     """
 
     def __init__(
@@ -54,32 +54,34 @@ class VideoDataset(Dataset[Clip]):
         return len(self.records)
 
     def __getitem__(self, key: SampleKey | int) -> Clip:
-        """Reads one clip; a plain index stands for the first epoch.
+        """Read one clip; a plain index means the first epoch.
 
         Raises:
-            DataError: The clip cannot be decoded and `on_bad_video` is `raise`.
+            DataError: The clip cannot be decoded, and `on_bad_video` is `raise`.
         """
         key = SampleKey(0, key) if isinstance(key, int) else key
         record = self.records[key.index]
         seed = clip_seed(self.seed, key.epoch, key.index)
         try:
-            video, problem = self._read(record, seed), None
+            video, message = self._read(record, seed), None
         except DataError as error:
             if self.on_bad_video == "raise":
                 raise
-            video, problem = self._black(seed), f"{record.video_id}: {error}"
+            video, message = self._black_clip(seed), f"{record.video_id}: {error}"
         label = PADDING_LABEL if key.is_padding else record.label
-        return Clip(video, label, record.video_id, seed, problem)
+        return Clip(video, label, record.video_id, seed, message)
 
     def _read(self, record: VideoRecord, seed: int) -> Tensor:
         def choose(num_available: int) -> np.ndarray:
+            # A new generator for each call: the decoder may ask twice, and must get the same frames.
             return self.sample_frames(num_available, np.random.default_rng(seed))
 
         frames = torch.from_numpy(decode_frames(record.path, choose, self.decoder))
         with seeded(seed):
             return self.transform(frames.movedim(-1, -3))  # (V, T, H, W, 3) -> (V, T, 3, H, W)
 
-    def _black(self, seed: int) -> Tensor:
-        """Returns a clip of the right shape without a video."""
+    def _black_clip(self, seed: int) -> Tensor:
+        """Return a black clip of the usual shape."""
+        # Its shape follows from sampler and transform (which may add views), so it passes through both.
         views, frames = self.sample_frames(1, np.random.default_rng(seed)).shape
         return self.transform(torch.zeros(views, frames, 3, 32, 32, dtype=torch.uint8))

@@ -1,9 +1,12 @@
-"""Reads chosen frames of a video file; a frame's index is its place in presentation order of a complete decode."""
+"""Decodes selected frames of a video file.
+
+A frame's index is its place in presentation order of a complete decode. That sounds obvious, but decoders that seek by
+timestamp or count packets return other frames for B-frames, open groups of pictures and edit lists; see `frame_index`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import av
@@ -14,26 +17,27 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
 
 from datamodules.errors import DataError
+from datamodules.video.frame_index import IndexedFrame, build_frame_index, merge_packet_ranges
 
+# Number of frames in the video -> indices to decode, of any shape.
 ChooseFrames = Callable[[int], np.ndarray]
 
-# Containers that give every packet its presentation time, and codecs that show exactly one frame for each packet.
-TIMED_CONTAINERS = frozenset({"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm"})
-ONE_FRAME_PER_PACKET = frozenset({"h264", "hevc", "mpeg4", "vp9"})
-# Codecs whose standard rules out that a picture marked as no reference is used by any other.
-SKIPPABLE = frozenset({"h264", "mpeg4"})
-# Below this share of the frames that the header promises, a file counts as cut off. Headers also count frames that an
-# edit list hides or that were dropped in recording, so the share is low.
-COMPLETE_SHARE = 0.5
+# Codecs in which no other picture may refer to one marked as non-reference, so that it can be skipped without harm.
+# HEVC is missing: there, pictures of a higher temporal layer may still refer to it.
+SKIPPABLE_NONREF = frozenset({"h264", "mpeg4"})
+# A file with fewer packets than this fraction of the frames its header promises counts as truncated. The fraction is
+# low because headers also count frames that an edit list hides or that were dropped in recording.
+MIN_COMPLETE_FRACTION = 0.5
 
 
 def decode_frames(path: Path | str, choose: ChooseFrames, decoder: str = "auto") -> np.ndarray:
-    """Reads frames of a video, upright and in full size.
+    """Decode frames of a video, upright and in full size.
 
     Args:
         path: The video file.
-        choose: Given the number n of frames of the video, the indices wanted: whole numbers in 0..n-1 in an array of
-            any shape, in any order and with repetitions.
+        choose: Maps the number n of frames of the video to the indices to decode: integers in 0..n-1, in an array of
+            any shape, in any order, repetitions allowed. It must return the same indices when called again with the
+            same n: where n proves wrong during decoding, it is called a second time.
         decoder: A name in `DECODERS`. `auto` is `pyav`, which returns the right frames from every container;
             `decord` is known to return wrong ones from AVI files with B-frames and several key frames.
 
@@ -41,7 +45,7 @@ def decode_frames(path: Path | str, choose: ChooseFrames, decoder: str = "auto")
         (*shape of the indices, H, W, 3) uint8 RGB.
 
     Raises:
-        DataError: The file cannot be read, with the reason.
+        DataError: The file cannot be decoded; the message says why.
     """
     try:
         return DECODERS[decoder](Path(path), choose)
@@ -50,38 +54,38 @@ def decode_frames(path: Path | str, choose: ChooseFrames, decoder: str = "auto")
 
 
 def decode_with_pyav(path: Path, choose: ChooseFrames) -> np.ndarray:
-    """Reads frames with PyAV, decoding no more than needed where timestamps can be trusted.
+    """Decode frames with PyAV, and only the groups of pictures that hold them where timestamps can be trusted.
 
-    The file is read once: its packets stay in memory, compressed, and those needed are decoded from there. The work is
-    bounded by the number of packets.
+    The file is read once, front to back, and its compressed packets stay in memory. So there are no seeks, which land
+    at different places in different containers, and the work is bounded by the number of packets.
     """
     with av.open(str(path)) as container:
         stream = container.streams.best("video")
         if stream is None:
-            raise DataError(f"{path} holds no video stream; replace or remove it.")
-        stream.thread_type = "NONE"  # one core a worker: parallelism comes from the workers
-        packets = [packet for packet in container.demux(stream) if packet.size]
+            raise DataError(f"{path} contains no video stream; replace or remove it.")
+        stream.thread_type = "NONE"  # one core per loader worker; the workers already run in parallel
+        packets = [packet for packet in container.demux(stream) if packet.size]  # demux ends with an empty packet
         _check_complete(path, packets, stream.frames)
-        index = _presentation_order(container.format.name, stream.codec_context.name, packets)
+        index = build_frame_index(container.format.name, stream.codec_context.name, packets)
         if index is not None:
             wanted = choose(len(index))
-            found = _decode_by_jumps(stream.codec_context, packets, index, wanted)
+            found = _decode_indexed(stream.codec_context, packets, index, wanted)
             if found is not None:
-                return _gather(found, wanted)
-        return _decode_from_start(path, stream.codec_context, packets, choose)
+                return _stack_rgb(found, wanted)
+        return _decode_sequentially(path, stream.codec_context, packets, choose)
 
 
 def decode_with_decord(path: Path, choose: ChooseFrames) -> np.ndarray:
-    """Reads frames with decord, an optional dependency."""
+    """Decode frames with decord, an optional dependency."""
     try:
         import decord
     except ImportError as error:
-        raise DataError("decord is not installed on this machine; use --data.decoder pyav.") from error
+        raise DataError("decord is not installed; use --data.decoder pyav.") from error
     try:
         reader = decord.VideoReader(str(path), num_threads=1)
         wanted = choose(len(reader))
         frames = reader.get_batch(wanted.ravel().tolist()).asnumpy()
-    # decord tells of broken files by its own error, and of files without a frame by RuntimeError.
+    # decord raises its own error for broken files, but RuntimeError for files without frames.
     except (decord.DECORDError, RuntimeError) as error:
         raise DataError(f"decord cannot decode {path} ({_reason(error)}); try --data.decoder pyav.") from error
     return frames.reshape(*wanted.shape, *frames.shape[1:])
@@ -94,120 +98,87 @@ DECODERS: dict[str, Callable[[Path, ChooseFrames], np.ndarray]] = {
 }
 
 
-@dataclass(frozen=True)
-class _Entry:
-    """One shown frame: its timestamp, the packet that carries it, and the key packet from where to decode it."""
-
-    pts: int
-    packet: int
-    key: int
-
-
 def _check_complete(path: Path, packets: list[Packet], num_promised: int) -> None:
-    if len(packets) < COMPLETE_SHARE * num_promised or (packets and packets[-1].is_corrupt):
+    """Raise DataError if the file is truncated, which FFmpeg reports as a shorter video and not as an error."""
+    if len(packets) < MIN_COMPLETE_FRACTION * num_promised or (packets and packets[-1].is_corrupt):
         raise DataError(
-            f"{path} is cut off (its header promises {num_promised} frames, {len(packets)} are there, the last perhaps "
-            "in part); replace or remove it."
+            f"{path} is truncated: its header promises {num_promised} frames, but it has {len(packets)}, the last of "
+            "which may be incomplete; replace or remove it."
         )
 
 
-def _presentation_order(container: str, codec: str, packets: list[Packet]) -> list[_Entry] | None:
-    """Lists the frames in the order they are shown, or None where packets do not tell that for certain."""
-    if container not in TIMED_CONTAINERS or codec not in ONE_FRAME_PER_PACKET:
-        return None
-    times = [packet.pts for packet in packets]
-    keys = [position for position, packet in enumerate(packets) if packet.is_keyframe]
-    if not keys or keys[0] != 0 or None in times or len(set(times)) < len(times) or min(times) < times[0]:
-        return None
-    entries, key = [], 0
-    for position, packet in enumerate(packets):
-        previous = key
-        if packet.is_keyframe:
-            key = previous = position
-        elif packet.pts < times[key]:
-            # Shown before the key frame that precedes it in the file: it may need the group before as well.
-            previous = max((k for k in keys if k < key), default=0)
-        if not packet.is_discard:  # cut away by an edit list: decoded, never shown
-            entries.append(_Entry(packet.pts, position, previous))
-    return sorted(entries, key=lambda entry: entry.pts)
-
-
-def _decode_by_jumps(
-    codec: VideoCodecContext, packets: list[Packet], index: list[_Entry], wanted: np.ndarray
+def _decode_indexed(
+    codec: VideoCodecContext, packets: list[Packet], index: list[IndexedFrame], wanted: np.ndarray
 ) -> dict[int, VideoFrame] | None:
-    """Decodes the wanted frames from their key frames on; None if the decoder's output contradicts the index."""
+    """Decode the wanted frames by their index; return None if the decoder's output contradicts the index."""
     number_at = {index[number].pts: number for number in np.unique(wanted).tolist()}
     targets = [index[number] for number in number_at.values()]
-    wanted_packets = {entry.packet for entry in targets}
+    target_packets = {frame.packet for frame in targets}
     found: dict[int, VideoFrame] = {}
-    for first, last in _runs(targets):
-        for frame in _decode_run(codec, packets, first, last, wanted_packets, set(number_at)):
-            found[number_at[frame.pts]] = frame
+    for first, last in merge_packet_ranges(targets):
+        for frame in _decode_range(codec, packets, first, last, target_packets):
+            # Frames are recognized by their timestamp: the decoder delays its output, and with B-frames reorders it.
+            if frame.pts in number_at:
+                found[number_at[frame.pts]] = frame
     return found if len(found) == len(number_at) else None
 
 
-def _runs(targets: list[_Entry]) -> list[tuple[int, int]]:
-    """Joins the packets from key to target, for all targets, into [first, last] ranges that do not overlap."""
-    runs: list[tuple[int, int]] = []
-    for first, last in sorted((target.key, target.packet) for target in targets):
-        if runs and first <= runs[-1][1]:
-            runs[-1] = (runs[-1][0], max(runs[-1][1], last))
-        else:
-            runs.append((first, last))
-    return runs
-
-
-def _decode_run(
-    codec: VideoCodecContext, packets: list[Packet], first: int, last: int, wanted: set[int], times: set[int]
+def _decode_range(
+    codec: VideoCodecContext, packets: list[Packet], first: int, last: int, targets: set[int]
 ) -> Iterator[VideoFrame]:
-    """Decodes packets first..last, leaving out pictures that are neither wanted nor used by others."""
-    unwanted = "NONREF" if codec.name in SKIPPABLE else "DEFAULT"
-    codec.flush_buffers()
+    """Decode packets first..last, skipping pictures that are neither wanted nor referred to by others."""
+    unwanted = "NONREF" if codec.name in SKIPPABLE_NONREF else "DEFAULT"
+    codec.flush_buffers()  # after the drain of an earlier range, the decoder takes no packets until it is flushed
     for position in range(first, last + 1):
-        codec.skip_frame = "DEFAULT" if position in wanted else unwanted
-        yield from (frame for frame in codec.decode(packets[position]) if frame.pts in times)
+        codec.skip_frame = "DEFAULT" if position in targets else unwanted
+        yield from codec.decode(packets[position])
     codec.skip_frame = "DEFAULT"
-    yield from (frame for frame in codec.decode(None) if frame.pts in times)
+    yield from codec.decode(None)  # drain: the decoder holds back frames while it waits for later packets
 
 
-def _decode_from_start(path: Path, codec: VideoCodecContext, packets: list[Packet], choose: ChooseFrames) -> np.ndarray:
-    """Decodes every frame; if there are not as many as packets, once more with the true number."""
+def _decode_sequentially(
+    path: Path, codec: VideoCodecContext, packets: list[Packet], choose: ChooseFrames
+) -> np.ndarray:
+    """Decode every frame and keep the wanted ones; decode again if the number of packets was not that of frames."""
+    # The number of frames is known only after a complete decode. Guessing that of packets is nearly always right, and
+    # keeping only the wanted frames holds a few pictures in memory instead of the whole video.
     wanted = choose(len(packets)) if packets else np.zeros(0, dtype=np.int64)
-    found, count = _decode_all(codec, packets, wanted)
-    if count == 0:
-        raise DataError(f"{path} holds no frame that can be decoded; replace or remove it.")
-    if count != len(packets):
-        wanted = choose(count)
+    found, num_frames = _decode_all(codec, packets, wanted)
+    if num_frames == 0:
+        raise DataError(f"{path} contains no frame that can be decoded; replace or remove it.")
+    if num_frames != len(packets):
+        wanted = choose(num_frames)
         found, _ = _decode_all(codec, packets, wanted)
-    return _gather(found, wanted)
+    return _stack_rgb(found, wanted)
 
 
 def _decode_all(
     codec: VideoCodecContext, packets: list[Packet], wanted: np.ndarray
 ) -> tuple[dict[int, VideoFrame], int]:
-    """Decodes every packet; returns the wanted frames by index, and how many there were in all."""
-    keep, found, count = set(wanted.ravel().tolist()), {}, 0
+    """Decode every packet; return the wanted frames by index, and the number of all frames."""
+    keep, found, num_frames = set(wanted.ravel().tolist()), {}, 0
     codec.flush_buffers()
-    for packet in [*packets, None]:
+    for packet in [*packets, None]:  # None drains the decoder
         for frame in codec.decode(packet):
-            if count in keep:
-                found[count] = frame
-            count += 1
-    return found, count
+            if num_frames in keep:
+                found[num_frames] = frame
+            num_frames += 1
+    return found, num_frames
 
 
-def _gather(found: dict[int, VideoFrame], wanted: np.ndarray) -> np.ndarray:
-    """Converts frames to RGB, upright, all in the size of the first, in the order asked for."""
+def _stack_rgb(found: dict[int, VideoFrame], wanted: np.ndarray) -> np.ndarray:
+    """Convert frames to upright RGB in the order of `wanted`, all in the size of the first (it may change midway)."""
     numbers = wanted.ravel().tolist()
-    first, converter = found[numbers[0]], VideoReformatter()
+    first, reformatter = found[numbers[0]], VideoReformatter()
     images = {}
-    for number, frame in found.items():
-        image = converter.reformat(frame, first.width, first.height, "rgb24").to_ndarray()
+    for number, frame in found.items():  # once for each frame, however often it is wanted
+        image = reformatter.reformat(frame, first.width, first.height, "rgb24").to_ndarray()
+        # Phones store portrait videos on their side, with a display matrix. FFmpeg leaves turning them to its caller.
         images[number] = np.rot90(image, round(frame.rotation / 90))
     stacked = np.stack([images[number] for number in numbers])
     return stacked.reshape(*wanted.shape, *stacked.shape[1:])
 
 
 def _reason(error: Exception) -> str:
-    """Returns the first line of an error, or its kind if it says nothing."""
+    """Return the first line of an error's message, or its type if there is none."""
     return next(iter(str(error).splitlines()), type(error).__name__)

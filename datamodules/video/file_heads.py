@@ -1,4 +1,4 @@
-"""Finds files that cannot be videos, without decoding any: a quick look at the head of each."""
+"""Finds files that cannot be videos, by a quick look at the first bytes of each and without decoding."""
 
 from __future__ import annotations
 
@@ -9,40 +9,41 @@ from datamodules.errors import DataError
 from datamodules.splits.split import VideoRecord
 
 HEAD_BYTES = 512
-NUM_THREADS = 16  # they wait for the disk, not for the processor
-SHARE = 256  # files that a thread takes at a time
+NUM_THREADS = 16  # they wait for the disk, so there may be more of them than cores
+CHUNK_SIZE = 256  # files per task: with one, handing out tasks would cost more than reading
 
 
 def check_heads(records: Sequence[VideoRecord]) -> None:
-    """Checks that every clip can be opened, is not empty and is no text.
+    """Check that every clip can be opened and is neither empty nor a text file.
 
     Raises:
-        DataError: Some are; their number, the first five and what is wrong with the first are told.
+        DataError: Some are not; the message has their number, the first five, and what is wrong with the first.
     """
     paths = [record.path for record in records]
-    shares = [paths[start : start + SHARE] for start in range(0, len(paths), SHARE)]
+    chunks = [paths[start : start + CHUNK_SIZE] for start in range(0, len(paths), CHUNK_SIZE)]
     with ThreadPoolExecutor(NUM_THREADS) as pool:
-        problems = [problem for found in pool.map(_problems, shares) for problem in found]
-    bad = [(record.video_id, problem) for record, problem in zip(records, problems, strict=True) if problem]
+        errors = [error for found in pool.map(_check_chunk, chunks) for error in found]
+    bad = [(record.video_id, error) for record, error in zip(records, errors, strict=True) if error]
     if bad:
         names = ", ".join(name for name, _ in bad[:5])
         raise DataError(
-            f"{len(bad)} of the {len(records)} clips are no videos, the first of them ({bad[0][1]}): {names}; "
-            "replace them, or leave them out by --data.on_bad_video skip."
+            f"{len(bad)} of the {len(records)} clips cannot be videos (the first is {bad[0][1]}): {names}; "
+            "replace them, or skip them with --data.on_bad_video skip."
         )
 
 
-def _problems(paths: list[str]) -> list[str | None]:
-    return [_problem(path) for path in paths]
+def _check_chunk(paths: list[str]) -> list[str | None]:
+    return [_check_head(path) for path in paths]
 
 
-def _problem(path: str) -> str | None:
+def _check_head(path: str) -> str | None:
+    """Return what is wrong with a file, or None."""
     try:
-        with open(path, "rb", buffering=0) as file:  # half the time of a buffered file
+        with open(path, "rb", buffering=0) as file:  # unbuffered takes half the time
             head = file.read(HEAD_BYTES)
     except OSError as error:
-        return error.strerror or type(error).__name__
+        return f"unreadable ({error.strerror or type(error).__name__})"
     if not head:
         return "an empty file"
-    # Every video container has zero bytes among its first numbers; text has none.
+    # Every video container has zero bytes among its first numbers. A text, such as a saved error page, has none.
     return None if b"\0" in head else "a text file"

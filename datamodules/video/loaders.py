@@ -1,4 +1,4 @@
-"""How loaders are built: their workers, and who may wait how long."""
+"""Builds data loaders and chooses their number of workers."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ def build_loader(
     num_workers: int,
     worker_timeout: int,
 ) -> DataLoader[VideoBatch]:
-    """Builds a loader of one process.
+    """Build the loader of one process.
 
     Args:
-        dataset: What is read.
-        sampler: In which order.
+        dataset: The clips.
+        sampler: Their order; it yields the keys that `dataset` takes.
         collate: Makes a batch of clips.
-        batch_size: Videos in a batch.
-        num_workers: Processes that decode.
-        worker_timeout: Seconds that a batch may take; 0 for ever.
+        batch_size: Videos per batch.
+        num_workers: Decoding processes; 0 decodes in this one.
+        worker_timeout: Seconds to wait for a batch; 0 waits forever.
     """
     return DataLoader(
         dataset,
@@ -39,13 +39,14 @@ def build_loader(
         sampler=sampler,
         collate_fn=collate,
         num_workers=num_workers,
-        timeout=worker_timeout if num_workers else 0,
-        persistent_workers=num_workers > 0,
+        timeout=worker_timeout if num_workers else 0,  # DataLoader refuses a timeout without workers
+        persistent_workers=num_workers > 0,  # starting them takes seconds, every epoch
         pin_memory=torch.cuda.is_available(),
-        generator=torch.Generator(),  # its own, so that making a loader leaves the global draws alone
+        # Its own generator: a loader draws a seed for its workers, which must not shift the model's random numbers.
+        generator=torch.Generator(),
     )
 
 
 def default_workers(num_processes: int) -> int:
-    """Shares the cores of this machine out among the processes on it, at most 8 each."""
+    """Return an equal share of this machine's CPU cores for each of its processes, at most 8."""
     return min(MAX_DEFAULT_WORKERS, (os.cpu_count() or 1) // num_processes)

@@ -1,4 +1,8 @@
-"""In which order, and by which process, clips are read; the same for any number of processes."""
+"""Orders clips and assigns them to distributed processes, such that every clip is read exactly once per epoch.
+
+torch's `DistributedSampler` repeats clips until their number divides evenly. That would train on some clips twice,
+count some test clips twice, and make results depend on the number of processes.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +14,10 @@ from torch.utils.data import Sampler
 
 
 class SampleKey(NamedTuple):
-    """What a sampler asks the dataset for. The epoch travels along, so that workers need not be told of it."""
+    """The key that a sampler passes to the dataset.
+
+    It carries the epoch, because persistent workers hold a copy of the dataset that never learns of a new epoch.
+    """
 
     epoch: int
     index: int
@@ -18,21 +25,22 @@ class SampleKey(NamedTuple):
 
 
 def clip_seed(seed: int, epoch: int, index: int) -> int:
-    """Returns the seed (63 bits) of every random draw made for clip `index` in `epoch`."""
+    """Return the seed of every random draw for clip `index` in `epoch`, below 2**63 to fit into int64."""
     return int(np.random.SeedSequence([seed, epoch, index]).generate_state(1, np.uint64)[0] >> np.uint64(1))
 
 
 class TrainingSampler(Sampler[SampleKey]):
-    """Shuffles the clips anew each epoch and deals them to the processes one device batch at a time.
+    """Shuffles the clips in each epoch and deals them to the processes, one device batch at a time.
 
-    So W processes see exactly the batches that one process with W-fold accumulation sees. What is left at the end is
-    shared out in pairs, as neighbors are mixed; a process that gets none of it has one clip that is padding.
+    W processes together see exactly the batches that one process with W-fold gradient accumulation sees. A process
+    that gets no clip of the remainder at the end of the epoch gets one as padding: all must run equally many steps, or
+    the others wait forever in the all-reduce of the gradients.
 
     Args:
         num_clips: Number of training clips, at least 1.
-        batch_size: Clips in a device batch.
-        seed: Seed of the data; with the epoch, it fixes the order.
-        rank: Number of this process.
+        batch_size: Clips per device batch.
+        seed: Seed of the data; together with the epoch, it determines the order.
+        rank: Rank of this process.
         world_size: Number W of processes.
     """
 
@@ -42,46 +50,55 @@ class TrainingSampler(Sampler[SampleKey]):
         self.epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
-        """Chooses the epoch's order; the Trainer calls this."""
+        """Set the epoch that determines the order; the Trainer calls this."""
         self.epoch = epoch
 
     def __len__(self) -> int:
-        return self._num_dealt // self.world_size + (max(1, len(self._left)) if self._num_left else 0)
+        return self._num_in_full_steps // self.world_size + (max(1, len(self._own_remainder)) if self._remainder else 0)
 
     def __iter__(self) -> Iterator[SampleKey]:
         order = np.random.default_rng([self.seed, self.epoch]).permutation(self.num_clips)
-        dealt = order[: self._num_dealt].reshape(-1, self.world_size, self.batch_size)[:, self.rank].ravel()
-        for index in (*dealt.tolist(), *order[self._left.start : self._left.stop].tolist()):
+        # (steps, W, batch): consecutive batches of the epoch go to consecutive ranks, as accumulation would see them.
+        steps = order[: self._num_in_full_steps].reshape(-1, self.world_size, self.batch_size)
+        own = self._own_remainder
+        for index in (*steps[:, self.rank].ravel().tolist(), *order[own.start : own.stop].tolist()):
             yield SampleKey(self.epoch, index)
-        if self._num_left and not self._left:
+        if self._remainder and not own:
             yield SampleKey(self.epoch, int(order[-1]), is_padding=True)
 
     @property
-    def _num_dealt(self) -> int:
-        """Clips that make up full batches on every process."""
-        return self.num_clips - self._num_left
-
-    @property
-    def _num_left(self) -> int:
+    def _remainder(self) -> int:
+        """Number of clips left after the last step in which every process has a full batch."""
         return self.num_clips % (self.batch_size * self.world_size)
 
     @property
-    def _left(self) -> range:
-        """Positions in the epoch's order of what this process gets of the clips left."""
+    def _num_in_full_steps(self) -> int:
+        return self.num_clips - self._remainder
+
+    @property
+    def _own_remainder(self) -> range:
+        """Positions, in the epoch's order, of this process's part of the remainder."""
+        # MixUp and CutMix mix clips 0 and 1 of a batch, 2 and 3, and so on. Dealing whole pairs keeps each pair
+        # together, so that mixing does not depend on the number of processes. Odd batches split pairs anyway.
         unit = 1 if self.batch_size % 2 else 2
-        units = -(-self._num_left // unit)
-        start, stop = (min(unit * (r * units // self.world_size), self._num_left) for r in (self.rank, self.rank + 1))
-        return range(self._num_dealt + start, self._num_dealt + stop)
+        num_units = -(-self._remainder // unit)  # rounded up: the last unit may be a single clip
+        # Rank r gets the units from floor(r * units / W) up to floor((r + 1) * units / W). These ranges are adjacent
+        # and differ by one unit at most, so no process gets more than one batch.
+        start, stop = (
+            min(unit * (rank * num_units // self.world_size), self._remainder) for rank in (self.rank, self.rank + 1)
+        )
+        return range(self._num_in_full_steps + start, self._num_in_full_steps + stop)
 
 
 class EvaluationSampler(Sampler[SampleKey]):
-    """Shares the clips out in order, each exactly once over all processes.
+    """Deals the clips to the processes in turn; each clip is counted exactly once over all processes.
 
-    Where the number does not divide, processes at the end get one clip again, marked as padding and never counted.
+    Where the number of clips does not divide evenly, the last processes get the last clip again, marked as padding and
+    never counted, so that all run the same number of collective operations.
 
     Args:
         num_clips: Number of clips.
-        rank: Number of this process.
+        rank: Rank of this process.
         world_size: Number of processes.
     """
 
@@ -89,7 +106,7 @@ class EvaluationSampler(Sampler[SampleKey]):
         self.num_clips, self.rank, self.world_size = num_clips, rank, world_size
 
     def __len__(self) -> int:
-        return -(-self.num_clips // self.world_size)
+        return -(-self.num_clips // self.world_size)  # rounded up
 
     def __iter__(self) -> Iterator[SampleKey]:
         for position in range(self.rank, len(self) * self.world_size, self.world_size):

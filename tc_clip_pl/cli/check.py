@@ -1,4 +1,4 @@
-"""`tcclip check`: holds a dataset against its lists before a long run."""
+"""`tcclip check`: validate a dataset against its split files before a long run."""
 
 from __future__ import annotations
 
@@ -11,66 +11,72 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tc_clip_pl.cli.data_module import build_data_parser, busy, parse_data_words
+from tc_clip_pl.cli.data_module import build_data_parser, parse_data_args, spinner
 from tc_clip_pl.cli.errors import UserError
 
 if TYPE_CHECKING:
     from jsonargparse import ArgumentParser, Namespace
 
-    from datamodules.base import VideoDataModule
     from datamodules.check.run import CheckReport, CheckSettings, Progress
+    from datamodules.options import ClipOptions
 
 HELP = """\
-tcclip check --config NAME | --data NAME [--data.KEY VALUE ...]: hold a dataset against its lists before a long run
+tcclip check --data NAME | --config NAME [--data.KEY VALUE ...]:
+validate a dataset against its split files before a long run
 
-  tcclip check --config few_shot_hmdb.yaml --data.root data/hmdb51 --data.splits_dir my_splits
+  tcclip check --config few_shot_hmdb.yaml --data.root data/hmdb51
   tcclip check --data HMDB51DataModule --data.root data/hmdb51 --level header
 
-Takes the data words of `tcclip fit`, and checks every list that would be trained and tested on. Tells all that is
-wrong, and ends with exit code 1 if there is
+Takes the --data options of `tcclip fit`, checks every list that such a run
+would train or test on, and reports all problems at once. Exit code 1 means
+errors.
 
-  trouble   malformed lines, labels of no class, clips listed twice, classes without training clips, test clips
-            that are trained on; missing, ambiguous, empty, unreadable or undecodable files
-            (with --data.on_bad_video skip, such files are left out by a run and are no trouble)
-  warnings  (exit code 0) clips with fewer frames than a view, whose frames are repeated; classes without test
-            clips; clips in the folder of another class
+  errors    malformed lines, labels out of range, clips listed twice, classes
+            without training clips, test clips in the training list; missing,
+            ambiguous, empty, unreadable or undecodable files
+  warnings  clips shorter than a view (their frames are repeated), classes
+            without test clips, clips in another class's folder; bad files, if
+            --data.on_bad_video skip makes a run skip them
 
-  --level presence|header|decode    presence: the file is there and not empty; header: it can be opened as well;
-                                    decode: the frames of a view can be decoded as well (the default)
-  --num_workers N                   processes; by default one for each core
-  --report FILE                     the report as JSON (check_report.json)
-  --cache FILE                      files found good, which are not read again until their size or time changes
-                                    (tcclip/check.jsonl in your cache directory)"""
+  --level LEVEL     presence: the files exist and are not empty
+                    header:   they can also be opened
+                    decode:   the frames of a view can also be decoded (default)
+  --num_workers N   number of processes (one per CPU core)
+  --report FILE     report as JSON (check_report.json)
+  --cache FILE      good files, not read again until their size or time changes
+                    (tcclip/check.jsonl in your cache directory)"""
 
 
-def check_data(words: list[str]) -> int:
-    """Check the lists of a dataset and print what is wrong.
+def check_data(argv: list[str]) -> int:
+    """Check the lists of a dataset and print every problem.
 
     Args:
-        words: Options; see `HELP`.
+        argv: Arguments after `tcclip check`; see `HELP`.
 
     Returns:
-        The exit code: 1 if there is trouble.
+        The exit code: 1 if there are errors.
 
     Raises:
-        UserError: If the words are wrong.
-        ValueError: If the settings are, or the root is empty.
+        UserError: The arguments are wrong.
+        ValueError: The settings are wrong, or the root is empty.
     """
-    with busy("Reading the lists"):
-        from datamodules.check.lists import data_sets, read_lists
+    with spinner("Reading the lists"):
+        from datamodules.check.lists import read_lists
         from datamodules.check.run import check_files
         from tc_clip_pl.cli.check_report import print_report
 
         parser = build_data_parser()
         _add_options(parser)
-        data, options = parse_data_words(parser, words)
-        gc.freeze()  # or the collector goes through all that was imported again and again while lists grow
-        lists, settings = read_lists(data), _settings(data_sets(data)[0], options)
-    with _progress() as progress:
+        data, options = parse_data_args(parser, argv)
+        # Lists of large datasets are millions of objects. Without this, each garbage collection they trigger would
+        # also go through everything that the imported libraries have created.
+        gc.freeze()
+        lists, settings = read_lists(data.requests), _build_settings(data.options, options)
+    with _progress_bar() as progress:
         report = check_files(lists, settings, progress)
-    print_report(report)
-    print(f"The whole report: {_write(report, options.report)}")
-    return 1 if report.has_trouble else 0
+    print_report(report)  # a summary; the file has every problem
+    print(f"Full report: {_write(report, options.report)}")
+    return 1 if report.errors else 0
 
 
 def _add_options(parser: ArgumentParser) -> None:
@@ -82,21 +88,22 @@ def _add_options(parser: ArgumentParser) -> None:
     parser.add_argument("--cache", type=str | None)
 
 
-def _settings(data: VideoDataModule, options: Namespace) -> CheckSettings:
+def _build_settings(clips: ClipOptions, options: Namespace) -> CheckSettings:
     from datamodules.check.cache import default_cache_file
     from datamodules.check.run import CheckSettings
 
     if options.num_workers is not None and options.num_workers < 1:
         raise UserError(f"--num_workers is {options.num_workers}; it must be at least 1.")
-    affinity = getattr(os, "sched_getaffinity", None)  # not on every platform
+    # The cores that this process may use, which a scheduler such as SLURM limits; not known on every platform.
+    affinity = getattr(os, "sched_getaffinity", None)
     cores = len(affinity(0)) if affinity else os.cpu_count() or 1
     return CheckSettings(
         level=options.level,
-        num_frames=data.num_frames,
-        decoder=data.decoder,
+        num_frames=clips.num_frames,
+        decoder=clips.decoder,
         num_workers=options.num_workers or cores,
         cache_file=Path(options.cache).expanduser() if options.cache else default_cache_file(),
-        skips=data.on_bad_video == "skip",
+        skip_bad_clips=clips.on_bad_video == "skip",
     )
 
 
@@ -108,8 +115,8 @@ def _write(report: CheckReport, name: str) -> Path:
 
 
 @contextmanager
-def _progress() -> Iterator[Progress]:
-    """A bar on the screen, where somebody is looking."""
+def _progress_bar() -> Iterator[Progress]:
+    """Show a progress bar if stderr is a TTY; yield the function that updates it."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 

@@ -1,5 +1,6 @@
-"""What `tcclip check` prints: a table of the lists, examples of each kind of problem, and a verdict."""
+"""Prints the report of `tcclip check`: a table of the lists, examples of each kind of problem, and a verdict."""
 
+import os
 from collections import Counter
 
 from rich.box import SIMPLE_HEAD
@@ -10,59 +11,61 @@ from datamodules.check.lists import CheckedList
 from datamodules.check.problems import KINDS, Problem
 from datamodules.check.run import CheckReport
 
-EXAMPLES = 5
+MAX_EXAMPLES = 5
 
 
 def print_report(report: CheckReport) -> None:
     """Print a report, with a few examples of each kind of problem."""
+    # Soft wrapping leaves long paths in one piece, so that they can be copied. No markup: "[...]" in a file name or in
+    # a decoder's message must not be taken for a style.
     console = Console(highlight=False, markup=False, soft_wrap=True)
-    console.print(_table(report))
+    console.print(_build_table(report))
+    # Below the table and not in a column of it: no path fits into what the numbers leave of 80 columns.
+    for checked in report.lists:
+        console.print(f"{checked.name}: {_describe_files(checked)}")
+    console.print()
     for checked in report.lists:
         for kind in KINDS:
             if problems := [problem for problem in checked.problems if problem.kind == kind]:
-                _print_problems(console, checked.name, problems, report.settings.skips)
-    console.print(_verdict(report), style="bold red" if report.has_trouble else "bold green")
+                _print_problems(console, checked.name, problems, report.is_error(problems[0]))
+    console.print(_format_verdict(report), style="bold red" if report.errors else "bold green")
 
 
-def _table(report: CheckReport) -> Table:
+def _build_table(report: CheckReport) -> Table:
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    for column in ("List", "File"):
-        table.add_column(column, overflow="fold")
-    for column in ("Clips", "Classes", "Per class", "Trouble", "Warnings"):
-        table.add_column(column, justify="right")
+    table.add_column("List", overflow="fold")
+    for column in ("Clips", "Classes", "Clips/class", "Errors", "Warnings"):
+        table.add_column(column, justify="right", no_wrap=True)
     for checked in report.lists:
-        trouble = sum(problem.is_trouble(report.settings.skips) for problem in checked.problems)
+        num_errors = sum(map(report.is_error, checked.problems))
         counts = sorted(checked.clips_per_class()) or [0]
         extent = f"{counts[0]}" if counts[0] == counts[-1] else f"{counts[0]} to {counts[-1]}"
-        numbers = (len(checked.split.entries), len(checked.class_names), extent, trouble)
-        table.add_row(checked.name, _files(checked), *map(str, numbers), str(len(checked.problems) - trouble))
+        numbers = (len(checked.split.entries), len(checked.class_names), extent, num_errors)
+        table.add_row(checked.name, *map(str, numbers), str(len(checked.problems) - num_errors))
     return table
 
 
-def _files(checked: CheckedList) -> str:
-    """The file of a list, or the first of several."""
-    names = [file.name for file in checked.split.files]
-    return f"{names[0]} and {len(names) - 1} more" if len(names) > 1 else "".join(names)
+def _describe_files(checked: CheckedList) -> str:
+    """Return the file that a list was read from; of several (such as one per class), their number and folder."""
+    files = checked.split.files
+    if not files:
+        return "no file could be read"
+    return str(files[0]) if len(files) == 1 else f"{len(files)} files in {os.path.commonpath(files)}"
 
 
-def _print_problems(console: Console, name: str, problems: list[Problem], skips: bool) -> None:
-    is_trouble = problems[0].is_trouble(skips)
-    word, style = ("Trouble", "red") if is_trouble else ("Warning", "yellow")
-    console.print(f"{word} in {name}: {KINDS[problems[0].kind].words} ({len(problems)})", style=style)
-    for problem in problems[:EXAMPLES]:
+def _print_problems(console: Console, name: str, problems: list[Problem], is_error: bool) -> None:
+    """Print the problems of one kind, which all have the same severity."""
+    word, style = ("Error", "red") if is_error else ("Warning", "yellow")
+    console.print(f"{word} in {name}: {KINDS[problems[0].kind].title} ({len(problems)})", style=style)
+    for problem in problems[:MAX_EXAMPLES]:
         console.print(f"  {problem}")
-    if len(problems) > EXAMPLES:
-        console.print(f"  and {len(problems) - EXAMPLES} more")
+    if len(problems) > MAX_EXAMPLES:
+        console.print(f"  and {len(problems) - MAX_EXAMPLES} more")
 
 
-def _verdict(report: CheckReport) -> str:
-    known = f", {report.num_remembered} of them known from an earlier check" if report.num_remembered else ""
-    checked = f"{report.num_files} files checked (level {report.settings.level}{known})"
-    counts = Counter(
-        KINDS[problem.kind].words
-        for checked in report.lists
-        for problem in checked.problems
-        if problem.is_trouble(report.settings.skips)
-    )
-    found = ", ".join(f"{words} ({count})" for words, count in counts.items())
-    return f"Trouble: {found}; {checked}." if found else f"No trouble: {checked}."
+def _format_verdict(report: CheckReport) -> str:
+    cached = f", {report.num_cached} of them in an earlier check" if report.num_cached else ""
+    checked = f"{report.num_files} files checked at level {report.settings.level}{cached}"
+    counts = Counter(KINDS[problem.kind].title for problem in report.errors)
+    errors = ", ".join(f"{title} ({count})" for title, count in counts.items())
+    return f"Errors: {errors}; {checked}." if errors else f"No errors: {checked}."

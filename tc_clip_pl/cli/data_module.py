@@ -1,4 +1,4 @@
-"""Commands about data take the same words as `tcclip fit`: `--config NAME` and `--data...`."""
+"""Parses the arguments of commands about data: `--config NAME` and `--data...`, as in `tcclip fit`."""
 
 from __future__ import annotations
 
@@ -19,80 +19,86 @@ if TYPE_CHECKING:
 
 
 def build_data_parser() -> ArgumentParser:
-    """Make a parser that knows `--data`; the command adds its own options."""
+    """Build a parser with `--data`; the command adds its own options."""
     from jsonargparse import ArgumentParser
     from lightning.pytorch import LightningDataModule
 
-    datamodules_by_name()
+    find_data_modules()  # jsonargparse resolves a bare class name only among subclasses that are already imported
     parser = ArgumentParser(exit_on_error=False, allow_abbrev=False)
     parser.add_subclass_arguments(LightningDataModule, "data", required=True)
     return parser
 
 
-def parse_data_words(parser: ArgumentParser, words: list[str]) -> tuple[LightningDataModule, Namespace]:
-    """Parse the words of a command, with the data of the configurations named among them.
+def parse_data_args(parser: ArgumentParser, argv: list[str]) -> tuple[LightningDataModule, Namespace]:
+    """Parse the arguments of a command, including the `data` section of the configurations among them.
 
     Args:
         parser: From `build_data_parser`.
-        words: The words behind the subcommand.
+        argv: Arguments after the subcommand.
 
     Returns:
         The data module, not set up, and all options.
 
     Raises:
-        UserError: If the words are wrong, in one sentence.
+        UserError: The arguments are wrong; the message is one sentence.
     """
-    options, configs = configs_first(words)
-    options = [word for config in configs for word in _data_section(config)] + options[2 * len(configs) :]
-    _check_data_is_named(options)
+    args, configs = configs_first(argv)
+    # A configuration is for a whole run, and this parser would reject all of it but the data. So `--config PATH`, two
+    # arguments at the front for each, is replaced by the data section. Later arguments override it, as in a run.
+    args = [argument for config in configs for argument in _data_section(config)] + args[2 * len(configs) :]
+    _check_data_is_given(args)
     try:
-        parsed = parser.parse_args(options)
+        parsed = parser.parse_args(args)
     except ArgumentError as error:
         raise UserError(explain_parser_error(error.message, parser.get_defaults().keys())) from error
     instantiate = getattr(parser, "instantiate", None) or parser.instantiate_classes  # its name before 4.49
     return instantiate(parsed).data, parsed
 
 
-def busy(what: str) -> AbstractContextManager:
-    """Show that something is being done that takes a while, where somebody is looking."""
+def spinner(message: str) -> AbstractContextManager:
+    """Show a message with a spinner while the block runs, if stderr is a TTY."""
     from rich.console import Console
 
-    return Console(stderr=True).status(what) if sys.stderr.isatty() else nullcontext()
+    return Console(stderr=True).status(message) if sys.stderr.isatty() else nullcontext()
 
 
-def _check_data_is_named(options: list[str]) -> None:
-    """Say which data modules there are, where none is named or one that is not there."""
-    known = [name for name in datamodules_by_name() if name != "VideoDataModule"]
-    named = [word.partition("=")[2] for word in options if word.startswith("--data=")]
-    named += [value for word, value in pairwise(options) if word == "--data"]
-    if not named:
-        raise UserError(f"No dataset is given; name one by --data ({', '.join(known)}) or --config NAME.")
-    for name in named:
-        if name.isidentifier() and name not in known:
-            raise UserError(
-                ended(f"There is no data module {name} (there are {', '.join(known)}){suggest(name, known)}")
-            )
-
-
-def datamodules_by_name() -> dict[str, type]:
-    """The data modules of the package; loading them lets jsonargparse find them without the name of the package."""
+def find_data_modules() -> dict[str, type]:
+    """Import the data modules of `datamodules` and return them by name."""
     from lightning.pytorch import LightningDataModule
 
     import datamodules
 
-    found = {name: getattr(datamodules, name) for name in datamodules.__all__}
+    public = {name: getattr(datamodules, name) for name in datamodules.__all__}
     return {
-        name: kind for name, kind in found.items() if isinstance(kind, type) and issubclass(kind, LightningDataModule)
+        name: value
+        for name, value in public.items()
+        if isinstance(value, type) and issubclass(value, LightningDataModule)
     }
 
 
+def _check_data_is_given(args: list[str]) -> None:
+    """Raise UserError with the known data modules if none is given, or an unknown one.
+
+    jsonargparse's own message for either is a page long.
+    """
+    known = [name for name in find_data_modules() if name != "VideoDataModule"]  # which is abstract
+    given = [argument.partition("=")[2] for argument in args if argument.startswith("--data=")]
+    given += [value for argument, value in pairwise(args) if argument == "--data"]
+    if not given:
+        raise UserError(f"No dataset is given; choose one with --data ({', '.join(known)}) or --config NAME.")
+    for name in given:
+        # Dotted paths are classes of other packages, and the data section of a configuration is JSON.
+        if name.isidentifier() and name not in known:
+            raise UserError(ended(f"Unknown data module {name} (known: {', '.join(known)}){suggest(name, known)}"))
+
+
 def _data_section(config: Path) -> list[str]:
-    """The words that say what a configuration says of the data."""
+    """Return the data section of a configuration as arguments."""
     import yaml
 
     try:
         content: Any = yaml.safe_load(config.read_text(encoding="utf-8"))
     except yaml.YAMLError as error:
-        raise UserError(f"The configuration {config} is no valid YAML ({error}); correct it.") from error
+        raise UserError(f"The configuration {config} is not valid YAML ({error}); correct it.") from error
     data = content.get("data") if isinstance(content, dict) else None
     return ["--data", json.dumps(data)] if data else []

@@ -1,7 +1,6 @@
 """What goes wrong because of what was typed, said in one sentence."""
 
 import difflib
-import inspect
 import re
 from collections.abc import Iterable
 from importlib import import_module
@@ -95,7 +94,7 @@ _EXPLANATIONS = (
 
 
 def _parameters(class_path: str) -> list[str]:
+    from jsonargparse import ArgumentParser  # it follows **kwargs, which a signature does not name
+
     module, _, name = class_path.rpartition(".")
-    cls = getattr(import_module(module), name)
-    names = (name for base in cls.__mro__ for name in inspect.signature(base.__init__).parameters)
-    return [name for name in dict.fromkeys(names) if name not in ("self", "args", "kwargs")]
+    return ArgumentParser().add_class_arguments(getattr(import_module(module), name), fail_untyped=False)

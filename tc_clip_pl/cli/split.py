@@ -1,14 +1,14 @@
-"""`tcclip split`: draws K-shot lists and base and novel halves from a dataset's own annotations."""
+"""`tcclip split`: draw K-shot lists and base/novel halves from a dataset's own annotations."""
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Mapping
-from pathlib import Path
+from itertools import groupby
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
-from tc_clip_pl.cli.data_module import build_data_parser, busy, parse_data_words
+from tc_clip_pl.cli.data_module import build_data_parser, parse_data_args, spinner
 from tc_clip_pl.cli.errors import UserError
 
 if TYPE_CHECKING:
@@ -17,55 +17,59 @@ if TYPE_CHECKING:
     from datamodules.make_splits.plan import DataSource, DrawnList, SplitPlan
 
 HELP = """\
-tcclip split --data NAME --data.root DIR --output_dir DIR: draw training lists from a dataset's own annotations
+tcclip split --data NAME --data.root DIR --output_dir DIR:
+draw few-shot and base/novel splits from a dataset's own annotations
 
-  tcclip split --data HMDB51DataModule --data.root data/hmdb51 --output_dir my_splits
-  tcclip fit --config few_shot_hmdb.yaml --data.root data/hmdb51 --data.splits_dir my_splits --data.num_shots 4
+  tcclip split --data HMDB51DataModule --data.root data/hmdb51 \\
+      --output_dir my_splits
+  tcclip fit --config few_shot_hmdb.yaml --data.root data/hmdb51 \\
+      --data.splits_dir my_splits --data.num_shots 4
 
-Writes, in the published layout, the whole training and evaluation list, K-shot training lists (the 2-shot list lies
-inside the 4-shot one), and base and novel halves of the classes with labels from 0 in each and base training lists of
-several seeds; label files; and a manifest with the seed, counts and SHA-256 of what was read and written.
-The same seed gives the same lists on any machine. Nothing is overwritten.
+Writes the full training and test lists, K-shot training lists (each contains
+the smaller ones), base and novel halves of the classes with several base
+training lists, label files, and a manifest with the seed, counts and SHA-256
+of all files. The layout is that of the published splits. The same seed gives
+the same lists on any machine. Nothing is overwritten.
 
-  --output_dir DIR      where to write; give it to the other commands as --data.splits_dir
-  --seed N              of every draw (1024)
-  --shots 2,4,8,16      training clips for each class, one list each; none for no such list
-  --base_novel BOOL     whether to draw base and novel halves; by default in split 1, of datasets that have them
-  --base_shots N        clips for each class in a base training list (16)
-  --base_lists N        base training lists, each with a seed of its own (3)
-  --config NAME         take the data of a configuration
-  --data.split N        number of the split to draw from, where there are several"""
+  --output_dir DIR    output directory; pass it on as --data.splits_dir
+  --seed N            seed of every draw (1024)
+  --shots 2,4,8,16    training clips per class, one list each; or none
+  --base_novel BOOL   whether to draw base and novel halves (true for split 1
+                      of datasets that have them)
+  --base_shots N      clips per class in a base training list (16)
+  --base_lists N      number of base training lists, with different seeds (3)
+  --config NAME       take the dataset from a configuration
+  --data.split N      number of the split to draw from, where there are several"""
 
 
-def make_splits(words: list[str]) -> None:
-    """Draw and write lists, and print what was written.
+def make_splits(argv: list[str]) -> None:
+    """Draw and write lists, and print an overview of them.
 
     Args:
-        words: Options; see `HELP`.
+        argv: Arguments after `tcclip split`; see `HELP`.
 
     Raises:
-        UserError: If the words are wrong.
-        ValueError: If the annotations are, or a list is there already.
+        UserError: The arguments are wrong.
+        ValueError: The annotations are wrong, or a list exists already.
     """
-    with busy("Reading the annotations"):
+    with spinner("Reading the annotations"):
         from datamodules.make_splits.plan import draw_lists
         from datamodules.make_splits.source import read_source
         from datamodules.make_splits.write import write_lists
 
         parser = build_data_parser()
         _add_options(parser)
-        data, options = parse_data_words(parser, words)
-        folder = _folder(options)
-        if not hasattr(data, "published"):
-            raise UserError(f"{type(data).__name__} is no single dataset; give one that has annotations of its own.")
-        source = read_source(data)
-        plan = _plan(source, options)
+        data, options = parse_data_args(parser, argv)
+        folder = _output_dir(options)
+        if not hasattr(data, "request"):
+            raise UserError(f"{type(data).__name__} is not a single dataset; give one with annotations of its own.")
+        source = read_source(data.request)
+        plan = _build_plan(source, options)
         lists = draw_lists(source, plan)
         manifest = write_lists(folder, source, plan, lists)
-    common = os.path.commonpath(lists)
-    print(f"{source.name}, split {source.split}, seed {plan.seed}: lists in {folder / common}")
-    _print_table({os.path.relpath(file, common): found for file, found in lists.items()})
-    print(f"Where they come from: {manifest}")
+    print(f"{source.name}, split {source.split}, seed {plan.seed}: {len(lists)} lists in {folder}")
+    _print_table(lists)
+    print(f"Manifest: {manifest}")
     print(f"To use them: --data.splits_dir {folder}")
 
 
@@ -75,37 +79,39 @@ def _add_options(parser: ArgumentParser) -> None:
     plan = SplitPlan()
     parser.add_argument("--output_dir", type=str | None)
     parser.add_argument("--seed", type=int, default=plan.seed)
+    # A string, since "2,4" is not YAML for a list; and None, since the default depends on the dataset.
     parser.add_argument("--shots", type=str | None)
     parser.add_argument("--base_novel", type=bool | None)
     parser.add_argument("--base_shots", type=int, default=plan.base_shots)
     parser.add_argument("--base_lists", type=int, default=plan.base_lists)
 
 
-def _folder(options: Namespace) -> Path:
+def _output_dir(options: Namespace) -> Path:
     if not options.output_dir:
-        raise UserError("Where to write is not given; give a directory by --output_dir DIR.")
+        raise UserError("No output directory is given; give one with --output_dir DIR.")
     return Path(options.output_dir).expanduser()
 
 
-def _numbers(text: str) -> tuple[int, ...]:
-    """`2,4,8` or `none`."""
-    words = [] if text == "none" else [word.strip() for word in text.strip("[]").split(",")]
-    if not all(word.isdecimal() and int(word) for word in words):
-        raise UserError(f"--shots is {text!r}; give whole numbers from 1, such as 2,4,8,16, or none.")
-    return tuple(sorted({int(word) for word in words}))
+def _parse_shots(text: str) -> tuple[int, ...]:
+    """Parse `2,4,8` (or `[2, 4, 8]`, as in a configuration) or `none`."""
+    items = [] if text == "none" else [item.strip() for item in text.strip("[]").split(",")]
+    if not all(item.isdecimal() and int(item) for item in items):
+        raise UserError(f"--shots is {text!r}; give positive integers such as 2,4,8,16, or none.")
+    return tuple(sorted({int(item) for item in items}))
 
 
-def _plan(source: DataSource, options: Namespace) -> SplitPlan:
-    """What was asked for; by default, all that the dataset has a place for."""
+def _build_plan(source: DataSource, options: Namespace) -> SplitPlan:
+    """Return what was asked for; by default, every list that the dataset has a published place for."""
     from datamodules.make_splits.plan import DEFAULT_SHOTS, SplitPlan
 
     for name in ("base_shots", "base_lists"):
         if options[name] < 1:
             raise UserError(f"--{name} is {options[name]}; it must be at least 1.")
     default = DEFAULT_SHOTS if source.published.few_shot else ()
-    shots = default if options.shots is None else _numbers(options.shots)
+    shots = default if options.shots is None else _parse_shots(options.shots)
     base_novel = options.base_novel
     if base_novel is None:
+        # The published halves have no split number, so those of different splits would collide.
         base_novel = bool(source.halves) and source.split == 1
     return SplitPlan(options.seed, shots, base_novel, options.base_shots, options.base_lists)
 
@@ -117,11 +123,19 @@ def _print_table(lists: Mapping[str, DrawnList]) -> None:
 
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     table.add_column("List", overflow="fold")
-    for column in ("Classes", "Clips", "Per class"):
-        table.add_column(column, justify="right")
-    for file, found in lists.items():
-        counts = Counter(label for _, label in found.entries)
-        per_class = sorted({counts[label] for label in range(len(found.class_names))})
-        extent = f"{per_class[0]}" if len(per_class) == 1 else f"{per_class[0]} to {per_class[-1]}"
-        table.add_row(file, str(len(found.class_names)), str(len(found.entries)), extent)
+    for column in ("Classes", "Clips", "Clips/class"):
+        table.add_column(column, justify="right", no_wrap=True)
+    # Folders in rows of their own, or the paths would not fit into 80 columns.
+    for folder, files in groupby(lists, key=lambda file: PurePosixPath(file).parent):
+        table.add_row(f"{folder}/")
+        for file in files:
+            table.add_row(f"  {PurePosixPath(file).name}", *_describe(lists[file]))
     rich.print(table)
+
+
+def _describe(drawn: DrawnList) -> tuple[str, str, str]:
+    """Return the numbers of classes, of clips, and of clips per class."""
+    counts = Counter(label for _, label in drawn.entries)
+    per_class = sorted({counts[label] for label in range(len(drawn.class_names))})
+    extent = f"{per_class[0]}" if len(per_class) == 1 else f"{per_class[0]} to {per_class[-1]}"
+    return str(len(drawn.class_names)), str(len(drawn.entries)), extent

@@ -1,4 +1,4 @@
-"""`tcclip check` as a user types it."""
+"""`tcclip check` as typed by a user."""
 
 import json
 import shutil
@@ -10,10 +10,10 @@ from tc_clip_pl.cli import main
 
 @pytest.fixture
 def check(run, tmp_path):
-    """Runs `tcclip check` with a cache of its own; gives exit code, output, error output and report."""
+    """Run `tcclip check` with a cache of its own; return exit code, stdout, stderr and the JSON report."""
 
-    def check(root, *words):
-        places = (
+    def check(root, *argv):
+        files = (
             "--data.root",
             root,
             "--cache",
@@ -21,7 +21,7 @@ def check(run, tmp_path):
             "--report",
             tmp_path / "new" / "report.json",
         )
-        code, out, err = run("check", "--config", "demo", *places, *words, on_demo=False)
+        code, out, err = run("check", "--config", "demo", *files, *argv, on_demo=False)
         report = tmp_path / "new" / "report.json"
         return code, out, err, json.loads(report.read_text()) if report.exists() else None
 
@@ -38,57 +38,71 @@ def damaged(demo, tmp_path):
     return root
 
 
-def test_a_good_data_set(demo, check):
+def test_correct_dataset(demo, check):
     code, out, err, report = check(demo / "data", "--num_workers", "2")
     assert (code, err) == (0, "")
-    assert "No trouble: 48 files checked (level decode)." in out
-    assert report["ok"] and [found["num_clips"] for found in report["lists"]] == [32, 16]
+    assert "No errors: 48 files checked at level decode." in out
+    assert report["ok"] and [checked["num_clips"] for checked in report["lists"]] == [32, 16]
     out = check(demo / "data", "--data.num_frames", "99", "--level", "header")[1]
     assert "Warning in train: clip shorter than a view (32)" in out and "and 27 more" in out
-    assert "48 of them known from an earlier check" in check(demo / "data", "--num_workers", "2")[1]
+    assert "48 of them in an earlier check" in check(demo / "data", "--num_workers", "2")[1]
 
 
-def test_trouble_is_told_and_ends_with_1(damaged, check):
+def test_errors_are_reported_and_the_exit_code_is_1(damaged, check):
     code, out, err, report = check(damaged, "--level", "header")
     assert (code, err) == (1, "")
     assert not report["ok"]
-    assert out.count("missing file (1)") == 2  # in its list, and in the verdict
-    found = {kind for checked in report["lists"] for kind in checked["problems"]}
-    assert found == {"missing", "empty", "undecodable"}
+    assert out.count("missing file (1)") == 2  # for its list, and in the verdict
+    assert "Error in hmdb51/split1: missing file (1)" in out
+    assert {kind for checked in report["lists"] for kind in checked["errors"]} == {"missing", "empty", "undecodable"}
+    assert not any(checked["warnings"] for checked in report["lists"])
 
 
-def test_trouble_that_a_run_skips_is_a_warning(damaged, check):
-    code, out, _, _ = check(damaged, "--level", "presence", "--data.on_bad_video", "skip")
-    assert code == 0 and "Warning in" in out and "No trouble" in out
+def test_clips_that_a_run_skips_are_warnings(damaged, check):
+    code, out, _, report = check(damaged, "--level", "presence", "--data.on_bad_video", "skip")
+    assert code == 0 and "Warning in" in out and "No errors" in out
+    assert {kind for checked in report["lists"] for kind in checked["warnings"]} == {"missing", "empty"}
+    assert not any(checked["errors"] for checked in report["lists"])
+
+
+def test_output_keeps_names_and_paths_in_one_piece(demo, check, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    lines = check(demo / "data", "--level", "presence")[1].splitlines()
+    assert [line.split() for line in lines if line.startswith((" train", " hmdb51"))] == [
+        ["train", "32", "8", "4", "0", "0"],
+        ["hmdb51/split1", "16", "8", "2", "0", "0"],
+    ]
+    assert f"train: 8 files in {demo}/data" in lines
 
 
 @pytest.mark.parametrize(
-    "words, sentence",
+    "argv, message",
     [
         (("--level", "full"), "invalid choice: 'full'"),
         (("--num_workers", "0"), "--num_workers is 0"),
         (("--data.rot", "x"), "did you mean data.root?"),
         (("--data.root", "nowhere"), "nowhere does not exist"),
-        (("--data", "HMDB51DataModul"), "no data module HMDB51DataModul "),
+        (("--data", "HMDB51DataModul"), "Unknown data module HMDB51DataModul "),
     ],
 )
-def test_mistakes_are_one_sentence(demo, check, words, sentence):
-    code, _, err, report = check(demo / "data", *words)
+def test_mistakes_are_explained_in_one_sentence(demo, check, argv, message):
+    code, _, err, report = check(demo / "data", *argv)
     assert code == 1 and report is None
-    assert sentence in err and "Traceback" not in err
+    assert message in err and "Traceback" not in err
 
 
-def test_data_must_be_named(run):
+def test_data_must_be_given(run):
     code, _, err = run("check", "--data.root", "x", on_demo=False)
-    assert code == 1 and "name one by --data" in err and "HMDB51DataModule" in err
+    assert code == 1 and "choose one with --data" in err and "HMDB51DataModule" in err
 
 
 def test_broken_configuration(run, tmp_path):
     (tmp_path / "broken.yaml").write_text("data: [")
     code, _, err = run("check", "--config", "broken.yaml", on_demo=False)
-    assert code == 1 and "no valid YAML" in err
+    assert code == 1 and "is not valid YAML" in err
 
 
 def test_help_fits_on_a_screen(capsys):
     assert main(["check", "--help"]) == 0
-    assert len(capsys.readouterr().out.splitlines()) < 30
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) < 30 and max(map(len, lines)) <= 80

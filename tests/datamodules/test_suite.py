@@ -1,7 +1,7 @@
 """A suite under a Trainer, from YAML, and with nothing but test data."""
 
-import inspect
 import json
+from dataclasses import fields
 
 import pytest
 import torch
@@ -9,7 +9,7 @@ from jsonargparse import ArgumentParser
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 
 from datamodules import DataError, EvaluationSuite, FolderDataModule, HMDB51DataModule, VideoDataModule
-from datamodules.suite import SHARED
+from datamodules.options import ClipOptions
 
 SMALL = dict(num_frames=2, image_size=32, batch_size=8, num_workers=0, num_temporal_views=1)
 
@@ -24,7 +24,7 @@ def suite(root, train=True, **settings):
 
 
 class Probe(LightningModule):
-    """Counts the clips of each loader, and keeps the form of the batches."""
+    """Counts the clips of each loader, and keeps the shapes of the batches."""
 
     def __init__(self):
         super().__init__()
@@ -99,42 +99,78 @@ data:
 """
 
 
-def test_from_yaml_with_the_root_of_one_test_changed(tmp_path):
-    (tmp_path / "config.yaml").write_text(CONFIG)
-    parser = ArgumentParser(exit_on_error=False)
-    parser.add_argument("--config", action="config")
-    parser.add_subclass_arguments(LightningDataModule, "data")
-    words = ["--config", str(tmp_path / "config.yaml"), "--data.tests.hmdb51.root", "X", "--data.image_size", "96"]
-    config = parser.parse_args(words)
-    data = getattr(parser, "instantiate", parser.instantiate_classes)(config).data
+@pytest.fixture
+def parse(tmp_path):
+    """Builds the suite of the configuration with some options changed."""
+
+    def parse(*argv):
+        (tmp_path / "config.yaml").write_text(CONFIG)
+        parser = ArgumentParser(exit_on_error=False)
+        parser.add_argument("--config", action="config")
+        parser.add_subclass_arguments(LightningDataModule, "data")
+        config = parser.parse_args(["--config", str(tmp_path / "config.yaml"), *argv])
+        return getattr(parser, "instantiate", parser.instantiate_classes)(config).data
+
+    return parse
+
+
+def test_from_yaml_with_the_root_of_one_test_changed(parse):
+    data = parse("--data.tests.hmdb51.root", "X", "--data.image_size", "96")
     assert [type(child).__name__ for child in data.tests.values()] == [
         "HMDB51DataModule",
         "Kinetics600DataModule",
         "CSVDataModule",
     ]
-    assert {(child.num_frames, child.image_size) for child in (data.train, *data.tests.values())} == {(4, 96)}
-    assert str(data.tests["hmdb51"].root) == "X" and data.tests["hmdb51"].test_splits == [1, 2, 3]
-    assert [str(child.splits_dir) for child in (data.train, *data.tests.values())] == [
-        "LISTS",
-        "LISTS",
-        "OTHER",
-        "LISTS",
-    ]
+    members = (data.train, *data.tests.values())
+    assert {(child.options.num_frames, child.options.image_size) for child in members} == {(4, 96)}
+    assert str(data.tests["hmdb51"].request.root) == "X" and data.tests["hmdb51"].request.test_splits == (1, 2, 3)
+    assert [str(child.request.splits_dir) for child in members] == ["LISTS", "LISTS", "OTHER", "LISTS"]
 
 
-def test_common_settings_have_the_same_defaults():
-    of_suite, of_one = (inspect.signature(kind.__init__).parameters for kind in (EvaluationSuite, VideoDataModule))
-    for name in (*SHARED, "splits_dir", "global_batch_size"):
-        assert of_suite[name].default == of_one[name].default and of_suite[name].annotation == of_one[name].annotation
+def test_every_option_is_a_described_key_with_the_same_default():
+    for kind in (EvaluationSuite, VideoDataModule, FolderDataModule):
+        parser = ArgumentParser(exit_on_error=False)
+        keys = parser.add_class_arguments(kind)
+        described = " ".join(parser.format_help().split())
+        for field in fields(ClipOptions):
+            assert field.name in keys and parser.get_default(field.name) == field.default
+            assert f"--{field.name} " in described
+        for description in ("Frames of an evaluation view:", "Temporal views per test video."):
+            assert described.count(description) == 1
 
 
 def test_raises_on_contradictions_and_repeated_names(synthetic_root):
     hmdb = HMDB51DataModule(str(synthetic_root), num_frames=32)
-    with pytest.raises(DataError, match=r"hmdb51 has the num_frames 32, the suite 16; .* --data\.num_frames"):
-        EvaluationSuite({"hmdb51": hmdb})
-    assert EvaluationSuite({"hmdb51": hmdb}, num_frames=32).tests["hmdb51"].num_frames == 32
+    sentence = r"^hmdb51 has num_frames 32, but the suite 16; set it once, with --data\.num_frames\.$"
+    with pytest.raises(DataError, match=sentence):
+        EvaluationSuite({"hmdb51": hmdb}).setup("test")
+    with pytest.raises(DataError, match=sentence):
+        EvaluationSuite({"hmdb51": hmdb}).requests  # noqa: B018 (what `tcclip check` reads)
+    assert EvaluationSuite({"hmdb51": hmdb}, num_frames=32).tests["hmdb51"].options.num_frames == 32
     twice = EvaluationSuite({name: HMDB51DataModule(str(synthetic_root)) for name in "ab"})
     with pytest.raises(DataError, match="has hmdb51/split1, hmdb51/split1"):
         twice.setup("test")
     with pytest.raises(DataError, match="has none"):
         EvaluationSuite({}).setup("test")
+
+
+@pytest.mark.parametrize(
+    ("argv", "sentence"),
+    [
+        (("--data.tests.hmdb51.seed", "5"), "hmdb51 has seed 5, but the suite 1024; set it once, with --data.seed."),
+        (("--data.batch_size", "0"), "--data.batch_size is 0; it must be at least 1."),
+    ],
+)
+def test_wrong_options_from_yaml_are_one_sentence(parse, argv, sentence):
+    data = parse(*argv)  # an error here would be buried in jsonargparse's own
+    with pytest.raises(DataError) as error:
+        data.setup("test")
+    assert str(error.value) == sentence
+
+
+def test_members_are_copies(synthetic_root):
+    hmdb = HMDB51DataModule(str(synthetic_root))
+    data = EvaluationSuite({"hmdb51": hmdb}, hmdb, splits_dir="lists", **SMALL)
+    assert data.train is not hmdb and data.tests["hmdb51"] is not hmdb and data.train is not data.tests["hmdb51"]
+    assert hmdb.options == ClipOptions() and hmdb.request.splits_dir is None
+    assert [(str(r.splits_dir), r.is_test_only) for r in data.requests] == [("lists", False), ("lists", True)]

@@ -1,4 +1,4 @@
-"""The check of a dataset: every kind of problem is found, all of them at once, and good files only once."""
+"""The check of a dataset: every kind of problem is found, all at once, and good files are read only once."""
 
 import json
 import os
@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from datamodules.check.cache import CheckCache, Version, default_cache_file
-from datamodules.check.clips import build_examination, examine_clips
+from datamodules.check.clips import build_inspection, inspect_files
 from datamodules.check.lists import read_lists
 from datamodules.check.run import CheckSettings, check_files
 from datamodules.datasets.hmdb51 import HMDB51DataModule
@@ -22,7 +22,7 @@ TEST = ["run/r2.avi 0", "run/r3.avi 0", "walk/w2.avi 1", "walk/w3.avi 1"]
 
 @pytest.fixture
 def tree(tmp_path):
-    """A dataset without fault: two classes, files that are there and not empty, published lists."""
+    """A correct dataset: two classes, existing files that are not empty, published lists."""
     root, splits = tmp_path / "root", tmp_path / "splits"
     for line in TRAIN + TEST:
         clip = root / line.rpartition(" ")[0]
@@ -49,21 +49,23 @@ def settings(tmp_path, level="presence", **changes):
 
 
 def problems(data, tmp_path, **changes):
-    report = check_files(read_lists(data), settings(tmp_path, **changes))
+    report = check_files(read_lists(data.requests), settings(tmp_path, **changes))
     return {(checked.name, found.kind, found.subject) for checked in report.lists for found in checked.problems}
 
 
-def test_no_problem_where_there_is_none(tree, tmp_path):
-    report = check_files(read_lists(tree.write()), settings(tmp_path))
-    assert not report.has_trouble
+def test_correct_dataset_has_no_problems(tree, tmp_path):
+    report = check_files(read_lists(tree.write().requests), settings(tmp_path))
+    assert not report.errors
     assert [checked.problems for checked in report.lists] == [[], []]
     assert report.num_files == 8
-    told = report.as_dict()
-    assert told["ok"] and [found["clips_per_class"] for found in told["lists"]] == [{"run": 2, "walk": 2}] * 2
-    json.dumps(told)
+    content = report.as_dict()
+    assert content["ok"]
+    assert [checked["clips_per_class"] for checked in content["lists"]] == [{"run": 2, "walk": 2}] * 2
+    assert [(checked["num_errors"], checked["num_warnings"]) for checked in content["lists"]] == [(0, 0)] * 2
+    json.dumps(content)
 
 
-def test_every_problem_of_every_list_is_told(tree, tmp_path):
+def test_reports_every_problem_of_every_list(tree, tmp_path):
     (tree.root / "run" / "r0.avi").unlink()
     (tree.root / "run" / "r2.avi").unlink()
     (tree.root / "walk" / "w0.avi").write_bytes(b"")
@@ -103,55 +105,55 @@ def test_classes_without_clips(tree, tmp_path):
     assert {kind for _, kind, _ in found} == {"no clips", "untested", "list"}  # training refuses such a list as well
 
 
-def test_a_few_clips_in_other_folders_are_a_warning_and_most_are_trouble(tree, tmp_path):
-    few = check_files(read_lists(tree.write(test=[*TEST[:3], "walk/w3.avi 0"])), settings(tmp_path))
+def test_a_few_clips_in_other_folders_are_a_warning_but_most_are_an_error(tree, tmp_path):
+    few = check_files(read_lists(tree.write(test=[*TEST[:3], "walk/w3.avi 0"]).requests), settings(tmp_path))
     assert [found.kind for checked in few.lists for found in checked.problems] == ["folder"]
-    assert not few.has_trouble
+    assert not few.errors
     swapped = [f"{line[:-1]}{1 - int(line[-1])}" for line in TEST]
-    most = check_files(read_lists(tree.write(test=swapped)), settings(tmp_path))
-    assert most.has_trouble
+    most = check_files(read_lists(tree.write(test=swapped).requests), settings(tmp_path))
+    assert most.errors
 
 
-def test_a_list_that_is_not_there_does_not_hide_the_others(tree, tmp_path):
+def test_a_missing_list_does_not_hide_the_others(tree, tmp_path):
     data = tree.write()
     (tree.splits / "datasets_splits" / "hmdb_splits" / "train1.txt").unlink()
     (tree.root / "run" / "r2.avi").unlink()
     assert {found[:2] for found in problems(data, tmp_path)} == {("train", "list"), ("hmdb51/split1", "missing")}
 
 
-def test_bad_clips_are_no_trouble_where_a_run_skips_them(tree, tmp_path):
+def test_bad_clips_are_warnings_if_a_run_skips_them(tree, tmp_path):
     (tree.root / "run" / "r0.avi").unlink()
-    lists = read_lists(tree.write())
-    assert check_files(lists, settings(tmp_path)).has_trouble
-    assert not check_files(lists, settings(tmp_path, skips=True)).has_trouble
+    lists = read_lists(tree.write().requests)
+    assert check_files(lists, settings(tmp_path)).errors
+    assert not check_files(lists, settings(tmp_path, skip_bad_clips=True)).errors
 
 
-def test_raises_on_settings_and_roots_that_cannot_be(tree, tmp_path):
-    data = tree.write()
+def test_raises_on_wrong_settings_and_missing_roots(tree, tmp_path):
+    tree.write()
     with pytest.raises(DataError, match="num_frames"):
-        read_lists(HMDB51DataModule(str(data.root), num_frames=0))
+        read_lists(HMDB51DataModule(str(tree.root), num_frames=0).requests)
     with pytest.raises(DataError, match="does not exist"):
-        read_lists(HMDB51DataModule(str(tmp_path / "nowhere"), str(tree.splits)))
+        read_lists(HMDB51DataModule(str(tmp_path / "nowhere"), str(tree.splits)).requests)
 
 
-def test_a_suite_is_checked_whole(tree, tmp_path):
+def test_checks_all_datasets_of_a_suite(tree, tmp_path):
     data = tree.write()
-    suite = EvaluationSuite({"hmdb": HMDB51DataModule(str(data.root))}, data, splits_dir=str(tree.splits))
-    assert [checked.name for checked in read_lists(suite)] == ["train", "hmdb51/split1", "hmdb51/split1"]
-    assert len(read_lists(EvaluationSuite(suite.tests, splits_dir=str(tree.splits)))) == 1
+    suite = EvaluationSuite({"hmdb": HMDB51DataModule(str(tree.root))}, data, splits_dir=str(tree.splits))
+    assert [checked.name for checked in read_lists(suite.requests)] == ["train", "hmdb51/split1", "hmdb51/split1"]
+    assert len(read_lists(EvaluationSuite(suite.tests, splits_dir=str(tree.splits)).requests)) == 1
 
 
-def test_a_missing_member_of_a_suite_does_not_hide_the_others(tree, tmp_path):
+def test_a_missing_dataset_of_a_suite_does_not_hide_the_others(tree, tmp_path):
     (tree.root / "run" / "r2.avi").unlink()
     suite = EvaluationSuite({"gone": HMDB51DataModule(str(tmp_path / "nowhere"))}, tree.write())
     assert problems(suite, tmp_path) >= {("hmdb51/split1", "missing", "run/r2.avi")}
-    report = check_files(read_lists(suite), settings(tmp_path))
+    report = check_files(read_lists(suite.requests), settings(tmp_path))
     assert "does not exist" in report.lists[-1].problems[0].subject
 
 
 @pytest.fixture
-def films(tree, videos):
-    """The same with real videos in the training list: a good one, a short one, one that is cut off, and a text."""
+def damaged(tree, videos):
+    """The same with files of all sorts in the training list: a good video, a short one, a truncated one, and a text."""
     long = videos.write(tree.root / "run" / "r0.avi", 30, codec="mpeg4")
     videos.write(tree.root / "run" / "r1.avi", 3, codec="mpeg4")
     (tree.root / "walk" / "w0.avi").write_bytes(long.read_bytes()[:-1200])
@@ -161,8 +163,8 @@ def films(tree, videos):
 
 
 @pytest.mark.parametrize("level, bad", [("header", {"w1.avi"}), ("decode", {"w0.avi", "w1.avi"})])
-def test_files_are_opened_or_decoded(films, tmp_path, level, bad):
-    lists = read_lists(HMDB51DataModule(str(films.root), str(films.splits)))
+def test_files_are_opened_or_decoded(damaged, tmp_path, level, bad):
+    lists = read_lists(HMDB51DataModule(str(damaged.root), str(damaged.splits)).requests)
     steps = []
     report = check_files(lists, settings(tmp_path, level), lambda done, total: steps.append((done, total)))
     train = report.lists[0].problems
@@ -174,19 +176,19 @@ def test_files_are_opened_or_decoded(films, tmp_path, level, bad):
     assert steps == [(done, 4) for done in range(5)]
 
 
-def test_good_files_are_remembered_until_they_change(films, tmp_path):
+def test_good_files_are_cached_until_they_change(damaged, tmp_path):
     def check():
-        lists = read_lists(HMDB51DataModule(str(films.root), str(films.splits)))
+        lists = read_lists(HMDB51DataModule(str(damaged.root), str(damaged.splits)).requests)
         return check_files(lists, settings(tmp_path, "header"))
 
     first, second = check(), check()
-    assert (first.num_remembered, second.num_remembered) == (0, 3)
+    assert (first.num_cached, second.num_cached) == (0, 3)
     assert [checked.problems for checked in first.lists] == [checked.problems for checked in second.lists]
-    os.utime(films.root / "run" / "r0.avi", ns=(1, 1))
-    assert check().num_remembered == 2
+    os.utime(damaged.root / "run" / "r0.avi", ns=(1, 1))
+    assert check().num_cached == 2
 
 
-def test_cache_keeps_examinations_apart_and_survives_a_torn_line(tmp_path):
+def test_cache_separates_inspections_and_ignores_an_incomplete_line(tmp_path):
     file, version = tmp_path / "deep" / "cache.jsonl", Version(10, 20)
     CheckCache(file, "header").add("/a", version, 7)
     with file.open("a") as stream:
@@ -198,16 +200,16 @@ def test_cache_keeps_examinations_apart_and_survives_a_torn_line(tmp_path):
     assert CheckCache(file, "decode").find("/a", version) is None
 
 
-def test_cache_lies_in_the_users_cache_directory(monkeypatch, tmp_path):
+def test_default_cache_is_in_the_users_cache_directory(monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert default_cache_file() == tmp_path / "tcclip" / "check.jsonl"
 
 
-def test_a_file_that_crashes_its_process_is_told_and_the_others_are_examined(tmp_path, monkeypatch):
+def test_a_file_that_crashes_its_process_does_not_stop_the_others(tmp_path, monkeypatch):
     (tmp_path / "crashing.py").write_text(
         "import os\n"
         "from datamodules.check.clips import Finding\n"
-        "def examine(path):\n"
+        "def inspect(path):\n"
         "    if path == 'clip 3':\n"
         "        os._exit(1)\n"
         "    if path == 'clip 4':\n"
@@ -217,14 +219,14 @@ def test_a_file_that_crashes_its_process_is_told_and_the_others_are_examined(tmp
     monkeypatch.syspath_prepend(tmp_path)
     import crashing
 
-    monkeypatch.setattr("datamodules.check.clips.SHARE", 2)
+    monkeypatch.setattr("datamodules.check.clips.CHUNK_SIZE", 2)
     paths = [f"clip {number}" for number in range(8)]
-    found = dict(examine_clips(paths, crashing.examine, num_workers=1))
+    found = dict(inspect_files(paths, crashing.inspect, num_workers=1))
     assert sorted(found) == paths
     bad = {path: finding.detail for path, finding in found.items() if finding.kind == "undecodable"}
     assert bad == {"clip 3": "crashes the decoder", "clip 4": "MemoryError: too large"}
 
 
 def test_presence_opens_nothing():
-    assert build_examination("presence", 16, "auto") is None
-    assert isinstance(build_examination("decode", 16, "auto"), partial)
+    assert build_inspection("presence", 16, "auto") is None
+    assert isinstance(build_inspection("decode", 16, "auto"), partial)

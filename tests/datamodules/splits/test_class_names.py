@@ -42,9 +42,9 @@ def test_raises_on_a_bad_json(labels, text):
         read_class_names(labels(text, "names.json"))
 
 
-def test_raises_on_gaps_repeats_and_nameless_classes(labels, tmp_path):
+def test_raises_on_gaps_repeated_and_missing_names(labels, tmp_path):
     for text, words in {
-        "id,name\n0,a\n2,b\n": "in one piece",
+        "id,name\n0,a\n2,b\n": "without gaps",
         "id,name\n0,a\n1,a\n": "both named 'a'",
         "id,name\n0,a\n1,\n": "Class 1 has no name",
     }.items():

@@ -1,9 +1,9 @@
-"""Clips are found in any layout."""
+"""Clips and annotation files are found in any layout."""
 
 import pytest
 
 from datamodules.errors import DataError
-from datamodules.splits.lookup import RootIndex, scan_root
+from datamodules.splits.lookup import RootIndex, find_records, scan_root
 
 
 def test_path_first_then_base_name(tmp_path):
@@ -20,7 +20,7 @@ def test_raises_on_an_ambiguous_base_name_naming_both(tmp_path):
         index.find("a.avi")
 
 
-def test_scan_follows_links_and_survives_circles(tmp_path):
+def test_scan_follows_links_and_stops_at_circles(tmp_path):
     root, elsewhere = tmp_path / "root", tmp_path / "elsewhere"
     root.mkdir(), elsewhere.mkdir()
     (elsewhere / "a.avi").touch()
@@ -41,3 +41,30 @@ def test_raises_on_a_bad_root(tmp_path):
     for name, words in {"gone": "does not exist", "empty": "is empty", "file": "is not a directory"}.items():
         with pytest.raises(DataError, match=words):
             scan_root(tmp_path / name)
+
+
+def test_missing_clips_are_counted_and_five_named(split_of, tmp_path):
+    (tmp_path / "here.avi").touch()
+    split = split_of([("here.avi", 0), *((f"gone{n}.avi", 0) for n in range(7))])
+    with pytest.raises(DataError) as error:
+        find_records(split, tmp_path)
+    assert "7 of the 8 clips" in str(error.value)
+    assert "gone4.avi, ...;" in str(error.value) and "gone5.avi" not in str(error.value)
+
+
+def test_missing_clips_are_skipped_with_a_warning_unless_all_are_missing(split_of, tmp_path):
+    (tmp_path / "here.avi").touch()
+    with pytest.warns(UserWarning, match=r"1 of the 2 clips in list\.txt .* gone\.avi; they are skipped"):
+        records = find_records(split_of([("here.avi", 0), ("gone.avi", 1)]), tmp_path, skip_missing=True)
+    assert [record.video_id for record in records] == ["here.avi"]
+    with pytest.raises(DataError, match="1 of the 1 clips"):
+        find_records(split_of([("gone.avi", 1)]), tmp_path, skip_missing=True)
+
+
+def test_clips_added_after_a_failure_are_found(split_of, tmp_path):
+    (tmp_path / "here.avi").touch()
+    split = split_of([("late.avi", 3)])
+    with pytest.raises(DataError):
+        find_records(split, tmp_path)
+    (tmp_path / "late.avi").touch()
+    assert find_records(split, tmp_path) == [(str(tmp_path / "late.avi"), "late.avi", 3)]

@@ -12,7 +12,7 @@ from datamodules import (
     SSv2DataModule,
     UCF101DataModule,
 )
-from datamodules.splits.protocols import build_test_finders, find_training_split
+from datamodules.splits.protocols import build_sources, find_training_split
 
 # Base and novel halves count from 0 each, in an order of their own.
 NAMES, BASE, NOVEL = (
@@ -26,16 +26,16 @@ NAMES, BASE, NOVEL = (
 def hmdb(made, tmp_path):
     """Published lists of five classes: a root, and a directory of lists."""
     root, lists = tmp_path / "root", tmp_path / "lists"
-    spelt = [name.replace(" ", "_") for name in NAMES]
-    made.touch(root, *(f"{name}_{n}.avi" for name in spelt for n in range(20)))
+    spelled = [name.replace(" ", "_") for name in NAMES]
+    made.touch(root, *(f"{name}_{n}.avi" for name in spelled for n in range(20)))
     counts = {"base": dict.fromkeys(BASE, 16), "novel": dict.fromkeys(("draw_sword", "climb_stairs"), 6)}
     splits, halves = "datasets_splits/hmdb_splits/", "datasets_splits/base2novel_splits/hmdb_splits/"
     files = {
         "labels/hmdb_51_labels.csv": made.labels(*NAMES),
         "labels/hmdb_51_base_labels.csv": made.labels(*BASE),
         "labels/hmdb_51_novel_labels.csv": made.labels(*NOVEL),
-        f"{splits}val1.txt": made.listed(**dict.fromkeys(spelt, 4)),
-        f"{splits}train1_few_shot_2.txt": made.listed(**dict.fromkeys(spelt, 2)),
+        f"{splits}val1.txt": made.listed(**dict.fromkeys(spelled, 4)),
+        f"{splits}train1_few_shot_2.txt": made.listed(**dict.fromkeys(spelled, 2)),
         f"{halves}base_val.txt": made.listed(**dict.fromkeys(BASE, 5)),
         f"{halves}novel_val.txt": made.listed(**counts["novel"]),
     }
@@ -69,13 +69,13 @@ def test_base_to_novel(hmdb, split):
     ]
     assert [len(dataset) for dataset in data.test_datasets] == [3 * 5, 2 * 6] and len(data.datasets["val"]) == 3 * 5
     for dataset, names in zip(data.test_datasets, (BASE, NOVEL), strict=True):
-        spelt = [name.replace(" ", "_") for name in names]
-        assert all(record.video_id.startswith(spelt[record.label]) for record in dataset.records)
+        spelled = [name.replace(" ", "_") for name in names]
+        assert all(record.video_id.startswith(spelled[record.label]) for record in dataset.records)
     summary = data.summary()
     assert summary["setting"] == "base_to_novel" and list(summary["splits"]) == ["train", "hmdb51/base", "hmdb51/novel"]
 
 
-def test_base_to_novel_from_own_annotations_takes_halves_and_lists_of_tcclip_split(made, tmp_path):
+def test_base_to_novel_from_own_annotations(made, tmp_path):
     draws = []
     for split in (1, 2, 1):
         data = ready(UCF101DataModule, made.ucf101(tmp_path), setting="base_to_novel", num_shots=2, split=split)
@@ -90,11 +90,12 @@ def test_base_to_novel_from_own_annotations_takes_halves_and_lists_of_tcclip_spl
 def test_whole_base_split_from_annotations_with_published_halves(made, tmp_path):
     root, names = made.kinetics(tmp_path / "root"), ("zumba", "abseiling")
     lists = made.write(tmp_path / "lists", {"labels/kinetics_400_base_labels.csv": made.labels(*names)})
-    entries = find_training_split(Kinetics400DataModule(str(root), str(lists), setting="base_to_novel")).entries
+    request = Kinetics400DataModule(str(root), str(lists), setting="base_to_novel").request
+    entries = find_training_split(request, build_sources(request).train).entries
     assert len(entries) == 2 * 5 and {entry.label for entry in entries if "tr_0" in entry.name} == {1}
 
 
-def test_zero_shot_is_tested_on_three_splits_from_all_directories(made, tmp_path):
+def test_zero_shot_tests_three_splits_from_all_directories(made, tmp_path):
     clips = {"train": "train/a_0.avi", "val": "val/b_0.avi", "test": "test/c_0.avi"}
     made.touch(tmp_path / "root", *clips.values())
     lists = {}
@@ -133,9 +134,11 @@ def test_temporal_and_static_subsets(made, tmp_path, subset):
 LONG = [f"a person doing {name}" for name in NAMES]
 
 
-def test_rephrased_names_of_all_classes_serve_the_halves(hmdb, tmp_path):
+def test_rephrased_names_of_all_classes_work_for_the_halves(hmdb, tmp_path):
     settings = dict(setting="base_to_novel", label_file=names_file(tmp_path, *LONG))
-    base, novel = (f.class_names for f in build_test_finders(HMDB51DataModule(*map(str, hmdb), **settings)).values())
+    tests = build_sources(HMDB51DataModule(*map(str, hmdb), **settings).request).tests
+    assert list(tests) == ["base", "novel"]
+    base, novel = (source.class_names for source in tests.values())
     assert base == ["a person doing wave", "a person doing hug", "a person doing walk"]
     assert novel == ["a person doing draw sword", "a person doing climb stairs"]
 
@@ -143,10 +146,10 @@ def test_rephrased_names_of_all_classes_serve_the_halves(hmdb, tmp_path):
 def test_rephrased_names_of_each_half(hmdb, tmp_path):
     names_file(tmp_path, "x", "y", "z", file="base.json"), names_file(tmp_path, "u", "v", file="novel.json")
     data = HMDB51DataModule(*map(str, hmdb), setting="base_to_novel", label_file=str(tmp_path / "{part}.json"))
-    assert [finder.class_names for finder in build_test_finders(data).values()] == [["x", "y", "z"], ["u", "v"]]
+    assert [s.class_names for s in build_sources(data.request).tests.values()] == [["x", "y", "z"], ["u", "v"]]
 
 
-def test_rephrased_names_of_the_wrong_length_or_order(hmdb, made, tmp_path):
+def test_raises_on_rephrased_names_of_the_wrong_length_or_order(hmdb, made, tmp_path):
     for names, setting, words in (
         (LONG[:4], "standard", "names 4 classes, but the dataset has 5"),
         (LONG[:4], "base_to_novel", "names 4 classes, but the dataset has 5"),
@@ -158,14 +161,19 @@ def test_rephrased_names_of_the_wrong_length_or_order(hmdb, made, tmp_path):
             ready(HMDB51DataModule, *hmdb, setting=setting, label_file=names_file(tmp_path, *names), stage="test")
 
 
-def test_a_setting_that_the_data_set_lacks(hmdb, made, tmp_path):
+def test_raises_on_a_setting_that_the_dataset_lacks(hmdb, made, tmp_path):
     root, lists = hmdb
     kinetics = made.kinetics(tmp_path / "k")
     for kind, folder, settings, words in (
         (HMDB51DataModule, root, dict(setting="temporal"), "choose one of standard, base_to_novel"),
         (Kinetics400DataModule, kinetics, dict(setting="static"), "published lists; give a copy"),
         (Kinetics400DataModule, kinetics, dict(split=2), "kinetics400 has one split here"),
-        (Kinetics400DataModule, kinetics, dict(test_splits=[1]), "in one split; leave out --data.test_splits"),
+        (
+            Kinetics400DataModule,
+            kinetics,
+            dict(test_splits=[1]),
+            "has one test split here; leave out --data.test_splits",
+        ),
     ):
         with pytest.raises(DataError, match=words):
             ready(kind, folder, **settings)
@@ -173,7 +181,7 @@ def test_a_setting_that_the_data_set_lacks(hmdb, made, tmp_path):
         ready(HMDB51DataModule, root, lists, setting="base_to_novel", num_shots=8)
 
 
-def test_base_lists_against_full_labels(hmdb, made):
+def test_raises_on_base_lists_with_the_labels_of_all_classes(hmdb, made):
     root, lists = hmdb
     made.write(lists, {"labels/hmdb_51_base_labels.csv": made.labels(*NAMES)})
     with pytest.raises(DataError, match=r"2 of the 5 classes have no training clip .* 'wave', 'walk'"):
@@ -182,7 +190,7 @@ def test_base_lists_against_full_labels(hmdb, made):
         ready(HMDB51DataModule, root, lists, "test", setting="base_to_novel")
 
 
-def test_labels_in_another_order_than_the_class_folders(made, tmp_path):
+def test_raises_on_labels_in_another_order_than_the_class_folders(made, tmp_path):
     made.touch(tmp_path / "root", *(f"{name}/{name}_{n}.avi" for name in ("hug", "wave") for n in range(2)))
     lists = {
         "labels/hmdb_51_labels.csv": made.labels("wave", "hug"),

@@ -1,4 +1,4 @@
-"""MixUp and CutMix: soft targets say what is in the clip, and no batch size changes a draw."""
+"""MixUp and CutMix: soft targets match the mixed clips, and draws do not depend on the batch size."""
 
 import pytest
 import torch
@@ -9,25 +9,25 @@ CLASSES = 5
 
 
 def batch(size):
-    # Clip b is filled with the value b, so that a mixed clip shows the shares of its two sources.
+    # Clip b is filled with the value b, so that its mean shows the mixing weight.
     video = torch.arange(size).float()[:, None, None, None, None].expand(size, 2, 3, 16, 16).contiguous()
     return video, torch.arange(size) % CLASSES, torch.arange(size) + 100
 
 
 @pytest.mark.parametrize(("mixup", "cutmix"), [(0.8, 0.0), (0.0, 1.0), (0.8, 1.0)])
-def test_targets_are_the_shares_of_the_pictures(mixup, cutmix):
+def test_targets_match_the_mixed_clips(mixup, cutmix):
     video, label, seed = batch(12)
     mixed, target = mix_pairs(video, label, seed, build_mixers(mixup, cutmix, CLASSES), 1.0, CLASSES)
     assert mixed.shape == video.shape and target.dtype == torch.float32
     assert torch.allclose(target.sum(1), torch.ones(12))
     for b in range(12):
         partner = b ^ 1
-        share = (mixed[b].mean() - partner) / (b - partner)
-        assert torch.isclose(target[b, label[b]], share, atol=1e-4)
-        assert torch.isclose(target[b, label[partner]], 1 - share, atol=1e-4)
+        weight = (mixed[b].mean() - partner) / (b - partner)
+        assert torch.isclose(target[b, label[b]], weight, atol=1e-4)
+        assert torch.isclose(target[b, label[partner]], 1 - weight, atol=1e-4)
 
 
-def test_any_even_batch_size_gives_the_same_clips():
+def test_result_does_not_depend_on_an_even_batch_size():
     video, label, seed = batch(12)
     mixers = build_mixers(0.8, 1.0, CLASSES)
     whole = mix_pairs(video, label, seed, mixers, 0.7, CLASSES)
@@ -40,14 +40,14 @@ def test_any_even_batch_size_gives_the_same_clips():
             assert torch.equal(expected, torch.cat(pieces))
 
 
-def test_leaves_its_input_and_the_global_generator_alone():
+def test_input_and_global_generator_stay_unchanged():
     video, label, seed = batch(6)
     before, state = video.clone(), torch.get_rng_state()
     mix_pairs(video, label, seed, build_mixers(0.8, 1.0, CLASSES), 1.0, CLASSES)
     assert torch.equal(video, before) and torch.equal(torch.get_rng_state(), state)
 
 
-def test_last_clip_of_an_odd_batch_and_probability_zero_stay_plain():
+def test_odd_last_clip_and_probability_zero_are_not_mixed():
     video, label, seed = batch(3)
     mixers = build_mixers(0.8, 1.0, CLASSES)
     mixed, target = mix_pairs(video, label, seed, mixers, 1.0, CLASSES)
@@ -56,5 +56,5 @@ def test_last_clip_of_an_odd_batch_and_probability_zero_stay_plain():
     assert torch.equal(mixed, video) and torch.equal(target.argmax(1), label)
 
 
-def test_alpha_zero_leaves_a_mixer_out():
+def test_alpha_zero_disables_a_mixer():
     assert [len(build_mixers(*alphas, CLASSES)) for alphas in ((0, 0), (0.8, 0), (0, 1), (0.8, 1))] == [0, 1, 1, 2]

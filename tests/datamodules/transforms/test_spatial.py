@@ -1,4 +1,4 @@
-"""Crops against plain slices."""
+"""Crops, compared to plain slices."""
 
 import pytest
 import torch
@@ -54,7 +54,7 @@ def test_training_crop_shape(size):
 @pytest.mark.parametrize("size", SIZES)
 def test_center_crop_is_the_middle_of_the_resized_video(size):
     video = noise(2, 2, 3, *size)
-    resized = F.resize(video, 64, antialias=True)  # 256 of 224, in proportion
+    resized = F.resize(video, 64, antialias=True)  # 56 * 256 / 224
     top, left = (round((side - 56) / 2.0) for side in resized.shape[-2:])
     expected = resized[..., top : top + 56, left : left + 56]
     assert torch.equal(build_evaluation_crop(56, 1)(video), expected)

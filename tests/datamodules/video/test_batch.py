@@ -6,14 +6,14 @@ from lightning.pytorch.utilities import move_data_to_device
 from datamodules.video.batch import Clip, VideoBatch, collate_evaluation_clips, collate_training_clips
 
 
-def clips(*problems):
+def clips(*errors):
     return [
-        Clip(torch.full((1, 2, 3, 4, 4), n, dtype=torch.uint8), n, f"{n}.mp4", 10 + n, problem)
-        for n, problem in enumerate(problems)
+        Clip(torch.full((1, 2, 3, 4, 4), n, dtype=torch.uint8), n, f"{n}.mp4", 10 + n, error)
+        for n, error in enumerate(errors)
     ]
 
 
-def test_collates_whole_clips():
+def test_collates_readable_clips():
     for collate in (collate_training_clips, collate_evaluation_clips):
         batch = collate(clips(None, None))
         assert batch.video.shape == (2, 1, 2, 3, 4, 4) and batch.video.dtype == torch.uint8
@@ -21,7 +21,7 @@ def test_collates_whole_clips():
         assert batch.video_id == ["0.mp4", "1.mp4"] and batch.seed.tolist() == [10, 11] and batch.skipped == []
 
 
-def test_training_leaves_unreadable_clips_out():
+def test_training_drops_unreadable_clips():
     batch = collate_training_clips(clips(None, "1.mp4: broken", None))
     assert batch.video[:, 0, 0, 0, 0, 0].tolist() == [0, 2] and batch.label.tolist() == [0, 2]
     assert batch.video_id == ["0.mp4", "2.mp4"] and batch.seed.tolist() == [10, 12]
@@ -29,12 +29,12 @@ def test_training_leaves_unreadable_clips_out():
     assert collate_training_clips(clips("0.mp4: broken")).video.shape == (0, 1, 2, 3, 4, 4)
 
 
-def test_evaluation_keeps_their_place_uncounted():
+def test_evaluation_keeps_unreadable_clips_as_padding():
     batch = collate_evaluation_clips(clips(None, "1.mp4: broken"))
     assert batch.label.tolist() == [0, -1] and batch.skipped == ["1.mp4: broken"] and len(batch.video_id) == 2
 
 
-def test_survives_the_move_to_a_device():
+def test_moves_to_a_device_except_for_the_seeds():
     batch = move_data_to_device(collate_training_clips(clips(None, "1.mp4: broken")), torch.device("cpu"))
     assert isinstance(batch, VideoBatch) and batch.video.device.type == "cpu" and batch.skipped == ["1.mp4: broken"]
     moved = batch.to("meta")

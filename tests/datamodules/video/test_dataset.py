@@ -1,4 +1,4 @@
-"""One clip: frames, crops, seeds, and what becomes of an unreadable one."""
+"""One clip of a dataset: its frames, crops and seed, and unreadable files."""
 
 import numpy as np
 import pytest
@@ -23,7 +23,7 @@ def training(records, **settings):
     return VideoDataset(records, FrameSampler("random", 4), build_training_crop(32), seed=1, **settings)
 
 
-def test_evaluation_views_show_the_frames_of_the_sampler(records, videos):
+def test_evaluation_views_show_the_sampled_frames(records, videos):
     frames = FrameSampler("center", 4, num_views=2)
     clip = VideoDataset(records, frames, torch.nn.Identity(), seed=1)[0]
     assert clip.video.shape == (2, 4, 3, 64, 128) and clip.video.dtype == torch.uint8
@@ -31,12 +31,12 @@ def test_evaluation_views_show_the_frames_of_the_sampler(records, videos):
     assert numbers == frames(50, np.random.default_rng(0)).tolist()
 
 
-def test_crops_follow_the_views(records):
+def test_crops_multiply_the_views(records):
     dataset = VideoDataset(records, FrameSampler("center", 4, 2), build_evaluation_crop(32, 3), seed=1)
     assert dataset[0].video.shape == (6, 4, 3, 32, 32)
 
 
-def test_draws_depend_on_seed_epoch_and_clip_alone(records):
+def test_draws_depend_only_on_seed_epoch_and_clip(records):
     dataset = training(records)
     torch.manual_seed(0)
     first = dataset[SampleKey(2, 0)]
@@ -51,12 +51,12 @@ def test_raises_on_an_unreadable_clip(records):
         training(records)[1]
 
 
-def test_skipping_tells_which_clip_and_why(records):
+def test_skipped_clip_names_file_and_reason(records):
     clip = training(records, on_bad_video="skip")[1]
-    assert clip.problem.startswith("bad.mp4: ") and "cannot be decoded" in clip.problem
+    assert clip.error.startswith("bad.mp4: ") and "cannot be decoded" in clip.error
     assert clip.video.shape == (1, 4, 3, 32, 32) and not clip.video.any()
 
 
 def test_padding_has_no_label(records):
     clip = training(records)[SampleKey(0, 0, is_padding=True)]
-    assert clip.label == -1 and clip.problem is None
+    assert clip.label == -1 and clip.error is None

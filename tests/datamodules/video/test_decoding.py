@@ -1,4 +1,4 @@
-"""The right frames from every container."""
+"""Decoding returns the right frames from every container."""
 
 import struct
 
@@ -16,7 +16,7 @@ CONTAINERS = {
     "mp4_one_key_frame": dict(name="a.mp4", count=60, options={"bf": "2", "g": "250"}),
     "mp4_no_b_frames": dict(name="a.mp4", count=40, options={"bf": "0", "g": "10"}),
     "mp4_b_pyramid": dict(name="a.mp4", count=60, options={**X264, "x264-params": "b-pyramid=normal:ref=4"}),
-    "mkv_open_groups": dict(name="a.mkv", count=60, options={**X264, "x264-params": "open-gop=1"}),
+    "mkv_open_gop": dict(name="a.mkv", count=60, options={**X264, "x264-params": "open-gop=1"}),
     "mp4_variable_rate": dict(name="a.mp4", count=50, options=X264, gap=lambda n: 20 + 37 * (n % 5)),
     "mkv_variable_rate": dict(name="a.mkv", count=50, options=X264, gap=lambda n: 20 + 37 * (n % 5)),
     "avi_mpeg4_b_frames": dict(name="a.avi", count=60, codec="mpeg4", options={"bf": "2", "g": "12", "b": "2M"}),
@@ -46,7 +46,7 @@ def frames_of_complete_decode(path):
 
 
 @pytest.mark.parametrize("decoder", ["auto", "pyav"])
-def test_frames_carry_the_numbers_asked_for(numbered, videos, decoder):
+def test_returns_the_requested_frames(numbered, videos, decoder):
     path, count = numbered
     for step in (1, 2, 3, 7, 16):
         images = decode_frames(path, lambda n: np.arange(0, n, step), decoder)
@@ -60,14 +60,14 @@ def test_matches_a_complete_decode_pixel_for_pixel(numbered):
     assert np.array_equal(decode_frames(path, lambda n: wanted), expected)
 
 
-def test_every_single_frame_alone(videos, tmp_path):
+def test_returns_any_single_frame(videos, tmp_path):
     path = videos.write(tmp_path / "a.mp4", 40, options={**X264, "x264-params": "open-gop=1"})
     for number in range(40):
         assert videos.number(decode_frames(path, lambda n: np.array([number]))[0]) == number
 
 
-@pytest.mark.parametrize("case", ["mkv_open_groups", "mp4_b_pyramid", "avi_mpeg4_b_frames"])
-def test_any_few_frames_are_right(videos, tmp_path, case):
+@pytest.mark.parametrize("case", ["mkv_open_gop", "mp4_b_pyramid", "avi_mpeg4_b_frames"])
+def test_matches_a_complete_decode_for_any_few_frames(videos, tmp_path, case):
     settings = dict(CONTAINERS[case])
     path = videos.write(tmp_path / settings.pop("name"), **settings)
     complete, rng = frames_of_complete_decode(path), np.random.default_rng(0)
@@ -76,46 +76,38 @@ def test_any_few_frames_are_right(videos, tmp_path, case):
         assert np.array_equal(decode_frames(path, lambda n: wanted), complete[wanted])
 
 
-def test_runs_start_where_the_earliest_target_needs_it():
-    # A picture shown before the key frame at 12 needs the group that starts at 0, whatever else is wanted.
-    targets = [decoding._Entry(pts=0, packet=13, key=12), decoding._Entry(pts=0, packet=14, key=0)]
-    assert decoding._runs(targets) == [(0, 14)]
-    targets = [decoding._Entry(pts=0, packet=5, key=0), decoding._Entry(pts=0, packet=14, key=12)]
-    assert decoding._runs(targets) == [(0, 5), (12, 14)]
-
-
-def test_reports_the_number_of_frames(numbered):
+def test_passes_the_true_number_of_frames(numbered):
     path, count = numbered
     asked = []
     decode_frames(path, lambda n: asked.append(n) or np.array([0]))
     assert asked[-1] == count
 
 
-@pytest.mark.parametrize("case", ["mp4_b_frames_key_frames", "mkv_open_groups", "mp4_variable_rate", "webm_vp9"])
-def test_decodes_no_more_than_needed_where_timestamps_hold(videos, tmp_path, monkeypatch, case):
+@pytest.mark.parametrize("case", ["mp4_b_frames_key_frames", "mkv_open_gop", "mp4_variable_rate", "webm_vp9"])
+def test_decodes_only_the_groups_it_needs(videos, tmp_path, monkeypatch, case):
     settings = dict(CONTAINERS[case])
     path = videos.write(tmp_path / settings.pop("name"), **settings)
     decoded = []
-    original = decoding._decode_run
+    original = decoding._decode_range
 
     def spy(codec, packets, first, last, *rest):
         decoded.extend(range(first, last + 1))
         return original(codec, packets, first, last, *rest)
 
-    monkeypatch.setattr(decoding, "_decode_run", spy)
-    monkeypatch.setattr(decoding, "_decode_from_start", None)  # would fail if it were called
+    monkeypatch.setattr(decoding, "_decode_range", spy)
+    monkeypatch.setattr(decoding, "_decode_sequentially", None)  # fails if called
     assert videos.number(decode_frames(path, lambda n: np.array([25]))[0]) == 25
     assert 1 <= len(decoded) <= 26
 
 
-def test_decodes_from_the_start_where_the_index_proves_wrong(videos, tmp_path, monkeypatch):
+def test_falls_back_to_a_complete_decode_if_the_index_is_wrong(videos, tmp_path, monkeypatch):
     path = videos.write(tmp_path / "a.mp4", 40, options=X264)
-    monkeypatch.setattr(decoding, "_decode_run", lambda *args: iter(()))
+    monkeypatch.setattr(decoding, "_decode_range", lambda *args: iter(()))
     assert [videos.number(image) for image in decode_frames(path, lambda n: np.array([30, 5]))] == [30, 5]
 
 
 @pytest.mark.parametrize("quarter_turns", [0, 1, 2, 3])
-def test_rotated_clip_is_upright(videos, tmp_path, quarter_turns):
+def test_rotated_video_is_upright(videos, tmp_path, quarter_turns):
     path = videos.write(tmp_path / "a.mp4", 5, size=(128, 64))
     plain = decode_frames(path, lambda n: np.arange(n))
     cos, sin = [(1, 0), (0, 1), (-1, 0), (0, -1)][quarter_turns]  # clockwise, as ISO 14496-12 has it
@@ -128,7 +120,7 @@ def test_rotated_clip_is_upright(videos, tmp_path, quarter_turns):
     assert np.array_equal(turned, np.rot90(plain, -quarter_turns, axes=(1, 2)))
 
 
-def test_decord_by_name_on_mp4(videos, tmp_path):
+def test_decord_returns_the_requested_frames_of_an_mp4(videos, tmp_path):
     pytest.importorskip("decord")
     path = videos.write(tmp_path / "a.mp4", 60, options=X264)
     images = decode_frames(path, lambda n: np.arange(0, n, 7).reshape(3, 3), "decord")

@@ -15,14 +15,14 @@ def test_accepts_every_container(videos, tmp_path, name):
 
 
 @pytest.mark.parametrize(
-    ("content", "words"), [(b"", "an empty file"), (b"no video\n" * 99, "a text file"), (None, "No such")]
+    ("content", "reason"), [(b"", "an empty file"), (b"no video\n" * 99, "a text file"), (None, "No such")]
 )
-def test_raises_on_other_files(videos, tmp_path, content, words):
+def test_raises_on_other_files(videos, tmp_path, content, reason):
     records = [VideoRecord(str(videos.write(tmp_path / "good.mp4", 2)), "good.mp4", 0)]
     for number in range(7):
         path = tmp_path / f"bad{number}.mp4"
         if content is not None:
             path.write_bytes(content)
         records.append(VideoRecord(str(path), path.name, 0))
-    with pytest.raises(DataError, match=rf"7 of the 8 clips are no videos.*{words}.*bad0\.mp4.*bad4\.mp4;"):
+    with pytest.raises(DataError, match=rf"7 of the 8 clips cannot be videos.*{reason}.*bad0\.mp4.*bad4\.mp4;"):
         check_heads(records)

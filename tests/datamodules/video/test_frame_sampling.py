@@ -1,4 +1,4 @@
-"""Frame indices against plain loops."""
+"""Frame indices, compared to plain loops."""
 
 import pickle
 
@@ -26,12 +26,12 @@ def test_views_match_loop(num_available, num_views):
             assert views[view, segment] == int((segment + (view + 0.5) / num_views) * num_available / 8)
 
 
-def test_one_view_is_the_center():
+def test_one_view_takes_the_centers():
     assert np.array_equal(multi_view(97, 16, 1)[0], segment_center(97, 16))
 
 
 @pytest.mark.parametrize("num_available", [16, 17, 31, 100])
-def test_random_draws_each_frame_of_each_segment(num_available):
+def test_random_draws_every_frame_of_every_segment(num_available):
     rng = np.random.default_rng(0)
     draws = np.stack([segment_random(num_available, 16, rng) for _ in range(400)])
     length = num_available // 16
@@ -39,11 +39,11 @@ def test_random_draws_each_frame_of_each_segment(num_available):
         assert set(draws[:, segment]) == set(range(segment * length, (segment + 1) * length))
 
 
-def test_short_video_is_spread_evenly():
+def test_frames_of_a_short_video_are_repeated_evenly():
     assert segment_random(3, 8, np.random.default_rng(0)).tolist() == [i * 3 // 8 for i in range(8)]
 
 
-def test_random_views_differ_and_are_repeatable():
+def test_random_views_differ_and_are_reproducible():
     views = multi_view_random(200, 8, 3, np.random.default_rng(5))
     assert views.shape == (3, 8) and not np.array_equal(views[0], views[1])
     assert np.array_equal(views, multi_view_random(200, 8, 3, np.random.default_rng(5)))
@@ -51,7 +51,7 @@ def test_random_views_differ_and_are_repeatable():
 
 @pytest.mark.parametrize("kind", ["center", "random"])
 @pytest.mark.parametrize("num_available", LENGTHS)
-def test_sampler_stays_inside_the_video_and_travels_to_workers(kind, num_available):
+def test_sampler_stays_inside_the_video_and_can_be_pickled(kind, num_available):
     sampler = pickle.loads(pickle.dumps(FrameSampler(kind, 16, num_views=4)))
     indices = sampler(num_available, np.random.default_rng(0))
     assert indices.shape == (4, 16) and indices.min() >= 0 and indices.max() < num_available

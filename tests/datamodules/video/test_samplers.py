@@ -1,4 +1,4 @@
-"""Every clip once, in the same order for any number of processes."""
+"""Every clip is read once, and in the same order for any number of processes."""
 
 import pytest
 
@@ -17,7 +17,7 @@ def batches(num_clips, batch_size, rank, world_size, epoch=0):
 
 @pytest.mark.parametrize("num_clips", [1, 7, 16, 33, 102])
 @pytest.mark.parametrize("batch_size", [1, 4, 8])
-def test_one_process_sees_every_clip_once(num_clips, batch_size):
+def test_one_process_reads_every_clip_once(num_clips, batch_size):
     seen = [index for batch in batches(num_clips, batch_size, 0, 1) for index in batch]
     assert sorted(seen) == list(range(num_clips))
 
@@ -25,24 +25,26 @@ def test_one_process_sees_every_clip_once(num_clips, batch_size):
 @pytest.mark.parametrize("world_size", [2, 3, 4])
 @pytest.mark.parametrize("num_clips", [1, 2, 7, 48, 102])
 @pytest.mark.parametrize("batch_size", [1, 3, 4])
-def test_processes_together_see_every_clip_once(num_clips, world_size, batch_size):
-    shares = [batches(num_clips, batch_size, rank, world_size) for rank in range(world_size)]
-    assert len({len(share) for share in shares}) == 1  # as many batches for each
-    assert sorted(index for share in shares for batch in share for index in batch) == list(range(num_clips))
+def test_processes_together_read_every_clip_once(num_clips, world_size, batch_size):
+    ranks = [batches(num_clips, batch_size, rank, world_size) for rank in range(world_size)]
+    assert len({len(rank_batches) for rank_batches in ranks}) == 1  # the same number of batches for all
+    assert sorted(index for rank_batches in ranks for batch in rank_batches for index in batch) == list(
+        range(num_clips)
+    )
 
 
 @pytest.mark.parametrize("world_size", [2, 3, 4])
 @pytest.mark.parametrize("num_clips", [1, 5, 48, 54, 102])
-def test_processes_see_the_steps_and_pairs_of_one_with_accumulation(num_clips, world_size):
+def test_processes_have_the_steps_and_pairs_of_one_process_with_accumulation(num_clips, world_size):
     one = [index for batch in batches(num_clips, 4, 0, 1, epoch=3) for index in batch]
-    shares = [batches(num_clips, 4, rank, world_size, epoch=3) for rank in range(world_size)]
-    many = [batch for step in zip(*shares, strict=True) for batch in step]
+    ranks = [batches(num_clips, 4, rank, world_size, epoch=3) for rank in range(world_size)]
+    many = [batch for step in zip(*ranks, strict=True) for batch in step]
     assert [index for batch in many for index in batch] == one
     pairs = [tuple(batch[start : start + 2]) for batch in many for start in range(0, len(batch), 2)]
     assert pairs == [tuple(one[start : start + 2]) for start in range(0, num_clips, 2)]
 
 
-def test_order_changes_with_epoch_and_is_repeatable():
+def test_order_changes_with_the_epoch_and_is_reproducible():
     assert batches(50, 8, 0, 1, epoch=1) == batches(50, 8, 0, 1, epoch=1)
     assert batches(50, 8, 0, 1, epoch=1) != batches(50, 8, 0, 1, epoch=2)
 
@@ -50,14 +52,14 @@ def test_order_changes_with_epoch_and_is_repeatable():
 @pytest.mark.parametrize("num_clips", [1, 5, 8, 9])
 @pytest.mark.parametrize("world_size", [1, 2, 4])
 def test_evaluation_counts_every_clip_once(num_clips, world_size):
-    shares = [list(EvaluationSampler(num_clips, rank, world_size)) for rank in range(world_size)]
-    assert len({len(share) for share in shares}) == 1
-    assert {len(share) for share in shares} == {len(EvaluationSampler(num_clips, 0, world_size))}
-    counted = [key.index for share in shares for key in share if not key.is_padding]
+    ranks = [list(EvaluationSampler(num_clips, rank, world_size)) for rank in range(world_size)]
+    assert len({len(rank_batches) for rank_batches in ranks}) == 1
+    assert {len(rank_batches) for rank_batches in ranks} == {len(EvaluationSampler(num_clips, 0, world_size))}
+    counted = [key.index for rank_batches in ranks for key in rank_batches if not key.is_padding]
     assert sorted(counted) == list(range(num_clips))
-    assert all(0 <= key.index < num_clips for share in shares for key in share)
+    assert all(0 <= key.index < num_clips for rank_batches in ranks for key in rank_batches)
 
 
-def test_seed_depends_on_each_of_its_parts():
+def test_clip_seed_depends_on_seed_epoch_and_index():
     seeds = {clip_seed(seed, epoch, index) for seed in range(3) for epoch in range(3) for index in range(3)}
     assert len(seeds) == 27 and all(0 <= seed < 2**63 for seed in seeds)

@@ -1,0 +1,73 @@
+"""Builds datasets and data loaders from clip options."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from torch.utils.data import DataLoader, Sampler
+
+from datamodules.options import ClipOptions
+from datamodules.splits.split import VideoRecord
+from datamodules.transforms.spatial import build_evaluation_crop, build_training_crop
+from datamodules.video.batch import Clip, VideoBatch, collate_evaluation_clips, collate_training_clips
+from datamodules.video.dataset import Transform, VideoDataset
+from datamodules.video.frame_sampling import FrameSampler
+from datamodules.video.loaders import build_loader, default_workers
+from datamodules.video.samplers import EvaluationSampler, TrainingSampler
+
+
+class Process(NamedTuple):
+    """This process among those of a run, and how many of these share the machine's CPU cores."""
+
+    rank: int = 0
+    world_size: int = 1
+    num_local: int = 1
+
+
+def build_training_dataset(records: list[VideoRecord], options: ClipOptions) -> VideoDataset:
+    """Build a dataset of one random view per clip."""
+    frames = FrameSampler("random", options.num_frames)
+    return _build_dataset(records, frames, build_training_crop(options.image_size), options)
+
+
+def build_validation_dataset(records: list[VideoRecord], options: ClipOptions) -> VideoDataset:
+    """Build a dataset of one center view per clip, which is quick and the same in every epoch."""
+    frames = FrameSampler("center", options.num_frames)
+    return _build_dataset(records, frames, build_evaluation_crop(options.image_size, 1), options)
+
+
+def build_test_dataset(records: list[VideoRecord], options: ClipOptions) -> VideoDataset:
+    """Build a dataset of all views of every clip."""
+    frames = FrameSampler(options.frame_sampling, options.num_frames, options.num_temporal_views)
+    crop = build_evaluation_crop(options.image_size, options.num_spatial_views)
+    return _build_dataset(records, frames, crop, options)
+
+
+def build_training_loader(dataset: VideoDataset, options: ClipOptions, process: Process) -> DataLoader[VideoBatch]:
+    """Build a loader of this process's share of the clips, shuffled anew in every epoch."""
+    sampler = TrainingSampler(len(dataset), options.batch_size, options.seed, process.rank, process.world_size)
+    return _build_loader(dataset, sampler, collate_training_clips, options, process)
+
+
+def build_evaluation_loader(dataset: VideoDataset, options: ClipOptions, process: Process) -> DataLoader[VideoBatch]:
+    """Build a loader of this process's share of the clips, in order."""
+    sampler = EvaluationSampler(len(dataset), process.rank, process.world_size)
+    return _build_loader(dataset, sampler, collate_evaluation_clips, options, process)
+
+
+def _build_dataset(
+    records: list[VideoRecord], frames: FrameSampler, crop: Transform, options: ClipOptions
+) -> VideoDataset:
+    return VideoDataset(records, frames, crop, options.seed, options.decoder, options.on_bad_video)
+
+
+def _build_loader(
+    dataset: VideoDataset,
+    sampler: Sampler[Any],
+    collate: Callable[[list[Clip]], VideoBatch],
+    options: ClipOptions,
+    process: Process,
+) -> DataLoader[VideoBatch]:
+    num_workers = default_workers(process.num_local) if options.num_workers is None else options.num_workers
+    return build_loader(dataset, sampler, collate, options.batch_size, num_workers, options.worker_timeout)

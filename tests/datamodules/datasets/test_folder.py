@@ -1,0 +1,67 @@
+"""Your own videos in class folders."""
+
+import pytest
+
+from datamodules import DataError, FolderDataModule
+from datamodules.splits.lookup import scan_root
+
+
+@pytest.fixture
+def folders(made, tmp_path):
+    made.touch(tmp_path, *(f"{name}/{n}.mp4" for name in ("dig", "rake_leaves") for n in range(10)))
+    made.write(tmp_path, {"dig/notes.txt": "not a video"})
+    return tmp_path
+
+
+def test_a_share_of_each_class_is_held_out(folders, ready, video_ids):
+    data, again, other = (ready(FolderDataModule, folders, **s) for s in ({}, {"seed": 7}, {"split": 2}))
+    assert data.class_names == ["dig", "rake leaves"] and data.test_sets[0].name == "folder/split1"
+    train, test = (video_ids(part) for part in (data.datasets["train"], data.test_datasets[0]))
+    assert len(train) == 2 * 8 and len(test) == 2 * 2 and not train & test
+    assert video_ids(again.test_datasets[0]) == test != video_ids(other.test_datasets[0])
+    assert len(ready(FolderDataModule, folders, test_share=0.5, num_shots=3).datasets["train"]) == 2 * 3
+    assert len(data.summary()["splits"]["train"]["sha256"]) == 64
+
+
+def test_halves_of_the_classes(folders, ready):
+    data = ready(FolderDataModule, folders, setting="base_to_novel", num_shots=4)
+    assert [(entry.name, len(entry.class_names)) for entry in data.test_sets] == [
+        ("folder/base", 1),
+        ("folder/novel", 1),
+    ]
+
+
+def test_train_and_val_folders_are_the_splits(made, ready, video_ids, tmp_path):
+    made.touch(tmp_path, *(f"train/{name}/{n}.webm" for name in "ab" for n in range(3)), "val/b/9.webm", "val/a/8.webm")
+    data = ready(FolderDataModule, tmp_path)
+    assert video_ids(data.test_datasets[0]) == {"val/a/8.webm", "val/b/9.webm"} and len(data.datasets["train"]) == 6
+    made.touch(tmp_path, "test/c/7.webm")
+    (tmp_path / "train" / "c").mkdir()
+    scan_root(tmp_path, refresh=True)
+    with pytest.raises(DataError, match=r"class folder .*train/c has no video"):
+        ready(FolderDataModule, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("clips", "sentence"),
+    [
+        (["a/1.mp4", "a/2.mp4", "b.mp4"], r"1 videos \(such as b\.mp4\) are outside class folders"),
+        (["a/1.txt"], "There are no videos in class folders"),
+        (["a/1.mp4", "b/1.mp4", "b/2.mp4"], "'a' in .* has one clip"),
+        (["train/a/1.mp4"], "no clips to evaluate on"),
+        (["train/a/1.mp4", "test/b/1.mp4"], "class 'b' in .*test has no folder"),
+    ],
+)
+def test_raises_on_a_wrong_layout(made, ready, tmp_path, clips, sentence):
+    made.touch(tmp_path, *clips)
+    with pytest.raises(DataError, match=sentence):
+        ready(FolderDataModule, tmp_path)
+
+
+def test_raises_on_an_empty_class_folder_or_a_bad_share(folders, ready):
+    (folders / "swim").mkdir()
+    with pytest.raises(DataError, match="swim has no video"):
+        ready(FolderDataModule, folders)
+    (folders / "swim").rmdir()
+    with pytest.raises(DataError, match=r"test_share is 1\.5"):
+        ready(FolderDataModule, folders, test_share=1.5)

@@ -1,0 +1,51 @@
+"""Datasets and loaders follow the clip options and the number of processes."""
+
+import pytest
+
+from datamodules.loading import (
+    Process,
+    build_evaluation_loader,
+    build_test_dataset,
+    build_training_dataset,
+    build_training_loader,
+    build_validation_dataset,
+)
+from datamodules.options import ClipOptions
+from datamodules.splits.split import VideoRecord
+
+OPTIONS = ClipOptions(
+    num_frames=2, image_size=32, batch_size=2, num_workers=0, num_temporal_views=2, num_spatial_views=3
+)
+
+
+@pytest.fixture
+def records(videos, tmp_path):
+    videos.write(tmp_path / "a.mp4", 8)
+    return [VideoRecord(str(tmp_path / "a.mp4"), f"{n}.mp4", n) for n in range(5)]
+
+
+@pytest.mark.parametrize(
+    ("build", "num_views"), [(build_training_dataset, 1), (build_validation_dataset, 1), (build_test_dataset, 6)]
+)
+def test_number_of_views(records, build, num_views):
+    assert build(records, OPTIONS)[0].video.shape == (num_views, 2, 3, 32, 32)
+
+
+def test_processes_share_the_clips(records):
+    dataset = build_validation_dataset(records, OPTIONS)
+    batches = [
+        batch for rank in range(2) for batch in build_evaluation_loader(dataset, OPTIONS, Process(rank, world_size=2))
+    ]
+    counted = [name for batch in batches for name, y in zip(batch.video_id, batch.label, strict=True) if y >= 0]
+    assert sorted(counted) == [f"{n}.mp4" for n in range(5)]  # each once, whatever the padding
+    loaders = [build_training_loader(dataset, OPTIONS, Process(rank, world_size=2)) for rank in range(2)]
+    trained = [name for loader in loaders for batch in loader for name in batch.video_id]
+    assert len(trained) == len(set(trained)) == 5
+
+
+def test_default_workers_share_the_cores(records, monkeypatch):
+    monkeypatch.setattr("os.cpu_count", lambda: 12)
+    options = ClipOptions(num_frames=2)
+    dataset = build_validation_dataset(records, options)
+    assert build_evaluation_loader(dataset, options, Process(num_local=4)).num_workers == 3
+    assert build_evaluation_loader(dataset, OPTIONS, Process(num_local=4)).num_workers == 0
