@@ -18,21 +18,20 @@ from datamodules.loading import (
     build_training_dataset,
     build_training_loader,
     build_validation_dataset,
+    find_clips,
 )
 from datamodules.options import ClipOptions
 from datamodules.splits.class_names import split_underscores
-from datamodules.splits.lookup import RootIndex, find_records
+from datamodules.splits.lookup import RootIndex
 from datamodules.splits.protocols import ProtocolSources, build_sources, find_training_split
 from datamodules.splits.published import Parts, PublishedFiles
 from datamodules.splits.request import DatasetSpec, Setting, SplitRequest
 from datamodules.splits.source import SplitSource
 from datamodules.splits.split import Annotations, EvaluationSet, Split, VideoRecord
-from datamodules.splits.validation import check_folders
 from datamodules.transforms.augmentation import Augmentation, augment_clips, build_clip_augmentation, normalize
 from datamodules.transforms.mixing import build_mixers, mix_pairs
 from datamodules.video.batch import VideoBatch
 from datamodules.video.dataset import VideoDataset
-from datamodules.video.file_heads import check_heads
 
 
 class VideoDataModule(LightningDataModule):
@@ -179,6 +178,7 @@ class VideoDataModule(LightningDataModule):
         if stage in ("fit", None) and "train" not in self.datasets:
             records = self._find("train", find_training_split(self.request, self.sources.train), self.sources.train)
             self.datasets["train"] = build_training_dataset(records, self.options)
+        # Lightning calls this for every stage; the test sets of `fit` serve `test` as well.
         if not self.test_sets:
             for part, source in self.sources.tests.items():
                 self._add_test_set(EvaluationSet(self.name, part, source.class_names), source)
@@ -203,6 +203,7 @@ class VideoDataModule(LightningDataModule):
 
     def on_after_batch_transfer(self, batch: VideoBatch, dataloader_idx: int) -> VideoBatch:
         """Turn the uint8 videos of a batch on its device into float32: augmented in training, always normalized."""
+        # An empty batch (all its clips were skipped) has nothing to mix.
         if self.trainer is not None and self.trainer.training and len(batch.label):
             return self.augment(batch)
         return replace(batch, video=normalize(batch.video, self.options.mean, self.options.std))
@@ -241,27 +242,21 @@ class VideoDataModule(LightningDataModule):
 
     def _forget(self) -> None:
         """Start without splits and datasets, as before `setup`."""
-        self.__dict__.pop("sources", None)
+        self.__dict__.pop("sources", None)  # a copy has another request
         self.splits: dict[str, Split] = {}
         self.datasets: dict[str, VideoDataset] = {}
         self.test_datasets: list[VideoDataset] = []
         self.test_sets: list[EvaluationSet] = []
 
     def _find(self, name: str, split: Split, source: SplitSource) -> list[VideoRecord]:
-        """Find the clips of a split, and check what can be checked without decoding."""
         self.splits[name] = split
-        skips = self.options.on_bad_video == "skip"
-        records = find_records(split, self.request.root, skip_missing=skips)
-        check_folders(records, source.label_order, split.files[0])
-        if not skips:  # otherwise the dataset reports unreadable clips as it meets them
-            check_heads(records)
-        return records
+        return find_clips(split, self.request.root, source.label_order, self.options)
 
     def _add_test_set(self, test_set: EvaluationSet, source: SplitSource) -> None:
         records = self._find(test_set.name, source.test_split(), source)
         self.test_datasets.append(build_test_dataset(records, self.options))
         self.test_sets.append(test_set)
-        if len(self.test_sets) == 1:
+        if len(self.test_sets) == 1:  # validate on the first
             self.datasets["val"] = build_validation_dataset(records, self.options)
 
     def _process(self) -> Process:

@@ -1,17 +1,21 @@
-"""Builds datasets and data loaders from clip options."""
+"""Finds the clips of a split, and builds datasets and data loaders of them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from torch.utils.data import DataLoader, Sampler
 
 from datamodules.options import ClipOptions
-from datamodules.splits.split import VideoRecord
+from datamodules.splits.lookup import find_records
+from datamodules.splits.split import Split, VideoRecord
+from datamodules.splits.validation import check_folders
 from datamodules.transforms.spatial import build_evaluation_crop, build_training_crop
 from datamodules.video.batch import Clip, VideoBatch, collate_evaluation_clips, collate_training_clips
 from datamodules.video.dataset import Transform, VideoDataset
+from datamodules.video.file_heads import check_heads
 from datamodules.video.frame_sampling import FrameSampler
 from datamodules.video.loaders import build_loader, default_workers
 from datamodules.video.samplers import EvaluationSampler, TrainingSampler
@@ -23,6 +27,26 @@ class Process(NamedTuple):
     rank: int = 0
     world_size: int = 1
     num_local: int = 1
+
+
+def find_clips(split: Split, root: Path, class_names: Sequence[str], options: ClipOptions) -> list[VideoRecord]:
+    """Find the clips of a split, and check what can be checked without decoding.
+
+    Args:
+        split: The split.
+        root: Directory of the videos.
+        class_names: Y names as the dataset has them.
+        options: `on_bad_video` decides what happens to missing and unreadable clips.
+
+    Raises:
+        DataError: Clips are missing, are not videos, or are in the folders of other classes.
+    """
+    skips = options.on_bad_video == "skip"
+    records = find_records(split, root, skip_missing=skips)
+    check_folders(records, class_names, split.files[0])
+    if not skips:  # otherwise the dataset reports unreadable clips when it reads them
+        check_heads(records)
+    return records
 
 
 def build_training_dataset(records: list[VideoRecord], options: ClipOptions) -> VideoDataset:
@@ -69,5 +93,6 @@ def _build_loader(
     options: ClipOptions,
     process: Process,
 ) -> DataLoader[VideoBatch]:
+    # Every device has its own process and loader, and all of these share the cores of one machine.
     num_workers = default_workers(process.num_local) if options.num_workers is None else options.num_workers
     return build_loader(dataset, sampler, collate, options.batch_size, num_workers, options.worker_timeout)

@@ -97,6 +97,7 @@ class EvaluationSuite(LightningDataModule):
         for data in self.tests.values():
             data.setup("test")
         self.test_sets = [entry for data in self.tests.values() for entry in data.test_sets]
+        # Results are stored by name: of two equal ones, the second would replace the first.
         names = [entry.name for entry in self.test_sets]
         if not names or len(set(names)) < len(names):
             raise DataError(f"A suite needs test sets with different names, but has {', '.join(names) or 'none'}.")
@@ -113,7 +114,7 @@ class EvaluationSuite(LightningDataModule):
         """Return a loader for each of `test_sets`."""
         loaders = []
         for data in self.tests.values():
-            made = data.test_dataloader()
+            made = data.test_dataloader()  # a list only if the dataset has several test sets
             loaders += made if isinstance(made, list) else [made]
         return loaders
 

@@ -58,6 +58,7 @@ class CheckedList:
                 continue
             if entry.name in entries:
                 self.problems.append(Problem("repeated", entry.name, f"again in line {number} of {file.name}"))
+            # The first of two lines counts, so that a repeated clip is one problem and not several.
             entries.setdefault(entry.name, entry)
         # Stored at once: if a later check refuses the list, the report still counts its clips.
         self.split = Split(list(entries.values()), (file,))
@@ -95,6 +96,7 @@ def read_lists(requests: Sequence[SplitRequest]) -> list[CheckedList]:
 
 def note_leaks(lists: Sequence[CheckedList]) -> None:
     """Note test clips that are also trained on."""
+    # By path on disk: two lists may name the same file differently.
     trained = {record.path for checked in lists if checked.is_training for record in checked.records}
     for checked in lists:
         if not checked.is_training:
@@ -145,7 +147,7 @@ def _find_clips(checked: CheckedList) -> None:
             continue
         if path is None:
             checked.problems.append(Problem("missing", entry.name))
-        elif path in found:
+        elif path in found:  # two names, a path and a base name, of one file
             checked.problems.append(Problem("repeated", entry.name, f"the same file as {found[path]}"))
         else:
             found[path] = entry.name
@@ -163,6 +165,7 @@ def _check_empty_classes(checked: CheckedList) -> None:
 def _check_folders(checked: CheckedList) -> None:
     """Note each clip in the folder of another class, and whether most clips are."""
     names = checked.class_names
+    # Labels without a class are noted already and have no name to compare.
     known = [record for record in checked.records if record.label < len(names)]
     try:
         check_folders(known, names, checked.split.files[0] if checked.split.files else checked.root)

@@ -66,7 +66,8 @@ class CSVDataModule(VideoDataModule):
         files = tuple(self.lists.values())
         if "test" not in clips:
             clips["train"], clips["test"] = hold_out(clips["train"], self.test_share, split, files[0])
-        clips.setdefault("train", [])
+        clips.setdefault("train", [])  # a test list alone is enough for testing
+        # Across both lists: a clip in both would be trained and tested on.
         check_unique((clip for part in clips.values() for clip, _ in part), files[-1])
         return Annotations(clips, (*files, self.labels), tuple(names))
 

@@ -53,6 +53,7 @@ class FolderDataModule(VideoDataModule):
             problem = f"{len(loose)} videos (such as {loose[0]}) are" if loose else "There are no videos"
             place = "outside class folders" if loose else "in class folders"
             raise DataError(f"{problem} {place} in {index.root}; arrange them as `<class>/<clip>`.")
+        # A dataset with a class named `train` has other classes too.
         top_folders = {parts[0] for parts in clips}
         if top_folders <= SPLIT_FOLDERS and "train" in top_folders:
             return _read_split_folders(index.root, clips)
@@ -71,7 +72,7 @@ def _read_split_folders(root: Path, clips: list[list[str]]) -> Annotations:
         )
     found: dict[str, list[NamedClip]] = {"train": [], evaluated: []}
     for parts in clips:
-        if parts[0] in found:
+        if parts[0] in found:  # with both `test` and `val`, `val` is left out
             found[parts[0]].append(("/".join(parts), parts[1]))
     classes = _class_folders(root / "train", {name for _, name in found["train"]})
     if unknown := sorted({name for _, name in found[evaluated]} - set(classes)):

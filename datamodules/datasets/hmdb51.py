@@ -46,6 +46,7 @@ class HMDB51DataModule(VideoDataModule):
             lines = read_numbered_lines(index.root / file)
             check_unique((clip for clip, _ in lines), index.root / file)
             for clip, part in lines:
+                # With the class folder, as in the published lists; in a flat layout, the base name finds the clip.
                 if part in PARTS:
                     clips[PARTS[part]].append((f"{name}/{clip}", name))
         return Annotations(clips, tuple(index.root / file for file in files.values()))

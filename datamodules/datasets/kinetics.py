@@ -50,7 +50,7 @@ class KineticsDataModule(VideoDataModule):
             )
         clips: dict[str, list[tuple[str, str]]] = {"train": [], "test": []}
         replacements = {file.rpartition("/")[2]: file for file in index.files if REPLACEMENTS in file.split("/")[:-1]}
-        seen: dict[str, Path] = {}  # copies may hold an annotation file twice, under two names
+        seen: dict[str, Path] = {}  # a second copy of an annotation file would double every clip
         for file in files:
             for row in _read_rows(file):
                 if row.clip in seen:
@@ -115,6 +115,7 @@ def _read_rows(file: Path) -> Iterator[Row]:
         with file.open(newline="", encoding="utf-8-sig") as stream:
             for row in csv.DictReader(stream):
                 number += 1
+                # Times may be written 7 or 7.0; file names have 000007.
                 start, end = (f"{int(float(row[column])):06d}" for column in ("time_start", "time_end"))
                 if not row["label"] or not row["youtube_id"] or not row["split"]:
                     raise ValueError("a column is empty")

@@ -46,10 +46,12 @@ class SSv2DataModule(VideoDataModule):
 
     def read_annotations(self, index: RootIndex, split: int) -> Annotations:
         """Read the JSON files; `labels.json` defines the label order."""
+        # Releases differ in the prefix of the file names, not in their ends.
         label_file, *files = (index.only(pattern, ADVICE) for pattern in (LABELS, *FILES.values()))
         classes = _read_classes(label_file)
         known = label_of(classes)
         clips = {part: _read_clips(file, known, classes) for part, file in zip(FILES, files, strict=True)}
+        # Across both files: a clip in both would be trained and tested on.
         check_unique((clip for part in clips.values() for clip, _ in part), files[-1])
         return Annotations(clips, (label_file, *files), tuple(classes))
 

@@ -39,6 +39,7 @@ class UCF101DataModule(VideoDataModule):
         class_file, train_file, test_file = (index.only(name, ADVICE) for name in names)
         classes = _read_classes(class_file)
         train, test = _read_train(train_file, classes), _read_test(test_file, classes)
+        # Across both lists: a clip in both would be trained and tested on.
         check_unique((clip for clip, _ in [*train, *test]), test_file)
         return Annotations({"train": train, "test": test}, (class_file, train_file, test_file), tuple(classes))
 
@@ -47,6 +48,7 @@ def _read_classes(file: Path) -> list[str]:
     """Read lines `1 ApplyEyeMakeup`; the position must match the number."""
     classes = []
     for number, line in read_lines(file, "number Class"):
+        # The numbers are checked, not used: a missing line would shift all later labels.
         label, _, name = line.partition(" ")
         if label != str(len(classes) + 1) or not name.strip():
             raise DataError(
@@ -78,7 +80,7 @@ def _read_test(file: Path, classes: list[str]) -> list[tuple[str, str]]:
     clips, known = [], set(classes)
     for number, clip in read_lines(file, "Class/clip.avi"):
         name = clip.partition("/")[0]
-        if name not in known or name == clip:
+        if name not in known or name == clip:  # equal: there is no slash
             raise DataError(
                 f"{file}, line {number}: {clip!r} is not a class of classInd.txt, a slash and a clip; correct the line."
             )

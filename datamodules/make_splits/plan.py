@@ -87,11 +87,13 @@ def draw_lists(source: DataSource, plan: SplitPlan) -> dict[str, DrawnList]:
     if files.train is None or (plan.shots and files.few_shot is None) or (plan.base_novel and not source.halves):
         raise DataError(f"{source.name} has no such lists; see --shots and --base_novel in `tcclip split --help`.")
     train, test = _sorted(source.train), _sorted(source.test)
+    # Now, because a bad name would only show when the lists are read again.
     _check_names([*train.entries, *test.entries])
     drawn = {files.train.format(split=source.split): train, files.test.format(split=source.split): test}
     for num_shots in plan.shots:
         file = files.few_shot.format(split=source.split, num_shots=num_shots)
         drawn[file] = draw_shots(train, num_shots, plan.seed, names, "--shots")
+    # Whole and K-shot lists share the labels of all classes; the halves have their own.
     labels = files.labels.format(split=source.split)
     lists = {file: DrawnList(split.entries, labels, names) for file, split in drawn.items()}
     return lists | _draw_halves(source, train, test, plan) if plan.base_novel else lists

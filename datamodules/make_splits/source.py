@@ -18,6 +18,7 @@ def read_source(request: SplitRequest) -> DataSource:
     Raises:
         DataError: The options or the annotations are wrong.
     """
+    # The plan decides what is drawn; the data module of a configuration may ask for few shots or halves.
     request = replace(request, setting=STANDARD, test_splits=None, num_shots=None)
     source = build_sources(request).train
     return DataSource(

@@ -62,6 +62,7 @@ def read_class_names(file: Path, to_words: Callable[[str], str] = split_undersco
     except (OSError, UnicodeDecodeError, KeyError, AttributeError, ValueError) as error:
         form = 'a header `id,name` and one row per class, or a JSON {"0": "text", ...}'
         raise DataError(f"Cannot read the label file {file} ({error}); it needs {form}.") from error
+    # A gap would shift every later name to another label.
     if not rows or sorted(rows) != list(range(len(rows))):
         raise DataError(f"The ids in the label file {file} are not 0, 1, 2, ... without gaps; correct them.")
     names = [to_words(rows[label]) for label in range(len(rows))]
@@ -80,7 +81,7 @@ def normalize(name: str) -> str:
 
 
 def _read_csv(file: Path) -> dict[int, str]:
-    with file.open(newline="", encoding="utf-8-sig") as stream:
+    with file.open(newline="", encoding="utf-8-sig") as stream:  # Excel writes a byte order mark before `id`
         return _unique((int(row["id"]), row["name"] or "") for row in csv.DictReader(stream))
 
 

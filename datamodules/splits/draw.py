@@ -85,6 +85,7 @@ def base_list_seed(seed: int, number: int) -> int:
 
 def keep_classes(split: Split, classes: Sequence[int]) -> Split:
     """Keep the clips of some classes, relabeled from 0 in the order of `classes`."""
+    # Label files of the halves count from 0, so their lists must too.
     new_label = {label: number for number, label in enumerate(classes)}
     kept = [Entry(entry.name, new_label[entry.label]) for entry in split.entries if entry.label in new_label]
     return Split(kept, split.files)
@@ -122,6 +123,7 @@ def hold_out(
             )
         # Ranked by the whole path: base names such as `0.mp4` may repeat from class to class.
         members.sort(key=lambda clip: hash_rank(number, clip[0]))
+        # A share of a small class may round to none or to all of its clips.
         num_test = min(max(1, round(test_share * len(members))), len(members) - 1)
         test += members[:num_test]
         train += members[num_test:]

@@ -24,6 +24,7 @@ class RootIndex:
     def __init__(self, root: Path, files: Iterable[str]) -> None:
         self.root = root
         self.files = frozenset(files)
+        # Sorted, so that messages name the same files on every machine.
         self._by_base_name: dict[str, list[str]] = {}
         for file in sorted(self.files):
             self._by_base_name.setdefault(file.rpartition("/")[2], []).append(file)
@@ -81,7 +82,7 @@ def scan_root(root: Path, refresh: bool = False) -> RootIndex:
     Raises:
         DataError: The root is missing, not a directory, or empty.
     """
-    if refresh:
+    if refresh:  # rare, and other roots are quickly scanned again
         _scan.cache_clear()
     return _scan(root)
 
@@ -133,6 +134,7 @@ def _scan(root: Path) -> RootIndex:
         visited.add(real)
         relative = os.path.relpath(directory, root).replace(os.sep, "/")
         prefix = "" if relative == "." else f"{relative}/"
+        # Hidden files are not clips: macOS leaves a `._clip.avi` next to each clip on some disks.
         files += [prefix + name for name in names if not name.startswith(".")]
     if not files:
         raise DataError(f"The data root {root} is empty; set --data.root to the directory of the videos.")

@@ -67,6 +67,7 @@ class SplitSource:
         """Y class names for the model; the position is the label."""
         if self.label_file is None:
             return self.label_order
+        # Lists count in the dataset's label order, which the label file must follow.
         names = self._names_from_label_file(self.label_order)
         check_order(names, self.label_order, self.label_file)
         return names
@@ -97,6 +98,7 @@ class SplitSource:
         """
         split = self._read_training_split(num_shots, reader)
         reader.check_labels(split, self.label_order)
+        # Published K-shot lists are drawn already; only annotations are drawn from.
         if num_shots is not None and self.splits_dir is None:
             return draw_shots(split, num_shots, seed, self.label_order)
         check_every_class_trains(split, self.label_order, num_shots)

@@ -39,6 +39,7 @@ def check_every_class_trains(split: Split, class_names: Sequence[str], num_shots
             f"{len(without)} of the {len(class_names)} classes have no training clip in {split.files[0]}: {names}; "
             "use the label file that belongs to the list, or complete the list."
         )
+    # Not only too few: a list with more shots would quietly give better results.
     for label, name in enumerate(class_names):
         if num_shots is not None and counts[label] != num_shots:
             raise DataError(
@@ -59,6 +60,7 @@ def check_classes_in_use(split: Split, class_names: Sequence[str]) -> None:
     used = {entry.label for entry in split.entries}
     if not used:
         raise DataError(f"{split.files[0]} has no clip to evaluate on; complete it.")
+    # A single class 0 says nothing: such a small list is usually just a test.
     if 1 < len(used) == max(used) + 1 < len(class_names):
         raise DataError(
             f"{split.files[0]} has clips of the classes 0 to {max(used)}, but there are {len(class_names)} class "
@@ -79,7 +81,7 @@ def check_order(names: Sequence[str], class_names: Sequence[str], file: Path) ->
             f"The label file {file} names {len(names)} classes, but the dataset has {len(class_names)}; "
             "give one name per class."
         )
-    order = [normalize(name) for name in class_names]
+    order = [normalize(name) for name in class_names]  # `Brush_Hair` and `brush hair` are the same class
     for label, name in enumerate(map(normalize, names)):
         if order[label] != name and name in order:
             raise DataError(
@@ -97,6 +99,7 @@ def check_folders(records: Sequence[VideoRecord], class_names: Sequence[str], fi
         DataError: Most clips are in the folder of another class.
     """
     misplaced, num_in_folders = find_misplaced(records, class_names)
+    # Half, because a label file in the wrong order misplaces nearly all clips, and relabeling only a few.
     if 2 * len(misplaced) > num_in_folders:
         first = misplaced[0]
         raise DataError(

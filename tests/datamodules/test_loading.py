@@ -1,7 +1,10 @@
 """Datasets and loaders follow the clip options and the number of processes."""
 
+from dataclasses import replace
+
 import pytest
 
+from datamodules.errors import DataError
 from datamodules.loading import (
     Process,
     build_evaluation_loader,
@@ -9,9 +12,10 @@ from datamodules.loading import (
     build_training_dataset,
     build_training_loader,
     build_validation_dataset,
+    find_clips,
 )
 from datamodules.options import ClipOptions
-from datamodules.splits.split import VideoRecord
+from datamodules.splits.split import Entry, Split, VideoRecord
 
 OPTIONS = ClipOptions(
     num_frames=2, image_size=32, batch_size=2, num_workers=0, num_temporal_views=2, num_spatial_views=3
@@ -49,3 +53,17 @@ def test_default_workers_share_the_cores(records, monkeypatch):
     dataset = build_validation_dataset(records, options)
     assert build_evaluation_loader(dataset, options, Process(num_local=4)).num_workers == 3
     assert build_evaluation_loader(dataset, OPTIONS, Process(num_local=4)).num_workers == 0
+
+
+def test_missing_and_unreadable_clips_are_refused_or_skipped(tmp_path):
+    (tmp_path / "a.avi").write_bytes(b"RIFF\0")
+    (tmp_path / "page.avi").write_text("<html>not found</html>")
+    files = (tmp_path / "list.txt",)
+    split = Split([Entry(name, 0) for name in ("a.avi", "page.avi", "gone.avi")], files)
+    with pytest.raises(DataError, match="1 of the 3 clips"):
+        find_clips(split, tmp_path, ["run"], OPTIONS)
+    with pytest.raises(DataError, match="a text file"):
+        find_clips(Split(split.entries[:2], files), tmp_path, ["run"], OPTIONS)
+    with pytest.warns(UserWarning, match=r"gone\.avi"):
+        records = find_clips(split, tmp_path, ["run"], replace(OPTIONS, on_bad_video="skip"))
+    assert [record.video_id for record in records] == ["a.avi", "page.avi"]  # the dataset reports the second

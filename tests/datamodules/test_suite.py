@@ -145,7 +145,7 @@ def test_raises_on_contradictions_and_repeated_names(synthetic_root):
     with pytest.raises(DataError, match=sentence):
         EvaluationSuite({"hmdb51": hmdb}).setup("test")
     with pytest.raises(DataError, match=sentence):
-        EvaluationSuite({"hmdb51": hmdb}).requests  # noqa: B018 (what `tcclip check` reads)
+        EvaluationSuite({"hmdb51": hmdb}).requests  # what `tcclip check` reads
     assert EvaluationSuite({"hmdb51": hmdb}, num_frames=32).tests["hmdb51"].options.num_frames == 32
     twice = EvaluationSuite({name: HMDB51DataModule(str(synthetic_root)) for name in "ab"})
     with pytest.raises(DataError, match="has hmdb51/split1, hmdb51/split1"):

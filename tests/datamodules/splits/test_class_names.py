@@ -43,12 +43,12 @@ def test_raises_on_a_bad_json(labels, text):
 
 
 def test_raises_on_gaps_repeated_and_missing_names(labels, tmp_path):
-    for text, words in {
+    for text, sentence in {
         "id,name\n0,a\n2,b\n": "without gaps",
         "id,name\n0,a\n1,a\n": "both named 'a'",
         "id,name\n0,a\n1,\n": "Class 1 has no name",
     }.items():
-        with pytest.raises(DataError, match=words):
+        with pytest.raises(DataError, match=sentence):
             read_class_names(labels(text))
     with pytest.raises(DataError, match=r"neither a \.csv nor a \.json"):
         read_class_names(tmp_path / "names.yaml")

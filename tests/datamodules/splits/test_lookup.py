@@ -38,8 +38,8 @@ def test_matching_by_pattern(tmp_path):
 def test_raises_on_a_bad_root(tmp_path):
     (tmp_path / "empty").mkdir()
     (tmp_path / "file").touch()
-    for name, words in {"gone": "does not exist", "empty": "is empty", "file": "is not a directory"}.items():
-        with pytest.raises(DataError, match=words):
+    for name, sentence in {"gone": "does not exist", "empty": "is empty", "file": "is not a directory"}.items():
+        with pytest.raises(DataError, match=sentence):
             scan_root(tmp_path / name)
 
 

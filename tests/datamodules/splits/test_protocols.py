@@ -150,21 +150,21 @@ def test_rephrased_names_of_each_half(hmdb, tmp_path):
 
 
 def test_raises_on_rephrased_names_of_the_wrong_length_or_order(hmdb, made, tmp_path):
-    for names, setting, words in (
+    for names, setting, sentence in (
         (LONG[:4], "standard", "names 4 classes, but the dataset has 5"),
         (LONG[:4], "base_to_novel", "names 4 classes, but the dataset has 5"),
         (BASE, "standard", "names 3 classes, but the dataset has 5"),
         (NAMES[::-1], "base_to_novel", "in another order than the labels: class 0 is 'walk'"),
         (BASE[::-1], "base_to_novel", "in another order"),
     ):
-        with pytest.raises(DataError, match=words):
+        with pytest.raises(DataError, match=sentence):
             ready(HMDB51DataModule, *hmdb, setting=setting, label_file=names_file(tmp_path, *names), stage="test")
 
 
 def test_raises_on_a_setting_that_the_dataset_lacks(hmdb, made, tmp_path):
     root, lists = hmdb
     kinetics = made.kinetics(tmp_path / "k")
-    for kind, folder, settings, words in (
+    for kind, folder, settings, sentence in (
         (HMDB51DataModule, root, dict(setting="temporal"), "choose one of standard, base_to_novel"),
         (Kinetics400DataModule, kinetics, dict(setting="static"), "published lists; give a copy"),
         (Kinetics400DataModule, kinetics, dict(split=2), "kinetics400 has one split here"),
@@ -175,7 +175,7 @@ def test_raises_on_a_setting_that_the_dataset_lacks(hmdb, made, tmp_path):
             "has one test split here; leave out --data.test_splits",
         ),
     ):
-        with pytest.raises(DataError, match=words):
+        with pytest.raises(DataError, match=sentence):
             ready(kind, folder, **settings)
     with pytest.raises(DataError, match=r"has 16 clips in .*, not the 8 shots"):
         ready(HMDB51DataModule, root, lists, setting="base_to_novel", num_shots=8)
