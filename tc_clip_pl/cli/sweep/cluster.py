@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from tc_clip_pl.cli.errors import UserError
 from tc_clip_pl.cli.sweep.plan import SweepRun
-from tc_clip_pl.cli.sweep.runs import fit_argv, is_finished, prepare_run
+from tc_clip_pl.cli.sweep.runs import JOBS_FOLDER, fit_argv, is_finished, prepare_run
 
 if TYPE_CHECKING:
     from submitit import AutoExecutor, Job
@@ -35,7 +35,7 @@ def run_on_cluster(runs: Sequence[SweepRun], folder: Path, cluster: str, setting
     Raises:
         UserError: If submitit is not installed, or does not know the cluster or a setting.
     """
-    executor = _build_executor(folder / "jobs", cluster, settings)
+    executor = _build_executor(folder / JOBS_FOLDER, cluster, settings)
     jobs = {run.name: _find_active_job(executor, folder / run.name) for run in runs}
     for number, run in enumerate(runs, start=1):
         jobs[run.name] = jobs[run.name] or _submit(executor, run, folder / run.name)

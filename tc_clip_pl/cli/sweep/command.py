@@ -7,13 +7,13 @@ import shlex
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from tc_clip_pl.cli.errors import UserError
 from tc_clip_pl.cli.report import print_folders
 from tc_clip_pl.cli.sweep.plan import SweepRun, read_sweep
-from tc_clip_pl.cli.sweep.runs import LOG_FILE, fit_argv, is_finished, prepare_run
+from tc_clip_pl.cli.sweep.runs import JOBS_FOLDER, LOG_FILE, fit_argv, is_finished, prepare_run
 
 HELP = """\
 tcclip sweep --config NAME --sweep KEY=[VALUE,...] [--KEY VALUE ...]: run an experiment with several values
@@ -67,7 +67,8 @@ def sweep(argv: Sequence[str], launch: Launch | None = None) -> int:
         failed = run_on_cluster(waiting, folder, options.cluster, cluster_settings)
     else:
         failed = run_in_sequence(waiting, folder, launch or run_in_process)
-    return _conclude(failed, folder)
+    logs = {run.name: folder / (JOBS_FOLDER if options.cluster else f"{run.name}/{LOG_FILE}") for run in failed}
+    return _conclude(folder, logs)
 
 
 def run_in_sequence(runs: Sequence[SweepRun], folder: Path, launch: Launch) -> list[SweepRun]:
@@ -98,14 +99,15 @@ def run_in_process(argv: list[str], log: Path) -> int:
         return subprocess.run(command, stdout=file, stderr=subprocess.STDOUT, check=False).returncode
 
 
-def _conclude(failed: Sequence[SweepRun], folder: Path) -> int:
+def _conclude(folder: Path, logs: Mapping[str, Path]) -> int:
+    """Print the report, and where to look for the failed runs, given with their logs; return the exit code."""
     print()
     # Even a sweep with failures has a table of what there is.
     if any(folder.rglob("results*.json")):
         print_folders([folder], markdown_file=folder / "report.md")
-    for run in failed:
-        print(f"No results from {run.name}; see {folder / run.name / LOG_FILE}", file=sys.stderr)
-    return 1 if failed else 0
+    for name, log in logs.items():
+        print(f"No results from {name}; see {log}", file=sys.stderr)
+    return 1 if logs else 0
 
 
 def _parse(argv: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:

@@ -10,6 +10,9 @@ from tc_clip_pl.cli.sweep.plan import RUN_FILE, SweepRun
 from tc_clip_pl.evaluation.results import find_results, read_results
 
 LOG_FILE = "log.txt"
+"""Output of a run in sequence, in its folder."""
+JOBS_FOLDER = "jobs"
+"""Output of cluster jobs, in the folder of the sweep."""
 
 
 def fit_argv(run: SweepRun, folder: Path) -> list[str]:
