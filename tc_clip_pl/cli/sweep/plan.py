@@ -152,9 +152,8 @@ def _read_file(path: Path) -> dict[str, Any]:
         raise UserError(f"The sweep file {path} is not valid YAML ({error}); correct it.") from error
     unknown = set(content) - set(FILE_KEYS) if isinstance(content, dict) else {"other content"}
     if unknown:
-        raise UserError(
-            f"{path} is not a sweep file: it may have {', '.join(FILE_KEYS)}, not {', '.join(sorted(map(str, unknown)))}."
-        )
+        found = ", ".join(sorted(map(str, unknown)))
+        raise UserError(f"{path} is not a sweep file: it may have {', '.join(FILE_KEYS)}, not {found}.")
     return content
 
 
