@@ -189,7 +189,10 @@ class TCCLIPModule(LightningModule):
             accuracies = {f"test/{entry.name}/top1": figures.top1, f"test/{entry.name}/top5": figures.top5}
             self.log_dict(accuracies, sync_dist=True)
             metrics.reset()
-        self.log_dict({f"test/{key}": value for key, value in summarize(self.test_sets, self.test_figures).items()}, sync_dist=True)
+        self.log_dict(
+            {f"test/{key}": value for key, value in summarize(self.test_sets, self.test_figures).items()},
+            sync_dist=True,
+        )
 
     # Class names and checkpoints
 
