@@ -1,40 +1,46 @@
-"""The shipped configurations: where they are, what they say of themselves, and how a bare name is found."""
+"""The shipped configurations: where they are, how to find one by name, and `tcclip configs`, which lists them."""
 
 from itertools import groupby
 from pathlib import Path
 
 from tc_clip_pl.cli.errors import UserError, ended, suggest
 
+HELP = """\
+tcclip configs: list the shipped configurations, each with a description, and the folder of their files
+
+  tcclip configs
+  tcclip fit --config few_shot_hmdb --print_config     show one of them, complete with all defaults"""
+
 GROUPS = {
     ".": "Experiments",
-    "models": "Models, to lay over an experiment: tcclip fit --config few_shot_hmdb --config models/vifi_clip",
-    "clusters": "Machines, to lay over an experiment: srun tcclip fit --config zero_shot_k400 --config clusters/slurm",
+    "models": "Models, to combine with an experiment: tcclip fit --config few_shot_hmdb --config models/vifi_clip",
+    "clusters": "Clusters, to combine likewise: srun tcclip fit --config zero_shot_k400 --config clusters/slurm",
     "ablations": "Tables of the paper, to sweep: tcclip sweep --sweep ablations/table_8a",
 }
 
 
 def shipped_config_folder() -> Path:
-    """The folder of the shipped configurations, in an installed package or in a checkout."""
+    """Return the folder of the shipped configurations, in an installed package or in a checkout."""
     package = Path(__file__).resolve().parents[1]
     installed = package / "configs"
     return installed if installed.is_dir() else package.parent / "configs"
 
 
 def shipped_configs() -> dict[str, Path]:
-    """The shipped configurations by name, such as `demo.yaml` and `models/vifi_clip.yaml`, folder by folder."""
+    """Return the shipped configurations by name, such as `demo.yaml` and `models/vifi_clip.yaml`, folder by folder."""
     folder = shipped_config_folder()
     paths = [path for group in GROUPS for path in sorted((folder / group).glob("*.yaml"))]
     return {path.relative_to(folder).as_posix(): path for path in paths}
 
 
 def find_config(name: str) -> Path:
-    """Find a configuration: in the current directory (or at a path), else among the shipped ones.
+    """Find a configuration: a file, or one of the shipped configurations if there is no such file.
 
     Args:
-        name: A path, or the name of a shipped one, such as `few_shot_hmdb.yaml`; `.yaml` may be left out.
+        name: Path of a file, or name of a shipped configuration, such as `few_shot_hmdb`; `.yaml` is optional.
 
     Raises:
-        UserError: If it is in neither place.
+        UserError: If there is no such configuration.
     """
     shipped = shipped_configs()
     for candidate in (name, f"{name}.yaml"):
@@ -47,18 +53,19 @@ def find_config(name: str) -> Path:
 
 
 def describe_config(path: Path) -> str:
-    """What a configuration says of itself: its second comment line, the first being the command that runs it."""
+    """Return the description of a configuration: its second comment line, after the command that runs it."""
     comments = [line.lstrip("# ").rstrip() for line in path.read_text(encoding="utf-8").splitlines()[:2]]
     return comments[-1]
 
 
-def list_configs(arguments: list[str]) -> None:
-    """`tcclip configs`: print every shipped configuration with a line about it."""
-    if arguments:
-        raise UserError(f"`tcclip configs` takes no arguments, got {' '.join(arguments)}.")
+def list_configs(argv: list[str]) -> None:
+    """Print every shipped configuration with its description: `tcclip configs`."""
+    if argv:
+        raise UserError(f"`tcclip configs` takes no arguments, but got {' '.join(argv)}; leave them out.")
+    # The names come sorted by folder, as groupby needs them.
     for group, names in groupby(shipped_configs().items(), key=lambda item: str(Path(item[0]).parent)):
         print(GROUPS[group])
         for name, path in names:
             print(f"  {name}\n      {describe_config(path)}")
         print()
-    print(f"Read or copy them in {shipped_config_folder()}")
+    print(f"The files are in {shipped_config_folder()}")

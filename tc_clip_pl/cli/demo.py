@@ -1,36 +1,46 @@
-"""`tcclip make-demo`: a small dataset of real video files and a tiny CLIP, made on the spot."""
+"""`tcclip make-demo`: a small dataset of generated video files, and a tiny CLIP."""
 
 import argparse
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+HELP = """\
+tcclip make-demo DIR: write a small dataset and a tiny CLIP, to try every command on
 
-def make_demo(arguments: list[str]) -> None:
-    """Write `DIR/data`, laid out like HMDB-51, and `DIR/tiny_clip`; what is there already is kept.
+  tcclip make-demo demo
+  tcclip fit --config demo.yaml
+
+Writes DIR/data, video files of moving shapes in the layout of HMDB-51, and DIR/tiny_clip, a CLIP with random weights.
+Existing folders are kept."""
+
+
+def make_demo(argv: list[str]) -> None:
+    """Write `DIR/data`, in the layout of HMDB-51, and `DIR/tiny_clip`; existing folders are kept.
 
     Args:
-        arguments: DIR.
+        argv: DIR.
     """
-    parser = argparse.ArgumentParser("tcclip make-demo", description=make_demo.__doc__)
+    parser = argparse.ArgumentParser("tcclip make-demo", add_help=False)
     parser.add_argument("dir", type=Path)
-    folder = parser.parse_args(arguments).dir
+    folder = parser.parse_args(argv).dir
     folder.mkdir(parents=True, exist_ok=True)
     _make_once(folder / "data", _write_videos)
     _make_once(folder / "tiny_clip", _write_tiny_clip)
-    print(f"Now: tcclip fit --config demo.yaml --data.root {folder}/data --model.pretrained {folder}/tiny_clip")
+    print(f"Next: tcclip fit --config demo.yaml --data.root {folder}/data --model.pretrained {folder}/tiny_clip")
 
 
 def _make_once(target: Path, write: Callable[[Path], None]) -> None:
-    """Write beside the target first, so that an interruption never leaves half of it under its name."""
+    """Write a folder, unless it exists."""
     if target.exists():
-        print(f"{target} is there already and is kept.")
+        print(f"{target} exists and is kept.")
         return
+    # Renamed when complete: an interruption must not leave a partial folder that the next call would keep.
     unfinished = target.with_name(f"{target.name}.unfinished")
     shutil.rmtree(unfinished, ignore_errors=True)
     write(unfinished)
     unfinished.rename(target)
-    print(f"{target} written.")
+    print(f"Wrote {target}.")
 
 
 def _write_videos(folder: Path) -> None:

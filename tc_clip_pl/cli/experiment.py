@@ -19,7 +19,7 @@ from tc_clip_pl.cli.errors import UserError, explain_parser_error
 from tc_clip_pl.cli.library_logging import quieten_libraries
 from tc_clip_pl.cli.write_outputs import run_folder, write_predictions, write_report
 from tc_clip_pl.evaluation.paper_tables import paper_layout
-from tc_clip_pl.evaluation.results import TestRun
+from tc_clip_pl.evaluation.results import EvaluationRun
 from tc_clip_pl.training.accumulation import GlobalBatchSize
 from tc_clip_pl.training.build import build_module, read_image_size
 from tc_clip_pl.training.checkpoint import read_checkpoint
@@ -159,7 +159,7 @@ class TCCLIPCLI(LightningCLI):
             for weight in dict.fromkeys((1.0, wanted)):
                 ensembling.weight = weight
                 self.trainer.test(model, datamodule=datamodule, ckpt_path=ckpt_path, **{**kwargs, "verbose": False})
-                runs.append(TestRun(weight, model.test_figures))
+                runs.append(EvaluationRun(weight, model.test_figures))
                 folder = run_folder(self.trainer)  # while all processes are there to agree on it
         finally:
             ensembling.weight = wanted

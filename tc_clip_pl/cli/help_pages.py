@@ -1,6 +1,6 @@
 """The help pages, written by hand so that they appear at once and fit on a screen."""
 
-from tc_clip_pl.cli import check, profile, report, split
+from tc_clip_pl.cli import check, configs, demo, profile, report, split
 from tc_clip_pl.cli.sweep import command as sweep
 
 TOP_LEVEL_HELP = """\
@@ -75,11 +75,8 @@ OTHER_HELP = {
     "profile": profile.HELP,
     "sweep": sweep.HELP,
     "report": report.HELP,
-    "configs": "tcclip configs: list the configurations that come with the package, and where they lie.",
-    "make-demo": (
-        "tcclip make-demo DIR: write DIR/data, a small dataset of video files laid out like HMDB-51, and\n"
-        "DIR/tiny_clip, a tiny CLIP with random weights. What is there already is kept."
-    ),
+    "configs": configs.HELP,
+    "make-demo": demo.HELP,
 }
 
 

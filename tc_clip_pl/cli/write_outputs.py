@@ -1,4 +1,4 @@
-"""What a run leaves behind: results, pictures, predictions, and the table on the screen."""
+"""The outputs of a run: results, pictures, predictions, and the table on the terminal."""
 
 from __future__ import annotations
 
@@ -11,43 +11,46 @@ import torch
 from lightning.pytorch import Trainer
 from lightning.pytorch.loggers import TensorBoardLogger
 
-from tc_clip_pl.evaluation.collect_runs import FinishedRun, measure
+from tc_clip_pl.evaluation.aggregate import EvaluationSet
 from tc_clip_pl.evaluation.metrics import PADDING_LABEL
 from tc_clip_pl.evaluation.pictures import draw_confusion_matrix
-from tc_clip_pl.evaluation.report import build_report_of_protocol
-from tc_clip_pl.evaluation.results import TestRun, build_results, write_results
-from tc_clip_pl.evaluation.tables import print_report, report_markdown, results_table, run_name
+from tc_clip_pl.evaluation.results import EvaluationRun, build_results, write_results
 from tc_clip_pl.training.distributed import gather_lists
 
 
 def write_report(
-    runs: Sequence[TestRun],
+    runs: Sequence[EvaluationRun],
     folder: Path,
     trainer: Trainer,
     config: Mapping[str, Any],
     ckpt_path: str | Path | None,
     skipped: Sequence[str],
 ) -> None:
-    """Print the table of a test and write `results.json` and the confusion matrices into the run's folder.
+    """Print the tables of a test, and write `results.json` and the confusion matrices into the run's folder.
 
-    The first process writes; it needs no other to, so that one that has failed cannot hold it up.
+    Only the first process writes, and without collectives: a failed process cannot block it.
 
     Args:
-        runs: The passes over the test sets.
+        runs: One pass over the test sets for each ensemble weight.
         folder: The run's folder, from `run_folder`.
         trainer: The Trainer that has just tested.
         config: The whole configuration of the run.
         ckpt_path: The tested checkpoint, if any.
-        skipped: Clips that could not be read.
+        skipped: Clips that could not be read, as "path: reason".
     """
     import rich
 
+    # pandas, which these need, is not worth its import time before there are results.
+    from tc_clip_pl.evaluation.collect_runs import FinishedRun, collect_measurements
+    from tc_clip_pl.evaluation.report import build_report_of_protocol
+    from tc_clip_pl.evaluation.tables import print_report, report_markdown, results_table
+
     if not trainer.is_global_zero:
         return
-    class_names = {entry.name: entry.class_names for entry in trainer.lightning_module.test_sets}
+    evaluation_sets = trainer.lightning_module.test_sets
     results = build_results(
         runs,
-        class_names,
+        evaluation_sets,
         config=config,
         data=getattr(trainer.datamodule, "summary", dict)(),
         checkpoint=ckpt_path,
@@ -55,16 +58,16 @@ def write_report(
         machine=_describe_machine(trainer),
     )
     path = write_results(results, unused_path(folder / "results.json"))
-    report = build_report_of_protocol(measure([FinishedRun(results)]), config.get("protocol"))
+    report = build_report_of_protocol(collect_measurements([FinishedRun(results)]), config.get("protocol"))
     path.with_suffix(".md").write_text(report_markdown(report), encoding="utf-8")
     for run in runs:
-        _write_pictures(run, class_names, folder, trainer)
+        _write_pictures(run, evaluation_sets, folder, trainer)
     for logger in trainer.loggers:
-        logger.finalize("success")
+        logger.finalize("success")  # the pictures came after Lightning's own, which closed the files
     rich.print(results_table(runs))
-    if runs[0].summary:
+    if results["runs"][0]["summary"]:  # with a single test set the report would only repeat the table above
         print_report(report)
-    print(f"Every figure: {path}")
+    print(f"All metrics: {path}")
 
 
 def _describe_machine(trainer: Trainer) -> dict[str, Any]:
@@ -73,13 +76,18 @@ def _describe_machine(trainer: Trainer) -> dict[str, Any]:
     return {"device": name, "processes": trainer.world_size, "precision": trainer.precision}
 
 
-def _write_pictures(run: TestRun, class_names: Mapping[str, Sequence[str]], folder: Path, trainer: Trainer) -> None:
+def _write_pictures(
+    run: EvaluationRun, evaluation_sets: Sequence[EvaluationSet], folder: Path, trainer: Trainer
+) -> None:
     from matplotlib.image import imread
 
-    for name, figures in run.figures.items():
-        stem = f"confusion_{name.replace('/', '_')}_w{run.ensemble_weight:g}"
+    from tc_clip_pl.evaluation.tables import run_name
+
+    for entry in evaluation_sets:
+        stem = f"confusion_{entry.dataset}_{entry.part}_w{run.ensemble_weight:g}"
         path = unused_path(folder / f"{stem}.png")
-        draw_confusion_matrix(figures.confusion, class_names[name], f"{name}, {run_name(run)}").savefig(path, dpi=120)
+        confusion, title = run.metrics[entry.name].confusion, f"{entry.name}, {run_name(run)}"
+        draw_confusion_matrix(confusion, entry.class_names, title).savefig(path, dpi=120)
         for logger in trainer.loggers:
             if isinstance(logger, TensorBoardLogger):
                 logger.experiment.add_image(f"test/{stem}", imread(path), trainer.global_step, dataformats="HWC")
@@ -88,15 +96,15 @@ def _write_pictures(run: TestRun, class_names: Mapping[str, Sequence[str]], fold
 def write_predictions(
     predictions: Sequence[Mapping[str, Any]], class_names: Sequence[str], trainer: Trainer, best: int = 3
 ) -> None:
-    """Write one line a clip to `predictions.csv`: its path, then its most probable classes with their probabilities.
+    """Write `predictions.csv`: for each clip its path, then its most probable classes with their probabilities.
 
-    Every process must call it with its own predictions; the first one writes them all.
+    Every process must call this with its own predictions; the first one writes those of all.
 
     Args:
-        predictions: What `TCCLIPModule.predict_step` returned, batch by batch.
+        predictions: Outputs of `TCCLIPModule.predict_step`, one per batch.
         class_names: Y names.
         trainer: The Trainer that has just predicted.
-        best: How many classes to write.
+        best: Number of classes to write.
     """
     folder, best = run_folder(trainer), min(best, len(class_names))
     rows = gather_lists([row for batch in predictions for row in _best_classes(batch, class_names, best)])
@@ -106,28 +114,28 @@ def write_predictions(
     path = unused_path(folder / "predictions.csv")
     with path.open("x", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
-        writer.writerow(["video", *(word for n in range(1, best + 1) for word in (f"class{n}", f"probability{n}"))])
-        writer.writerows(sorted(rows))
+        writer.writerow(["video", *(name for n in range(1, best + 1) for name in (f"class{n}", f"probability{n}"))])
+        writer.writerows(sorted(rows))  # the order would otherwise depend on the number of processes
     print(f"Predictions: {path}")
 
 
 def _best_classes(batch: Mapping[str, Any], class_names: Sequence[str], best: int) -> Iterator[list[str]]:
-    """The lines of a batch; entries that are padding or could not be read have none."""
+    """Yield the rows of a batch, without padding and clips that could not be read."""
     values, classes = torch.topk(batch["probabilities"].cpu(), best)
     columns = (batch["video_id"], batch["label"].tolist(), values.tolist(), classes.tolist())
     for video, label, probabilities, ids in zip(*columns, strict=True):
         if label != PADDING_LABEL:
             pairs = zip(ids, probabilities, strict=True)
-            yield [video, *(word for c, p in pairs for word in (class_names[c], f"{p:.4f}"))]
+            yield [video, *(cell for c, p in pairs for cell in (class_names[c], f"{p:.4f}"))]
 
 
 def run_folder(trainer: Trainer) -> Path:
-    """The folder of a run; every process must ask, as they agree on it."""
+    """Return the folder of a run; a collective call, as the processes agree on one folder."""
     return Path(trainer.log_dir or trainer.default_root_dir)
 
 
 def unused_path(path: Path) -> Path:
-    """The path itself, or with the first free number where something is there already: nothing is overwritten."""
+    """Return the path, with the first free number appended if it exists: outputs are never overwritten."""
     candidate, number = path, 0
     while candidate.exists():
         number += 1

@@ -1,1 +1,1 @@
-"""Metrics, results and tables."""
+"""Evaluation metrics, the results.json of a run, and report tables over many runs."""

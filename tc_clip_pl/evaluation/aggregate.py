@@ -1,20 +1,43 @@
-"""What several accuracies come to: mean and spread over splits, harmonic mean of base and novel."""
+"""Summary metrics of one evaluation run: mean and spread over splits, harmonic mean of base and novel.
+
+Plain Python rather than pandas: training logs these few numbers, and need not import pandas for them.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from statistics import fmean, harmonic_mean, pstdev
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from tc_clip_pl.evaluation.metrics import ClassificationFigures
+    from tc_clip_pl.evaluation.metrics import ClassificationMetrics
 
 HALVES = ("base", "novel")
-__all__ = ["harmonic_mean", "mean_and_std", "summarize"]
+"""Parts that hold the two halves of a dataset's classes."""
+
+
+class EvaluationSet(Protocol):
+    """What evaluation needs to know about a test set."""
+
+    @property
+    def dataset(self) -> str:
+        """Name of the dataset, such as `hmdb51`."""
+
+    @property
+    def part(self) -> str:
+        """Part of the test protocol, such as `split1`, `base`, `novel` or `validation`."""
+
+    @property
+    def class_names(self) -> Sequence[str]:
+        """Y class names; the position is the label."""
+
+    @property
+    def name(self) -> str:
+        """Name in logs and reports: `<dataset>/<part>`."""
 
 
 def mean_and_std(values: Sequence[float]) -> tuple[float, float]:
-    """Mean and population standard deviation (divided by the number of values), as in the paper's tables.
+    """Return the mean and the population standard deviation (divided by n), as in the paper's tables.
 
     Example:
         >>> mean_and_std([0.4, 0.8])
@@ -23,37 +46,43 @@ def mean_and_std(values: Sequence[float]) -> tuple[float, float]:
     return fmean(values), pstdev(values)
 
 
-def summarize(figures: Mapping[str, ClassificationFigures]) -> dict[str, float]:
-    """Sum up the test sets of a run, by what their names, `<dataset>/<part>`, say of them.
+def summarize(
+    evaluation_sets: Iterable[EvaluationSet], metrics: Mapping[str, ClassificationMetrics]
+) -> dict[str, float]:
+    """Summarize the metrics of the test sets of one evaluation run.
 
     Args:
-        figures: By the name of the test set. Several `split<n>` of a dataset are its splits; `base` and `novel` are
-            the halves of its classes.
+        evaluation_sets: The test sets, in any order.
+        metrics: Metrics by the name of the test set.
 
     Returns:
-        Fractions. Of a dataset with several splits: `<dataset>/top1_mean`, `top1_std`, `top5_mean`, `top5_std`; of
-        one with halves: `<dataset>/base_top1`, `novel_top1`, `harmonic_mean`; of several with splits: `all/top1_mean`.
+        Accuracies as fractions. For a dataset with several splits: `<dataset>/top1_mean`, `top1_std`, `top5_mean` and
+        `top5_std`. For a dataset with base and novel classes: `<dataset>/base_top1`, `novel_top1` and
+        `harmonic_mean`. For several datasets with splits: `all/top1_mean`. Empty for a single test set.
     """
+    datasets: dict[str, dict[str, ClassificationMetrics]] = {}
+    for entry in evaluation_sets:
+        datasets.setdefault(entry.dataset, {})[entry.part] = metrics[entry.name]
     summary: dict[str, float] = {}
-    parts: dict[str, dict[str, ClassificationFigures]] = {}
-    for name, of_test_set in figures.items():
-        dataset, _, part = name.rpartition("/")
-        parts.setdefault(dataset, {})[part] = of_test_set
-    for dataset, of_dataset in parts.items():
-        splits = [found for part, found in of_dataset.items() if part.startswith("split")]
-        if len(splits) > 1:
-            summary |= {f"{dataset}/{key}": value for key, value in _summarize_splits(splits).items()}
-        if set(HALVES) <= of_dataset.keys():
-            base, novel = (of_dataset[half].top1 for half in HALVES)
-            halves = {"base_top1": base, "novel_top1": novel, "harmonic_mean": harmonic_mean([base, novel])}
-            summary |= {f"{dataset}/{key}": value for key, value in halves.items()}
-    means = [value for key, value in summary.items() if key.endswith("/top1_mean")]
+    for dataset, parts in datasets.items():
+        of_dataset = {**_summarize_splits(parts), **_summarize_halves(parts)}
+        summary |= {f"{dataset}/{key}": value for key, value in of_dataset.items()}
+    # Each dataset counts once, however many splits it has (Table 2, "All").
+    means = [summary[f"{dataset}/top1_mean"] for dataset in datasets if f"{dataset}/top1_mean" in summary]
     return summary | ({"all/top1_mean": fmean(means)} if len(means) > 1 else {})
 
 
-def _summarize_splits(splits: Sequence[ClassificationFigures]) -> dict[str, float]:
-    summary = {}
-    for figure in ("top1", "top5"):
-        mean, std = mean_and_std([getattr(split, figure) for split in splits])
-        summary |= {f"{figure}_mean": mean, f"{figure}_std": std}
-    return summary
+def _summarize_splits(parts: Mapping[str, ClassificationMetrics]) -> dict[str, float]:
+    splits = [metrics for part, metrics in parts.items() if part.startswith("split")]
+    if len(splits) < 2:
+        return {}
+    top1_mean, top1_std = mean_and_std([split.top1 for split in splits])
+    top5_mean, top5_std = mean_and_std([split.top5 for split in splits])
+    return {"top1_mean": top1_mean, "top1_std": top1_std, "top5_mean": top5_mean, "top5_std": top5_std}
+
+
+def _summarize_halves(parts: Mapping[str, ClassificationMetrics]) -> dict[str, float]:
+    if not set(HALVES) <= parts.keys():
+        return {}
+    base, novel = (parts[half].top1 for half in HALVES)
+    return {"base_top1": base, "novel_top1": novel, "harmonic_mean": harmonic_mean([base, novel])}

@@ -1,4 +1,4 @@
-"""Accuracies of video classification, summed up over a whole test set."""
+"""Accuracy metrics of video classification, accumulated over a whole test set."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from torchmetrics import Metric, MetricCollection
 from torchmetrics.classification import MulticlassAccuracy, MulticlassConfusionMatrix
 
 PADDING_LABEL = -1
-"""Label of the entries that only make distributed batches come out even; they are never counted."""
+"""Label of entries that only pad distributed batches to equal length; they are never counted."""
 
 
 @dataclass(frozen=True)
-class ClassificationFigures:
-    """What a test set says about a model; every accuracy is a fraction in [0, 1].
+class ClassificationMetrics:
+    """The metrics of a model on one test set; every accuracy is a fraction in [0, 1].
 
     Attributes:
-        num_clips: Clips counted.
-        top1: Share of clips whose label scores highest.
-        top5: Share of clips whose label is among the five highest scores (all classes when there are fewer).
+        num_clips: Number of clips counted.
+        top1: Share of clips whose label has the highest score.
+        top5: Share of clips whose label is among the five highest scores (among all with fewer classes).
         per_class: Top-1 accuracy of each class, None for a class without clips.
-        confusion: Counts, `confusion[true][predicted]`.
+        confusion: Clip counts, `confusion[true][predicted]`.
     """
 
     num_clips: int
@@ -32,9 +32,9 @@ class ClassificationFigures:
 
 
 def build_metrics(num_classes: int) -> MetricCollection:
-    """Make the metrics of one test set; feed them `(scores (B, Y), label (B,))`.
+    """Build the metrics of one test set; update them with `(scores (B, Y), label (B,))`.
 
-    They add up counts, so that any number of processes gives the same figures as one.
+    They accumulate counts, so the result does not depend on the number of processes.
 
     Args:
         num_classes: Y, at least 2.
@@ -43,21 +43,22 @@ def build_metrics(num_classes: int) -> MetricCollection:
         ValueError: If there are fewer than two classes.
     """
     if num_classes < 2:
-        raise ValueError(f"Accuracy needs at least two classes, got {num_classes}.")
+        raise ValueError(f"Accuracy needs at least two classes, but the test set has {num_classes}; add classes.")
     metrics: dict[str, Metric] = {
-        "top1": _accuracy(num_classes, top_k=1),
-        "top5": _accuracy(num_classes, top_k=min(5, num_classes)),
+        "top1": _build_accuracy(num_classes, top_k=1),
+        # torchmetrics raises when top_k exceeds the number of classes.
+        "top5": _build_accuracy(num_classes, top_k=min(5, num_classes)),
         "confusion": MulticlassConfusionMatrix(num_classes, ignore_index=PADDING_LABEL),
     }
-    # Grouping shares one state between metrics whose states agree on the first batch, as top-1 and top-5 may do.
+    # A compute group shares one state between metrics that agree on the first batch, as top-1 and top-5 may.
     return MetricCollection(metrics, compute_groups=False)
 
 
-def compute_figures(metrics: MetricCollection) -> ClassificationFigures:
-    """Read the figures off metrics made by `build_metrics`; an empty test set has accuracy 0."""
+def compute_metrics(metrics: MetricCollection) -> ClassificationMetrics:
+    """Compute the values of metrics from `build_metrics`; the accuracy of an empty test set is 0."""
     values = metrics.compute()
     confusion = values["confusion"].cpu()
-    return ClassificationFigures(
+    return ClassificationMetrics(
         num_clips=int(confusion.sum()),
         top1=float(values["top1"]),
         top5=float(values["top5"]),
@@ -67,22 +68,23 @@ def compute_figures(metrics: MetricCollection) -> ClassificationFigures:
 
 
 def per_class_accuracy(confusion: Tensor) -> list[float | None]:
-    """Top-1 accuracy of each class from a confusion matrix.
+    """Return the top-1 accuracy of each class from a confusion matrix.
 
     Args:
-        confusion: (Y, Y) counts, rows the true class.
+        confusion: (Y, Y) counts, one row per true class.
 
     Returns:
-        Y fractions, None where a class has no clips.
+        Y fractions, None for a class without clips.
 
     Example:
         >>> per_class_accuracy(torch.tensor([[3, 1], [0, 0]]))
         [0.75, None]
     """
     clips = confusion.sum(dim=1).tolist()
-    right = confusion.diagonal().tolist()
-    return [r / n if n else None for r, n in zip(right, clips, strict=True)]
+    correct = confusion.diagonal().tolist()
+    return [c / n if n else None for c, n in zip(correct, clips, strict=True)]
 
 
-def _accuracy(num_classes: int, top_k: int) -> MulticlassAccuracy:
+def _build_accuracy(num_classes: int, top_k: int) -> MulticlassAccuracy:
+    # Micro average: every clip counts the same, as in the paper; torchmetrics averages over classes by default.
     return MulticlassAccuracy(num_classes, top_k=top_k, average="micro", ignore_index=PADDING_LABEL)

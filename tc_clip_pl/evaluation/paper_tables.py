@@ -1,4 +1,7 @@
-"""How a table is laid out: columns that say which measurements they show, and the paper's rows."""
+"""Table layouts: which measurements each column shows, and the rows published in the paper.
+
+Dataclasses rather than data frames: a run checks the name of its table at the start, before pandas is needed.
+"""
 
 from __future__ import annotations
 
@@ -6,61 +9,79 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tc_clip_pl.evaluation.aggregate import HALVES
-from tc_clip_pl.evaluation.collect_runs import Measurement
+
+if TYPE_CHECKING:
+    from pandas import DataFrame, Series
 
 PAPER_FILE = Path(__file__).with_name("paper.yaml")
+SELECTABLE = ("dataset", "part", "num_shots", "weight")
 
 
 @dataclass(frozen=True)
 class Column:
-    """What a column shows; paper.yaml says how to read the fields.
+    """One column of a table; paper.yaml documents the fields.
 
-    `select` has the fields of a measurement with the value, or the list of values, that they must have.
+    Attributes:
+        group: First line of the heading.
+        name: Second line of the heading.
+        metric: `top1` or `top5`.
+        select: Accepted values by key, one of `SELECTABLE`; a key that is missing accepts all.
+        mean_of: Other columns, by name, whose mean this one shows.
+        harmonic_mean_of: Likewise for the harmonic mean.
+        hidden: Whether the column is only there for others to refer to.
     """
 
     group: str = ""
     name: str = ""
-    figure: str = "top1"
-    select: Mapping[str, Any] = field(default_factory=dict)
+    metric: str = "top1"
+    select: Mapping[str, Sequence[Any]] = field(default_factory=dict)
     mean_of: Sequence[str] = ()
     harmonic_mean_of: Sequence[str] = ()
     hidden: bool = False
 
-    @property
-    def is_measured(self) -> bool:
-        """Whether it shows measurements by itself."""
-        return bool(self.select)
-
 
 @dataclass(frozen=True)
 class PaperRow:
-    """A row of the paper: `figures` in the order of the columns that are not hidden."""
+    """A published row, as printed; `metrics` are in the order of the columns that are not hidden.
+
+    The ensemble weight is empty where the columns have one each.
+    """
 
     method: str
-    weight: float | None
-    figures: Sequence[str]
+    weight: str
+    metrics: Sequence[str]
 
 
 @dataclass(frozen=True)
 class Layout:
-    """A table: its title, columns by name, and the paper's rows."""
+    """A table layout: title, columns by name, and the published rows."""
 
     title: str
     columns: Mapping[str, Column]
     paper_rows: Sequence[PaperRow] = ()
 
     @property
+    def shown(self) -> dict[str, Column]:
+        """The columns that are printed."""
+        return {name: column for name, column in self.columns.items() if not column.hidden}
+
+    def heading(self, name: str) -> tuple[str, str]:
+        """Return group and name of a column; one that is not of the layout, such as `method`, has no group."""
+        column = self.columns.get(name, Column("", name))
+        return column.group, column.name
+
+    @property
     def has_weight_column(self) -> bool:
-        """Whether the rows have an ensemble weight, rather than the columns."""
+        """Whether each row has its own ensemble weight, rather than each column."""
         return not any("weight" in column.select for column in self.columns.values())
 
 
 @cache
 def paper_layouts() -> dict[str, Layout]:
-    """The tables of the paper, by name: `few_shot`, `table_8a` and so on."""
+    """Return the layouts of the paper's tables by name, such as `few_shot` and `table_8a`."""
     import yaml
 
     content = yaml.safe_load(PAPER_FILE.read_text(encoding="utf-8"))
@@ -68,50 +89,62 @@ def paper_layouts() -> dict[str, Layout]:
 
 
 def paper_layout(name: str) -> Layout:
-    """The table of the paper of that name.
+    """Return the layout of one of the paper's tables.
 
     Raises:
-        ValueError: If there is none.
+        ValueError: If there is no such table.
     """
     layouts = paper_layouts()
     if name not in layouts:
-        raise ValueError(f"There is no table {name!r} of the paper: choose one of {', '.join(layouts)}.")
+        raise ValueError(f"The paper has no table {name!r}; choose one of {', '.join(layouts)}.")
     return layouts[name]
 
 
-def layout_of(measurements: Sequence[Measurement], title: str = "Accuracy") -> Layout:
-    """Lay out any measurements: for each dataset and K the halves with their harmonic mean, or top-1 and top-5."""
+def layout_of(measurements: DataFrame, title: str = "Accuracy") -> Layout:
+    """Build a layout for any measurements: per dataset and K, base, novel and HM, and top-1 and top-5 of other parts.
+
+    Args:
+        measurements: From `collect_measurements`.
+        title: Title of the table.
+    """
     columns: dict[str, Column] = {}
-    for dataset, shots in dict.fromkeys((found.dataset, found.num_shots) for found in measurements):
-        group, select = dataset if shots is None else f"{dataset}, K={shots}", {"dataset": dataset, "num_shots": shots}
-        parts = dict.fromkeys(m.part for m in measurements if (m.dataset, m.num_shots) == (dataset, shots))
-        names = {half: f"{group}/{half}" for half in HALVES}
-        if set(HALVES) <= parts.keys():
-            columns |= {name: Column(group, half, select={**select, "part": half}) for half, name in names.items()}
-            columns[f"{group}/HM"] = Column(group, "HM", harmonic_mean_of=list(names.values()))
-        for kind, of_kind in _kinds_of_parts(parts).items():
-            heading = {**select, "part": of_kind}
-            columns[f"{group}/{kind}/1"] = Column(group, f"{kind} top-1".strip(), select=heading)
-            columns[f"{group}/{kind}/5"] = Column(group, f"{kind} top-5".strip(), "top5", heading)
+    for dataset, of_dataset in measurements.groupby("dataset", sort=False):
+        # dropna=False keeps the runs on all clips (K = None), which sorting puts last; groupby cannot sort them.
+        for _, found in of_dataset.sort_values("num_shots").groupby("num_shots", sort=False, dropna=False):
+            shots = found["num_shots"].iloc[0]  # the group key would be NaN for None
+            group = dataset if shots is None else f"{dataset}, K={shots}"
+            columns |= _columns_of_group(group, {"dataset": [dataset], "num_shots": [shots]}, found["part"])
     return Layout(title, columns)
 
 
-def _kinds_of_parts(parts: Mapping[str, Any]) -> dict[str, list[str]]:
-    """Splits, and the validation clips, go without saying; other parts stand by their names."""
-    kinds: dict[str, list[str]] = {}
-    for part in parts:
-        if part not in HALVES:
-            plain = part.startswith("split") or part == "validation"
-            kinds.setdefault("" if plain else part, []).append(part)
-    return kinds
+def _columns_of_group(group: str, select: Mapping[str, list[Any]], parts: Series) -> dict[str, Column]:
+    columns: dict[str, Column] = {}
+    if set(HALVES) <= set(parts):
+        halves = {f"{group}/{half}": Column(group, half, select={**select, "part": [half]}) for half in HALVES}
+        columns |= {**halves, f"{group}/HM": Column(group, "HM", harmonic_mean_of=list(halves))}
+    others = parts[~parts.isin(HALVES)]
+    for label, labeled in others.groupby(others.map(_label), sort=False):
+        for metric, suffix in (("top1", "top-1"), ("top5", "top-5")):
+            name = f"{label} {suffix}".strip()
+            columns[f"{group}/{name}"] = Column(group, name, metric, {**select, "part": list(labeled.unique())})
+    return columns
+
+
+def _label(part: str) -> str:
+    """Return the label of a part: none for the validation clips and for splits, which share a column."""
+    return "" if part.startswith("split") or part == "validation" else part
 
 
 def _read_layout(table: Mapping[str, Any]) -> Layout:
-    columns = {name: _read_column(dict(column)) for name, column in table["columns"].items()}
-    rows = [PaperRow(method, weight, [str(figure) for figure in figures]) for method, weight, figures in table["rows"]]
+    columns = {name: _read_column(column) for name, column in table["columns"].items()}
+    rows = [
+        PaperRow(method, "" if weight is None else str(weight), list(map(str, metrics)))
+        for method, weight, metrics in table["rows"]
+    ]
     return Layout(table["title"], columns, rows)
 
 
-def _read_column(column: dict[str, Any]) -> Column:
-    keys = [key for key in ("dataset", "part", "num_shots", "weight") if key in column]
-    return Column(select={key: column.pop(key) for key in keys}, **column)
+def _read_column(column: Mapping[str, Any]) -> Column:
+    column = dict(column)  # layouts share columns by YAML anchors
+    select = {key: column.pop(key) for key in SELECTABLE if key in column}
+    return Column(select={key: v if isinstance(v, list) else [v] for key, v in select.items()}, **column)

@@ -11,23 +11,25 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MAX_NAMED_CLASSES = 120
-"""Beyond this many classes the names along the axes would overlap, so they are left out."""
+"""With more classes than this the names along the axes would overlap and are left out."""
 
 
 def draw_confusion_matrix(confusion: Sequence[Sequence[int]], class_names: Sequence[str], title: str) -> Figure:
-    """Draw a confusion matrix, each row in shares of its true class.
+    """Draw a confusion matrix with each row normalized by the clips of its true class.
 
     Args:
-        confusion: (Y, Y) counts, rows the true class.
+        confusion: (Y, Y) counts, one row per true class.
         class_names: Y names for the axes.
-        title: What stands above the picture.
+        title: Title above the picture.
 
     Returns:
-        A figure that no window or global state holds on to: `figure.savefig(path)`.
+        A figure, to be saved by `figure.savefig(path)`.
     """
+    # Not pyplot: it would keep every figure alive, and pick a backend that may need a display.
     from matplotlib.figure import Figure
 
     counts = np.asarray(confusion, dtype=float)
+    # A class without clips has a row of zeros; dividing it by 1 keeps the zeros.
     shares = counts / counts.sum(axis=1, keepdims=True).clip(min=1)
     inches = 4 + 0.14 * min(len(class_names), MAX_NAMED_CLASSES)
     figure = Figure(figsize=(inches + 0.8, inches), layout="constrained")

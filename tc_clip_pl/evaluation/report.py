@@ -1,165 +1,132 @@
-"""Measurements put into the cells of a table, beside the paper's figures."""
+"""Report tables: measurements averaged into the cells of a layout, next to the published rows."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from statistics import fmean
+from dataclasses import dataclass
 
-from tc_clip_pl.evaluation.aggregate import harmonic_mean, mean_and_std
-from tc_clip_pl.evaluation.collect_runs import Measurement
+import pandas as pd
+
 from tc_clip_pl.evaluation.paper_tables import Column, Layout, layout_of, paper_layout
 
-PAPER_NOTE = "° the paper's figures"
-PARTIAL_NOTE = "* not every dataset or K that the column averages is there"
-
-
-MAX_METHOD_LENGTH = 28
-"""Longer names of methods are spelt out below the table."""
-
-
-@dataclass(frozen=True)
-class Cell:
-    """A figure: a fraction, its spread if it is a mean over several, and whether something of it is missing."""
-
-    value: float
-    std: float | None = None
-    is_partial: bool = False
-
-    def __str__(self) -> str:
-        """In per cent."""
-        spread = "" if self.std is None else f" ± {100 * self.std:.1f}"
-        return f"{100 * self.value:.1f}{'*' if self.is_partial else ''}{spread}"
-
-
-@dataclass(frozen=True)
-class Row:
-    """A line of a report: `cells` are as printed, "-" where there is nothing."""
-
-    method: str
-    weight: float | None
-    cells: Sequence[str]
-    is_paper: bool = False
+WEIGHT_NOTE = "w: share of the fine-tuned weights, 1 without weight ensembling"
+PAPER_NOTE = "° published in the paper"
+PARTIAL_NOTE = "* average of only some of the column's datasets or K"
+EMPTY = "-"
+ROW = ["method", "w"]
 
 
 @dataclass(frozen=True)
 class Report:
-    """A table ready to be printed: headings are (group, name), the legend spells out short names of methods."""
+    """A table ready to print.
+
+    Attributes:
+        title: Title without the unit.
+        table: Cells as printed. The columns are (group, name) of the heading; the first ones are ("", "method") and,
+            unless the other columns have an ensemble weight each, ("", "w").
+        is_paper: Whether each row is a published one.
+        notes: Explanations of the signs in the table.
+    """
 
     title: str
-    headings: Sequence[tuple[str, str]]
-    rows: Sequence[Row]
-    has_weight_column: bool
-    legend: Sequence[str] = ()
+    table: pd.DataFrame
+    is_paper: Sequence[bool]
+    notes: Sequence[str]
 
     @property
-    def notes(self) -> list[str]:
-        """What the signs in the table mean."""
-        signs = {
-            PAPER_NOTE: any(row.is_paper for row in self.rows),
-            PARTIAL_NOTE: any("*" in cell for row in self.rows for cell in row.cells),
-        }
-        return [*self.legend, *(note for note, is_there in signs.items() if is_there)]
+    def has_cells(self) -> bool:
+        """Whether there is anything beside the methods and weights."""
+        return any(group or name not in ROW for group, name in self.table.columns)
 
 
-def build_report(measurements: Sequence[Measurement], layout: Layout, with_paper: bool = False) -> Report:
-    """Fill a layout.
+def build_report(measurements: pd.DataFrame, layout: Layout, with_paper: bool = False) -> Report:
+    """Average measurements into the cells of a layout.
 
     Args:
-        measurements: Of any number of runs.
-        layout: Which columns there are.
-        with_paper: Whether to add the paper's rows, each below the row of the same method and weight, or at the end.
-            Without them, columns that nothing fills are left out.
-
-    Returns:
-        The table.
+        measurements: From `collect_measurements`, of any number of runs.
+        layout: The columns, and the published rows.
+        with_paper: Whether to add the published rows, each below the measured row of the same method and weight, the
+            others at the end. Without them, empty columns are left out.
     """
-    shown = {name: column for name, column in layout.columns.items() if not column.hidden}
-    rows, short = [], _short_names(measurements)
-    for method, weight in _row_keys(measurements, layout):
-        own = [m for m in measurements if m.method == method and weight in (None, m.weight)]
-        cells = fill_cells(layout.columns, own)
-        rows.append(Row(short[method], weight, [str(cells.get(name, "-")) for name in shown]))
-    headings = [(column.group, column.name) for column in shown.values()]
-    legend = [f"{name}: {method}" for method, name in short.items() if name != method]
-    report = Report(layout.title, headings, rows, layout.has_weight_column, legend)
-    return _with_paper_rows(report, layout) if with_paper else _without_empty_columns(report)
+    rank = {row.method: number for number, row in enumerate(layout.paper_rows)}
+    # Methods of the paper come in its order, the others after them; a stable sort keeps the order of their weights.
+    ordered = measurements.sort_values("method", key=lambda m: m.map(rank).fillna(len(rank)), kind="stable")
+    ordered["w"] = ordered["weight"].map("{:g}".format) if layout.has_weight_column else ""
+    table = _fill_cells(ordered, layout.columns)[list(layout.shown)].reset_index().assign(is_paper=False)
+    table = _add_paper_rows(table, layout) if with_paper else table.loc[:, (table != EMPTY).any()]
+    is_paper = table.pop("is_paper").tolist()
+    if not layout.has_weight_column:
+        del table["w"]
+    is_partial = table.drop(columns="method").map(lambda cell: cell.endswith("*")).any(axis=None)
+    notes = {WEIGHT_NOTE: layout.has_weight_column, PAPER_NOTE: any(is_paper), PARTIAL_NOTE: is_partial}
+    table["method"] += ["°" * is_published for is_published in is_paper]
+    table.columns = pd.MultiIndex.from_tuples([layout.heading(name) for name in table.columns])
+    return Report(layout.title, table, is_paper, [note for note, is_needed in notes.items() if is_needed])
 
 
-def build_report_of_protocol(measurements: Sequence[Measurement], protocol: str | None) -> Report:
-    """Fill the layout of the protocol's table, or a plain one where there is none or it has no place for the data."""
+def build_report_of_protocol(measurements: pd.DataFrame, protocol: str | None) -> Report:
+    """Build a report in the layout of the protocol's table, or in a general one if that has no column for the data."""
     layouts = [*([paper_layout(protocol)] if protocol is not None else []), layout_of(measurements)]
     reports = (build_report(measurements, layout) for layout in layouts)
-    return next(report for report in reports if report.headings)
+    return next(report for report in reports if report.has_cells)
 
 
-def fill_cells(columns: Mapping[str, Column], measurements: Sequence[Measurement]) -> dict[str, Cell]:
-    """The cells of one row, by the name of the column; those that cannot be filled are left out."""
-    cells: dict[str, Cell] = {}
+def _fill_cells(measurements: pd.DataFrame, columns: Mapping[str, Column]) -> pd.DataFrame:
+    """Return the text of the cells: a row for each method and weight, a column for each of the layout."""
+    rows = measurements.set_index(ROW).index.unique()
+    stats: dict[str, pd.DataFrame] = {}
     for name, column in columns.items():
-        cell = _average(column, measurements) if column.is_measured else _combine(column, cells)
-        if cell is not None:
-            cells[name] = cell
-    return cells
+        found = _average(measurements, column) if column.select else _combine(column, stats)
+        stats[name] = found.reindex(rows)
+    cells = {name: [_show_cell(*cell) for cell in found.to_numpy()] for name, found in stats.items()}
+    return pd.DataFrame(cells, index=rows)
 
 
-def _average(column: Column, measurements: Sequence[Measurement]) -> Cell | None:
-    """Mean over splits and seeds, with their spread, then over datasets and shots."""
-    groups: dict[tuple, list[float]] = {}
-    for found in measurements:
-        if all(_matches(getattr(found, key), wanted) for key, wanted in column.select.items()):
-            groups.setdefault((found.dataset, found.num_shots), []).append(getattr(found, column.figure))
-    if not groups:
-        return None
-    expected = math.prod(len(_as_list(column.select[key])) for key in ("dataset", "num_shots") if key in column.select)
-    if len(groups) > 1 or expected > 1:
-        return Cell(fmean(map(fmean, groups.values())), is_partial=len(groups) < expected)
-    (values,) = groups.values()
-    mean, std = mean_and_std(values)
-    return Cell(mean, std if len(values) > 1 else None)
+def _average(measurements: pd.DataFrame, column: Column) -> pd.DataFrame:
+    """Average what a column selects: over splits and seeds first, then over datasets and K.
+
+    Averaging in two steps gives every dataset and K the same weight, however many splits or seeds it has.
+
+    Returns:
+        `value`, `std` (NaN unless several splits or seeds of one dataset and K) and `is_partial`, for each row.
+    """
+    for key, accepted in column.select.items():
+        measurements = measurements[measurements[key].isin(accepted)]
+    groups = measurements.groupby([*ROW, "dataset", "num_shots"], dropna=False)[column.metric]
+    # ddof=0: the paper's tables give the population standard deviation.
+    groups = pd.DataFrame({"mean": groups.mean(), "std": groups.std(ddof=0), "count": groups.size()})
+    groups = groups.groupby(level=ROW)
+    expected = math.prod(len(column.select.get(key, [None])) for key in ("dataset", "num_shots"))
+    has_std = (groups.size() == 1) & (expected == 1) & (groups["count"].first() > 1)
+    std = groups["std"].first().where(has_std)
+    return pd.DataFrame({"value": groups["mean"].mean(), "std": std, "is_partial": groups.size() < expected})
 
 
-def _combine(column: Column, cells: Mapping[str, Cell]) -> Cell | None:
-    """Mean, or harmonic mean, of other columns of the row."""
-    names, mean = (column.mean_of, fmean) if column.mean_of else (column.harmonic_mean_of, harmonic_mean)
-    parts = [cells[name] for name in names if name in cells]
-    if not parts or len(parts) < len(names):
-        return None
-    return Cell(mean([part.value for part in parts]), is_partial=any(part.is_partial for part in parts))
+def _combine(column: Column, stats: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """Return the same for the mean, or harmonic mean, of other columns; NaN where one of them is missing."""
+    parts = [stats[name] for name in (*column.mean_of, *column.harmonic_mean_of)]
+    values = pd.DataFrame({number: part["value"] for number, part in enumerate(parts)})
+    is_partial = pd.DataFrame({number: part["is_partial"] for number, part in enumerate(parts)}).any(axis=1)
+    if column.harmonic_mean_of:
+        # An accuracy of 0 has an infinite reciprocal, which makes the harmonic mean 0 as it should.
+        value = 1 / (1 / values).mean(axis=1, skipna=False)
+    else:
+        value = values.mean(axis=1, skipna=False)
+    return pd.DataFrame({"value": value, "std": math.nan, "is_partial": is_partial})
 
 
-def _as_list(wanted: object) -> list:
-    return list(wanted) if isinstance(wanted, (list, tuple)) else [wanted]
+def _show_cell(value: float, std: float, is_partial: bool) -> str:
+    """Return a fraction in percent with its sign and spread, such as `60.0*` or `60.0 ± 8.2`."""
+    if math.isnan(value):
+        return EMPTY
+    spread = "" if math.isnan(std) else f" ± {100 * std:.1f}"
+    return f"{100 * value:.1f}{'*' if is_partial else ''}{spread}"
 
 
-def _matches(value: object, wanted: object) -> bool:
-    return value in _as_list(wanted)
-
-
-def _short_names(measurements: Sequence[Measurement]) -> dict[str, str]:
-    """The methods with what stands for each in the table."""
-    methods = list(dict.fromkeys(found.method for found in measurements))
-    long = [method for method in methods if len(method) > MAX_METHOD_LENGTH]
-    return {method: f"setting {long.index(method) + 1}" if method in long else method for method in methods}
-
-
-def _row_keys(measurements: Sequence[Measurement], layout: Layout) -> list[tuple[str, float | None]]:
-    weighted = layout.has_weight_column
-    return list(dict.fromkeys((found.method, found.weight if weighted else None) for found in measurements))
-
-
-def _with_paper_rows(report: Report, layout: Layout) -> Report:
-    papers = [Row(row.method, row.weight, row.figures, is_paper=True) for row in layout.paper_rows]
-    own = {(row.method, row.weight) for row in report.rows}
-    rows = []
-    for row in report.rows:
-        rows += [row, *(p for p in papers if (p.method, p.weight) == (row.method, row.weight))]
-    rows += [paper for paper in papers if (paper.method, paper.weight) not in own]
-    return replace(report, rows=rows)
-
-
-def _without_empty_columns(report: Report) -> Report:
-    filled = [n for n in range(len(report.headings)) if any(row.cells[n] != "-" for row in report.rows)]
-    rows = [Row(row.method, row.weight, [row.cells[n] for n in filled]) for row in report.rows]
-    return replace(report, headings=[report.headings[n] for n in filled], rows=rows)
+def _add_paper_rows(table: pd.DataFrame, layout: Layout) -> pd.DataFrame:
+    rows = [[row.method, row.weight, *row.metrics] for row in layout.paper_rows]
+    paper = pd.DataFrame(rows, columns=[*ROW, *layout.shown]).assign(is_paper=True)
+    table = pd.concat([table, paper])
+    # Numbering methods and weights by first appearance moves each published row below the measured one.
+    return table.iloc[table.groupby(ROW, sort=False).ngroup().argsort(kind="stable")]

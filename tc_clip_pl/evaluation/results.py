@@ -1,4 +1,4 @@
-"""The results of a test: one JSON with every figure and all that produced it."""
+"""The results.json of a run: every metric, and everything needed to trust and repeat them."""
 
 from __future__ import annotations
 
@@ -14,34 +14,28 @@ from typing import TYPE_CHECKING, Any
 from tc_clip_pl.evaluation.aggregate import summarize
 
 if TYPE_CHECKING:
-    from tc_clip_pl.evaluation.metrics import ClassificationFigures
+    from tc_clip_pl.evaluation.aggregate import EvaluationSet
+    from tc_clip_pl.evaluation.metrics import ClassificationMetrics
 
 REPORTED_PACKAGES = ("tcclip", "torch", "torchvision", "transformers", "lightning", "torchmetrics", "av", "decord")
 
 
 @dataclass(frozen=True)
-class TestRun:
+class EvaluationRun:
     """One pass over all test sets.
 
     Attributes:
-        ensemble_weight: Share of the fine-tuned weights, in [0, 1]; 1 is the fine-tuned model itself.
-        figures: By the name of the test set.
+        ensemble_weight: Share of the fine-tuned weights, in [0, 1]; 1 is the fine-tuned model without ensembling.
+        metrics: Metrics by the name of the test set.
     """
 
-    __test__ = False  # not a test case, whatever its name says to pytest
-
     ensemble_weight: float
-    figures: Mapping[str, ClassificationFigures]
-
-    @property
-    def summary(self) -> dict[str, float]:
-        """Means over splits, harmonic means of base and novel, as `summarize` names them."""
-        return summarize(self.figures)
+    metrics: Mapping[str, ClassificationMetrics]
 
 
 def build_results(
-    runs: Sequence[TestRun],
-    class_names: Mapping[str, Sequence[str]],
+    runs: Sequence[EvaluationRun],
+    evaluation_sets: Sequence[EvaluationSet],
     *,
     config: Mapping[str, Any],
     data: Mapping[str, Any],
@@ -49,16 +43,16 @@ def build_results(
     skipped: Sequence[str] = (),
     machine: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Gather what a reader needs to trust and repeat a result.
+    """Collect the metrics of a run with everything that produced them.
 
     Args:
-        runs: The passes over the test sets, one for each ensemble weight.
-        class_names: By the name of the test set.
-        config: The whole configuration of the run; its `seed_everything` is the seed.
-        data: Summary by the data module: split files with their hashes, numbers of clips, views.
-        checkpoint: The tested file; None if the model was tested as it was loaded.
-        skipped: Clips that could not be read, "path: reason".
-        machine: What it ran on: devices, processes, precision.
+        runs: One pass over the test sets for each ensemble weight.
+        evaluation_sets: The test sets.
+        config: The whole configuration of the run; `seed_everything` in it is the seed.
+        data: Summary from the data module: split files with their hashes, clip counts, views.
+        checkpoint: The tested file; None for a model tested as it was loaded.
+        skipped: Clips that could not be read, as "path: reason".
+        machine: Device, number of processes and precision of the run.
 
     Returns:
         Plain values, ready for JSON. Accuracies are fractions.
@@ -67,8 +61,8 @@ def build_results(
         "runs": [
             {
                 "ensemble_weight": run.ensemble_weight,
-                "summary": run.summary,
-                "test_sets": {name: _figures(f, class_names[name]) for name, f in run.figures.items()},
+                "summary": summarize(evaluation_sets, run.metrics),
+                "test_sets": {entry.name: _describe(entry, run.metrics[entry.name]) for entry in evaluation_sets},
             }
             for run in runs
         ],
@@ -86,13 +80,14 @@ def write_results(results: Mapping[str, Any], path: str | Path) -> Path:
     """Write results as JSON.
 
     Raises:
-        FileExistsError: If the file is there already: a result is never overwritten.
+        FileExistsError: If the file exists; results are never overwritten.
     """
     path = Path(path)
     if path.exists():
-        raise FileExistsError(f"{path} is there already; results are never overwritten.")
+        raise FileExistsError(f"{path} exists, and results are never overwritten; choose another file.")
     path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_suffix(".unfinished")  # an interruption leaves no half of a file under its name
+    # Renaming is atomic: an interrupted write never leaves a truncated results.json.
+    unfinished = path.with_suffix(".unfinished")
     with unfinished.open("w", encoding="utf-8") as file:
         json.dump(results, file, indent=1, ensure_ascii=False, default=str)
         file.write("\n")
@@ -100,17 +95,42 @@ def write_results(results: Mapping[str, Any], path: str | Path) -> Path:
     return path
 
 
+def find_results(folder: Path) -> list[Path]:
+    """Return all results files below a folder in alphabetical order, or the file itself."""
+    return [folder] if folder.is_file() else sorted(folder.rglob("results*.json"))
+
+
+def read_results(path: Path) -> dict[str, Any]:
+    """Read a results.json.
+
+    Raises:
+        ValueError: If the file is truncated, is not a results file, or was written by an earlier version.
+    """
+    try:
+        results = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path} is not a complete results file ({error}); delete it or test again.") from error
+    if not isinstance(results, dict) or not {"runs", "config", "data"} <= results.keys():
+        raise ValueError(f"{path} is not a results file; give one written by `tcclip fit` or `tcclip test`.")
+    if not all({"dataset", "part"} <= e.keys() for run in results["runs"] for e in run["test_sets"].values()):
+        raise ValueError(
+            f"{path} was written by an earlier version that did not record the dataset and part of each test set; "
+            "test the checkpoint again with `tcclip test`, or move the file out of the folder."
+        )
+    return results
+
+
 def hash_file(path: str | Path) -> str:
-    """SHA-256 of a file, in hexadecimal."""
+    """Return the SHA-256 of a file, in hexadecimal."""
     digest = hashlib.sha256()
     with Path(path).open("rb") as file:
-        while block := file.read(1 << 20):
+        while block := file.read(1 << 20):  # 1 MiB at a time: checkpoints can exceed the memory left over
             digest.update(block)
     return digest.hexdigest()
 
 
 def installed_versions() -> dict[str, str]:
-    """Versions of Python and of the packages that a result depends on; those not installed are left out."""
+    """Return the versions of Python and of the installed packages that results depend on."""
     versions = {"python": platform.python_version()}
     for package in REPORTED_PACKAGES:
         try:
@@ -120,11 +140,13 @@ def installed_versions() -> dict[str, str]:
     return versions
 
 
-def _figures(figures: ClassificationFigures, class_names: Sequence[str]) -> dict[str, Any]:
+def _describe(entry: EvaluationSet, metrics: ClassificationMetrics) -> dict[str, Any]:
     return {
-        "num_clips": figures.num_clips,
-        "top1": figures.top1,
-        "top5": figures.top5,
-        "per_class_top1": dict(zip(class_names, figures.per_class, strict=True)),
-        "confusion_matrix": figures.confusion,
+        "dataset": entry.dataset,
+        "part": entry.part,
+        "num_clips": metrics.num_clips,
+        "top1": metrics.top1,
+        "top5": metrics.top5,
+        "per_class_top1": dict(zip(entry.class_names, metrics.per_class, strict=True)),
+        "confusion_matrix": metrics.confusion,
     }

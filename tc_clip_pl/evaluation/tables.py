@@ -1,28 +1,29 @@
-"""Results as tables for people, on the screen and in Markdown."""
+"""Results as tables for people, on a terminal and in Markdown."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from tc_clip_pl.evaluation.report import Report, Row
-from tc_clip_pl.evaluation.results import TestRun
+from tc_clip_pl.evaluation.report import Report
 
 if TYPE_CHECKING:
     from rich.console import Group
     from rich.table import Table
     from rich.text import Text
 
-MIN_WIDTH = 100
-"""Characters in a line of a report, at least."""
+    from tc_clip_pl.evaluation.results import EvaluationRun
+
+MAX_METHOD_WIDTH = 30
+"""Longer names of methods wrap."""
 
 
-def results_table(runs: Sequence[TestRun], title: str = "Test accuracy in per cent") -> Table:
-    """Lay out test runs: a row for each test set, top-1 and top-5 for each ensemble weight.
+def results_table(runs: Sequence[EvaluationRun], title: str = "Test accuracy (%)") -> Table:
+    """Build the table of one test: a row per test set, top-1 and top-5 for each ensemble weight.
 
     Args:
         runs: Passes over the same test sets.
-        title: What stands above the table.
+        title: Title above the table.
 
     Returns:
         A table for `rich.print`.
@@ -36,108 +37,102 @@ def results_table(runs: Sequence[TestRun], title: str = "Test accuracy in per ce
     for run in runs:
         table.add_column(f"{run_name(run)}\ntop-1", justify="right", no_wrap=True)
         table.add_column("\ntop-5", justify="right")
-    for name in runs[0].figures:
-        figures = [run.figures[name] for run in runs]
-        accuracies = [f"{100 * accuracy:.2f}" for each in figures for accuracy in (each.top1, each.top5)]
-        table.add_row(name, str(figures[0].num_clips), *accuracies)
+    for name in runs[0].metrics:
+        metrics = [run.metrics[name] for run in runs]
+        accuracies = [f"{100 * accuracy:.2f}" for each in metrics for accuracy in (each.top1, each.top5)]
+        table.add_row(name, str(metrics[0].num_clips), *accuracies)
     return table
 
 
-def run_name(run: TestRun) -> str:
-    """What a run tested, in words."""
+def run_name(run: EvaluationRun) -> str:
+    """Return a short name of the tested weights."""
     return "fine-tuned" if run.ensemble_weight == 1.0 else f"ensembled, w={run.ensemble_weight:g}"
 
 
 def print_report(report: Report) -> None:
-    """Print a report; on a narrow terminal its lines wrap rather than lose words."""
+    """Print a report in the width of the terminal."""
     from rich.console import Console
 
-    width = max(Console().width, MIN_WIDTH)
-    Console(width=width, highlight=False).print(report_table(report, width))
+    console = Console(highlight=False)
+    console.print(report_table(report, console.width))
 
 
-def report_table(report: Report, width: int = MIN_WIDTH) -> Group:
-    """Lay out a report: in the paper's layout, set close where it must be, or else on its side.
+def report_table(report: Report, width: int) -> Group:
+    """Build a report for a terminal.
 
     Args:
-        report: What to show; the paper's rows are dimmed.
-        width: Characters in a line.
+        report: The report; its published rows are dimmed.
+        width: Characters per line.
 
     Returns:
-        Title, notes and the first of these tables that fits, for a rich console.
+        Title, table and notes for a rich console. The table is the first of these that fits: the upright one, the
+        upright one with narrow columns, and the transposed one, whose headings wrap if they must.
     """
     from rich.console import Console, Group
     from rich.text import Text
 
-    console = Console(width=10 * width)
-    tables = (_upright(report), _upright(report, is_close=True), _sideways(report))
+    tables = [_build_upright(report), _build_upright(report, is_narrow=True), _build_transposed(report)]
+    console = Console(width=10 * width)  # wide enough to measure what each table would take
     table = next((table for table in tables if console.measure(table).maximum <= width), tables[-1])
-    return Group(Text(f"{report.title}, per cent", style="bold"), table, *map(Text, report.notes))
-
-
-def _empty_table(is_close: bool = False) -> Table:
-    from rich import box
-    from rich.table import Table
-
-    return Table(box=box.SIMPLE_HEAD, padding=(0, 0) if is_close else (0, 1), pad_edge=not is_close)
-
-
-def _upright(report: Report, is_close: bool = False) -> Table:
-    table = _empty_table(is_close)
-    table.add_column("\nmethod", no_wrap=True)
-    if report.has_weight_column:
-        table.add_column("\nw", justify="right")
-    group = None
-    for heading in report.headings:
-        own = heading[0] if heading[0] != group else ""
-        table.add_column(f"{own}\n{heading[1]}", justify="right", no_wrap=True)
-        group = heading[0]
-    for row in report.rows:
-        cells = [cell.replace(" ± ", "\n±") if is_close else cell for cell in row.cells]
-        table.add_row(*_plain(_method(row), *_weight(report, row), *cells), style="dim" if row.is_paper else "")
-    return table
-
-
-def _sideways(report: Report) -> Table:
-    table = _empty_table(is_close=True)
-    table.add_column("", no_wrap=True)
-    for row in report.rows:
-        weight = f"\nw={row.weight:g}" if row.weight is not None else ""
-        name = _plain(f"{_method(row)}{weight}")[0]
-        table.add_column(name, justify="right", style="dim" if row.is_paper else "")
-    for number, heading in enumerate(report.headings):
-        table.add_row(
-            " ".join(filter(None, heading)), *(row.cells[number].replace(" ± ", "\n±") for row in report.rows)
-        )
-    return table
+    return Group(Text(_title(report), style="bold"), table, *map(Text, report.notes))
 
 
 def report_markdown(report: Report) -> str:
-    """The same as a Markdown table."""
-    weight = ["w"] if report.has_weight_column else []
-    headings = ["method", *weight, *(" ".join(filter(None, heading)) for heading in report.headings)]
-    lines = [f"**{report.title}, per cent**", "", _markdown_line(headings)]
-    lines.append(_markdown_line(["---", *["---:"] * (len(headings) - 1)]))
-    lines += [_markdown_line([_method(row), *_weight(report, row), *row.cells]) for row in report.rows]
-    return "\n".join([*lines, *(f"\n{note}" for note in report.notes)]) + "\n"
+    """Return a report as a Markdown table."""
+    headings, *rows = _grid(report)
+    rows = [headings, ["---", *["---:"] * (len(headings) - 1)], *rows]
+    # One line; DataFrame.to_markdown would need tabulate as one more dependency.
+    lines = [f"| {' | '.join(text.replace('|', '/') for text in row)} |" for row in rows]
+    notes = ["\n" + note.replace("*", "\\*") for note in report.notes]  # a line that starts with "* " is a list item
+    return "\n".join([f"**{_title(report)}**", "", *lines, *notes]) + "\n"
 
 
-def _method(row: Row) -> str:
-    return f"{row.method}°" if row.is_paper else row.method
+def _title(report: Report) -> str:
+    return f"{report.title} (%)"
 
 
-def _plain(*words: str) -> list[Text]:
-    """Words whose brackets are no markup."""
+def _grid(report: Report) -> list[list[str]]:
+    """Return the table row by row, headings first."""
+    return [[" ".join(filter(None, heading)) for heading in report.table], *report.table.to_numpy().tolist()]
+
+
+def _build_upright(report: Report, is_narrow: bool = False) -> Table:
+    table, previous = _empty_table(is_narrow), None
+    for number, (group, name) in enumerate(report.table):
+        # A group's heading stands once, over its first column.
+        heading = f"{group if group != previous else ''}\n{name}"
+        if number == 0:
+            table.add_column(heading, max_width=MAX_METHOD_WIDTH)
+        else:
+            table.add_column(heading, justify="right", no_wrap=True)
+        previous = group
+    for row, is_paper in zip(_grid(report)[1:], report.is_paper, strict=True):
+        table.add_row(*_cells(row, is_narrow), style="dim" if is_paper else "")
+    return table
+
+
+def _build_transposed(report: Report) -> Table:
+    methods, *rows = zip(*_grid(report), strict=True)
+    table = _empty_table(is_narrow=True)
+    table.add_column(no_wrap=True)
+    for method, is_paper in zip(_cells(methods[1:]), report.is_paper, strict=True):
+        # A heading that does not fit wraps between words, never inside one.
+        longest = max(map(len, method.plain.split()))
+        table.add_column(method, justify="right", min_width=longest, style="dim" if is_paper else "")
+    for row in rows:
+        table.add_row(*_cells(row, is_narrow=True))
+    return table
+
+
+def _empty_table(is_narrow: bool) -> Table:
+    from rich import box
+    from rich.table import Table
+
+    return Table(box=box.SIMPLE_HEAD, padding=(0, 0) if is_narrow else (0, 1), pad_edge=not is_narrow)
+
+
+def _cells(texts: Iterable[str], is_narrow: bool = False) -> list[Text]:
+    """Return texts as cells; rich would read the brackets of a plain string, as in "[CLS]", as markup."""
     from rich.text import Text
 
-    return [Text(word) for word in words]
-
-
-def _weight(report: Report, row: Row) -> list[str]:
-    if not report.has_weight_column:
-        return []
-    return ["" if row.weight is None else f"{row.weight:g}"]
-
-
-def _markdown_line(words: Iterable[str]) -> str:
-    return f"| {' | '.join(word.replace('|', '/') for word in words)} |"
+    return [Text(text.replace(" ± ", "\n±") if is_narrow else text) for text in texts]

@@ -15,7 +15,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from torchmetrics import MeanMetric, MetricCollection
 
 from tc_clip_pl.evaluation.aggregate import summarize
-from tc_clip_pl.evaluation.metrics import PADDING_LABEL, ClassificationFigures, build_metrics, compute_figures
+from tc_clip_pl.evaluation.metrics import PADDING_LABEL, ClassificationMetrics, build_metrics, compute_metrics
 from tc_clip_pl.training.accumulation import loss_weight
 from tc_clip_pl.training.checkpoint import check_state_dict, describe_model
 from tc_clip_pl.training.distributed import is_sharded, plain_name, shard, sum_over_processes
@@ -70,8 +70,8 @@ class TCCLIPModule(LightningModule):
         self.label_smoothing = label_smoothing
         self.views_per_forward = views_per_forward
         self.test_sets: list[NamedClasses] = []
-        self.test_figures: dict[str, ClassificationFigures] = {}
-        self.val_figures: ClassificationFigures | None = None
+        self.test_figures: dict[str, ClassificationMetrics] = {}
+        self.val_figures: ClassificationMetrics | None = None
 
     # Preparation
 
@@ -174,7 +174,7 @@ class TCCLIPModule(LightningModule):
 
     def on_validation_epoch_end(self) -> None:
         """Log val/loss, val/top1 and val/top5."""
-        self.val_figures = compute_figures(self.val_metrics)
+        self.val_figures = compute_metrics(self.val_metrics)
         figures = {"val/top1": self.val_figures.top1, "val/top5": self.val_figures.top5}
         self.log_dict({"val/loss": self.val_loss.compute(), **figures}, prog_bar=True, sync_dist=True)
         self.val_metrics.reset()
@@ -184,12 +184,15 @@ class TCCLIPModule(LightningModule):
         """Log test/<name>/top1 and top5 of every test set and what they come to, and keep all in `test_figures`."""
         self.test_figures = {}
         for entry, metrics in zip(self.test_sets, self.test_metrics, strict=True):
-            figures = compute_figures(metrics)
+            figures = compute_metrics(metrics)
             self.test_figures[entry.name] = figures
             accuracies = {f"test/{entry.name}/top1": figures.top1, f"test/{entry.name}/top5": figures.top5}
             self.log_dict(accuracies, sync_dist=True)
             metrics.reset()
-        self.log_dict({f"test/{key}": value for key, value in summarize(self.test_figures).items()}, sync_dist=True)
+        self.log_dict(
+            {f"test/{key}": value for key, value in summarize(self.test_sets, self.test_figures).items()},
+            sync_dist=True,
+        )
 
     # Class names and checkpoints
 

@@ -62,9 +62,9 @@ def variants_of(name):
 @pytest.mark.parametrize("name", ABLATIONS)
 def test_every_variant_is_a_design_that_can_be(name):
     for run in read_sweep([name], []).runs([]):
-        keys = [word.removeprefix("--model.config.") for word in run.words]
-        values = [yaml.safe_load(word) for word in run.words]
-        given = {k: v for k, word, v in zip(keys, run.words, [*values[1:], None], strict=True) if k != word}
+        keys = [word.removeprefix("--model.config.") for word in run.argv]
+        values = [yaml.safe_load(word) for word in run.argv]
+        given = {k: v for k, word, v in zip(keys, run.argv, [*values[1:], None], strict=True) if k != word}
         TCCLIPConfig(**given)
 
 

@@ -1,4 +1,4 @@
-"""Sweeps: which runs, each in its own folder, going on after an interruption, joined in one table."""
+"""Sweeps: their runs, each in its own folder, resuming after an interruption, joined in one table."""
 
 import json
 import sys
@@ -18,39 +18,40 @@ ABLATIONS = [name for name in shipped_configs() if name.startswith("ablations/")
 B2N = ["--config", "base_to_novel_hmdb", "--sweep", "data.split=[1,2,3]"]
 
 
-def option(words, name):
-    return words[words.index(name) + 1]
+def option(argv, name):
+    return argv[argv.index(name) + 1]
 
 
-def write_results(words, weights=(1.0, 0.7)):
-    """Leaves behind what a fit leaves: base accuracy 0.70, 0.80, 0.90 and novel 0.50 for the splits 1, 2 and 3."""
+def write_results(argv, weights=(1.0, 0.7)):
+    """Writes the results of a fit: base accuracy 0.70, 0.80, 0.90 and novel 0.50 for splits 1, 2 and 3."""
     from pathlib import Path
 
-    split = int(option(words, "--data.split"))
-    sets = {"hmdb51/base": {"top1": 0.6 + split / 10, "top5": 1.0}, "hmdb51/novel": {"top1": 0.5, "top5": 1.0}}
+    split = int(option(argv, "--data.split"))
+    top1 = {"base": 0.6 + split / 10, "novel": 0.5}
+    sets = {f"hmdb51/{part}": {"dataset": "hmdb51", "part": part, "top1": top1[part], "top5": 1.0} for part in top1}
     results = {
         "runs": [{"ensemble_weight": weight, "test_sets": sets} for weight in weights],
         "config": {"model": {}, "ensembling": {"weight": 0.7}, "protocol": "base_to_novel"},
         "data": {"num_shots": 16},
         "checkpoint": {"sha256": str(split)},
     }
-    folder = Path(option(words, "--output_dir")) / "base_to_novel_hmdb" / "version_0"
+    folder = Path(option(argv, "--output_dir")) / "base_to_novel_hmdb" / "version_0"
     folder.mkdir(parents=True)
     (folder / "results.json").write_text(json.dumps(results))
 
 
 class Launcher:
-    """Stands for the processes of the runs."""
+    """Stands in for the processes of the runs."""
 
     def __init__(self, fails=()):
         self.fails, self.splits = fails, []
 
-    def __call__(self, words, log):
-        split = int(option(words, "--data.split"))
+    def __call__(self, argv, log):
+        split = int(option(argv, "--data.split"))
         self.splits.append(split)
         if split in self.fails:
             return 1
-        write_results(words)
+        write_results(argv)
         return 0
 
 
@@ -60,43 +61,43 @@ def empty_directory(tmp_path, monkeypatch):
     monkeypatch.setenv("COLUMNS", "100")
 
 
-def test_three_draws_become_one_row_with_the_harmonic_mean_of_the_means(capsys, tmp_path):
+def test_three_seeds_become_one_row_with_the_harmonic_mean_of_the_means(capsys, tmp_path):
     launch = Launcher()
-    assert sweep([*B2N, "--data.root", "films"], launch) == 0
+    assert sweep([*B2N, "--data.root", "videos"], launch) == 0
     out = capsys.readouterr().out
     assert launch.splits == [1, 2, 3]
     assert "80.0 ± 8.2" in out and "50.0 ± 0.0" in out and "61.5" in out
     assert "80.0 ± 8.2" in (tmp_path / "outputs/base_to_novel_hmdb_split/report.md").read_text()
 
 
-def test_interrupted_sweep_goes_on_and_redoes_nothing(capsys, tmp_path):
+def test_interrupted_sweep_resumes_and_repeats_nothing(capsys, tmp_path):
     assert sweep(B2N, Launcher(fails=[2])) == 1
-    assert "split=2" in capsys.readouterr().err
+    assert "split=2/log.txt" in capsys.readouterr().err
     files = {path: path.read_bytes() for path in tmp_path.rglob("results.json")}
     again = Launcher()
     assert sweep(B2N, again) == 0
     assert again.splits == [2]
     assert len(files) == 2 and all(path.read_bytes() == content for path, content in files.items())
     assert sweep(B2N, Launcher(fails=[1, 2, 3])) == 0
-    assert "3 of them done before" in capsys.readouterr().out
+    assert "3 already done" in capsys.readouterr().out
 
 
 def test_run_whose_second_pass_failed_is_not_finished():
-    def half(words, log):
-        write_results(words, weights=(1.0,))
+    def half(argv, log):
+        write_results(argv, weights=(1.0,))
         return 0
 
     assert sweep(B2N, half) == 1
 
 
-def test_results_of_other_options_are_not_taken_for_ones_own():
+def test_results_of_other_options_are_not_mistaken_for_its_own():
     sweep(B2N, Launcher())
     with pytest.raises(UserError, match=r"3e-6.*another --output_dir"):
         sweep([*B2N, "--model.learning_rate", "3e-6"], Launcher())
 
 
-def test_interruption_is_told_without_a_traceback(monkeypatch, capsys):
-    def interrupt(words):
+def test_interruption_is_reported_without_a_traceback(monkeypatch, capsys):
+    def interrupt(argv):
         raise KeyboardInterrupt
 
     monkeypatch.setattr("tc_clip_pl.cli.sweep.command.sweep", interrupt)
@@ -111,7 +112,7 @@ def test_dry_run_prints_the_commands(capsys):
     assert lines[1].startswith("tcclip fit --config") and "--trainer.devices 2 --data.split 2" in lines[1]
 
 
-def test_all_combinations_come_after_the_words_for_every_run():
+def test_swept_values_come_after_the_arguments_of_every_run():
     plan = read_sweep(
         ["data.split=[1,2]", "model.config.tc_layers=[[4,8],null]"], ["few_shot_hmdb", "models/vifi_clip"]
     )
@@ -119,11 +120,11 @@ def test_all_combinations_come_after_the_words_for_every_run():
     assert [run.name for run in runs][:2] == [
         "few_shot_hmdb,vifi_clip,split=1,tc_layers=4_8", "few_shot_hmdb,vifi_clip,split=1,tc_layers=null",
     ]  # fmt: skip
-    assert runs[0].words[-6:] == ["--data.split", "9", "--data.split", "1", "--model.config.tc_layers", "[4, 8]"]
+    assert runs[0].argv[-6:] == ["--data.split", "9", "--data.split", "1", "--model.config.tc_layers", "[4, 8]"]
     assert runs[0].describe()["settings"] == {"model.config.tc_layers": [4, 8]}
 
 
-def test_experiment_on_the_command_line_takes_the_place_of_the_files_own():
+def test_experiment_on_the_command_line_replaces_those_of_the_file():
     plan = read_sweep(["ablations/table_8a"], ["few_shot_ucf.yaml"])
     assert list(plan.configs.items()) == [(("few_shot_ucf.yaml",), {"data.num_shots": [2, 4, 8, 16]})]
     assert len(plan.runs([])) == 4 * 8
@@ -132,20 +133,20 @@ def test_experiment_on_the_command_line_takes_the_place_of_the_files_own():
 
 
 @pytest.mark.parametrize(
-    ("words", "message"),
+    ("argv", "message"),
     [
-        (["--config", "demo"], "one or several --sweep"),
+        (["--config", "demo"], "one or more --sweep"),
         (["--sweep", "data.split=[1]"], "needs an experiment"),
-        (["--config", "demo", "--sweep", "data.split=1"], r"no KEY=\[VALUE"),
-        (["--config", "demo", "--sweep", "data.split=[1"], r"no KEY=\[VALUE"),
-        (["--config", "demo", "--sweep", "few_shot_hmdb"], "no sweep file.*variants"),
+        (["--config", "demo", "--sweep", "data.split=1"], r"not of the form KEY=\[VALUE"),
+        (["--config", "demo", "--sweep", "data.split=[1"], r"not of the form KEY=\[VALUE"),
+        (["--config", "demo", "--sweep", "few_shot_hmdb"], "not a sweep file.*variants"),
         (["--sweep", "ablations/table_9"], "did you mean ablations/table_9"),
         (["--config", "demo", "--sweep", "data.split=[1,1]"], "same name"),
     ],
 )
-def test_mistakes_are_told_in_a_sentence(words, message):
+def test_mistakes_are_reported_in_a_sentence(argv, message):
     with pytest.raises(UserError, match=message):
-        sweep(words, Launcher())
+        sweep(argv, Launcher())
 
 
 @pytest.mark.parametrize("name", ABLATIONS)
@@ -167,49 +168,82 @@ def test_cluster_without_submitit(monkeypatch):
         sweep([*B2N, "--cluster", "slurm"])
 
 
-class FakeJob:
-    """A job that runs while one waits for it."""
+class FakeCluster:
+    """Stands in for submitit: numbers its jobs, and finds a job again by folder, id and tasks."""
 
-    submitted = []
-    job_id = "7"
+    def __init__(self):
+        self.submitted, self.active, self.is_interrupted = {}, set(), False
+        self.AutoExecutor, self.SlurmJob = self.build_executor, self.find_job
 
-    def __init__(self, words):
-        self.words = words
-
-    def wait(self):
-        write_results(self.words)
-
-    def done(self, force_check):
-        return any(str(word).endswith("split=3") for word in self.words)
-
-
-class FakeExecutor:
-    """Takes jobs as submitit does."""
-
-    def __init__(self, folder, cluster):
-        self.cluster = cluster
+    def build_executor(self, folder, cluster):
+        if cluster != "slurm":
+            raise ValueError(f"unknown cluster {cluster}")
+        self.folder = folder.absolute()
+        return SimpleNamespace(
+            folder=self.folder, cluster=cluster, update_parameters=self.update_parameters, submit=self.submit
+        )
 
     def update_parameters(self, **settings):
-        if settings != {"timeout_min": 60, "slurm_partition": "gpu"}:
+        if settings != {"timeout_min": 60, "tasks_per_node": 2, "slurm_partition": "gpu"}:
             raise NameError("unknown setting")
 
     def submit(self, command):
-        FakeJob.submitted.append(option(command, "--data.split"))
-        return FakeJob(command)
+        job_id = str(len(self.submitted) + 7)
+        self.submitted[job_id] = command
+        self.active.add(job_id)
+        return self.find_job(self.folder, job_id, range(2))
+
+    def find_job(self, folder, job_id, tasks):
+        assert folder == self.folder and list(tasks) == [0, 1]
+        return SimpleNamespace(
+            job_id=job_id,
+            num_tasks=len(tasks),
+            wait=lambda: self.finish(job_id),
+            done=lambda force_check: job_id not in self.active,
+        )
+
+    def finish(self, job_id):
+        if not self.is_interrupted:
+            self.active.discard(job_id)
+            write_results(self.submitted[job_id])
+
+    def splits(self):
+        return [option(command, "--data.split") for command in self.submitted.values()]
 
 
-def test_cluster_jobs_under_way_are_waited_for_and_not_doubled(monkeypatch, capsys):
-    fake = SimpleNamespace(AutoExecutor=FakeExecutor)
+CLUSTER = ["--cluster", "slurm", "--cluster.timeout_min", "60", "--cluster.tasks_per_node=2"]
+CLUSTER += ["--cluster.slurm_partition=gpu"]
+
+
+@pytest.fixture
+def cluster(monkeypatch):
+    fake = FakeCluster()
     monkeypatch.setitem(sys.modules, "submitit", fake)
     monkeypatch.setitem(sys.modules, "submitit.helpers", SimpleNamespace(CommandFunction=list))
-    monkeypatch.setattr(FakeJob, "submitted", [])
-    settings = ["--cluster", "slurm", "--cluster.timeout_min", "60", "--cluster.slurm_partition=gpu"]
-    monkeypatch.setattr(FakeJob, "wait", lambda self: None)  # the waiting is cut short: two jobs go on, one has died
-    assert sweep([*B2N, *settings]) == 1
-    assert FakeJob.submitted == ["1", "2", "3"]
-    monkeypatch.setattr(FakeJob, "wait", lambda self: write_results(self.words))
-    assert sweep([*B2N, *settings]) == 0
-    assert FakeJob.submitted == ["1", "2", "3", "3"]
+    return fake
+
+
+def test_active_cluster_jobs_are_waited_for_and_not_submitted_again(cluster, capsys):
+    cluster.is_interrupted = True  # the waiting ends before any job does
+    assert sweep([*B2N, *CLUSTER]) == 1
+    assert cluster.splits() == ["1", "2", "3"]
+    assert "see outputs/base_to_novel_hmdb_split/jobs" in capsys.readouterr().err
+    cluster.active.discard("9")  # the job of split 3 dies without results
+    cluster.is_interrupted = False
+    assert sweep([*B2N, *CLUSTER]) == 0
+    assert cluster.splits() == ["1", "2", "3", "3"]
     assert "80.0 ± 8.2" in capsys.readouterr().out
-    with pytest.raises(UserError, match="unknown setting"):
-        sweep([*B2N, "--cluster", "slurm", "--output_dir", "other"])
+
+
+def test_cluster_job_is_recorded_as_json(cluster, tmp_path):
+    assert sweep([*B2N, *CLUSTER]) == 0
+    records = [json.loads(path.read_text()) for path in sorted(tmp_path.rglob("job.json"))]
+    assert records == [{"cluster": "slurm", "job_id": job_id, "num_tasks": 2} for job_id in ("7", "8", "9")]
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"), [(["slurm"], "unknown setting"), (["sge", *CLUSTER[2:]], "unknown cluster sge")]
+)
+def test_settings_that_submitit_rejects(settings, message, cluster):
+    with pytest.raises(UserError, match=message):
+        sweep([*B2N, "--cluster", *settings])

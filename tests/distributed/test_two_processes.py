@@ -80,7 +80,7 @@ def test_one_folder_one_table(two):
     assert len(list(folder.glob("results*.json"))) == 1
     assert len(list(folder.glob("confusion*.png"))) == 2
     assert {path.name for path in (folder / "checkpoints").iterdir()} == {"best.ckpt", "last.ckpt"}
-    assert done.stdout.count("Every figure") == 1
+    assert done.stdout.count("All metrics") == 1
     assert done.stderr.count("Global batch of 8 clips = 2 device(s) x 2 clips x 2 batches.") == 1
     assert "find_unused_parameters" not in done.stderr
 

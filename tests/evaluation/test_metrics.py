@@ -3,11 +3,11 @@
 import pytest
 import torch
 
-from tc_clip_pl.evaluation.metrics import build_metrics, compute_figures, per_class_accuracy
+from tc_clip_pl.evaluation.metrics import build_metrics, compute_metrics, per_class_accuracy
 
 
-def _plain_figures(scores, labels):
-    """Count right answers one clip at a time."""
+def _plain_metrics(scores, labels):
+    """Count correct answers one clip at a time."""
     top1 = top5 = clips = 0
     for row, label in zip(scores.tolist(), labels.tolist(), strict=True):
         if label == -1:
@@ -20,45 +20,45 @@ def _plain_figures(scores, labels):
 
 
 @pytest.mark.parametrize("num_classes", [2, 3, 5, 12])
-def test_matches_plain_count_over_batches_with_padding(num_classes):
+def test_matches_a_plain_count_over_batches_with_padding(num_classes):
     torch.manual_seed(num_classes)
     scores, labels = torch.rand(47, num_classes), torch.randint(-1, num_classes, (47,))
     metrics = build_metrics(num_classes)
     for start in range(0, 47, 10):
         metrics.update(scores[start : start + 10], labels[start : start + 10])
-    figures = compute_figures(metrics)
-    clips, top1, top5 = _plain_figures(scores, labels)
-    assert figures.num_clips == clips
-    assert figures.top1 == pytest.approx(top1)
-    assert figures.top5 == pytest.approx(top5)
-    assert sum(map(sum, figures.confusion)) == clips
+    values = compute_metrics(metrics)
+    clips, top1, top5 = _plain_metrics(scores, labels)
+    assert values.num_clips == clips
+    assert values.top1 == pytest.approx(top1)
+    assert values.top5 == pytest.approx(top5)
+    assert sum(map(sum, values.confusion)) == clips
 
 
-def test_top1_and_top5_stay_apart_when_the_first_batch_is_all_right():
+def test_top1_and_top5_stay_separate_when_the_first_batch_is_all_correct():
     metrics = build_metrics(6)
     metrics.update(torch.eye(6), torch.arange(6))
     metrics.update(torch.arange(6.0).flip(0)[None], torch.tensor([4]))  # rank five
     metrics.update(torch.arange(6.0)[None], torch.tensor([0]))  # last
-    figures = compute_figures(metrics)
-    assert figures.top1 == pytest.approx(6 / 8)
-    assert figures.top5 == pytest.approx(7 / 8)
+    values = compute_metrics(metrics)
+    assert values.top1 == pytest.approx(6 / 8)
+    assert values.top5 == pytest.approx(7 / 8)
 
 
-def test_batch_of_padding_alone_counts_nothing():
+def test_batch_of_padding_only_counts_nothing():
     metrics = build_metrics(3)
     metrics.update(torch.rand(4, 3), torch.full((4,), -1))
-    assert compute_figures(metrics).num_clips == 0
+    assert compute_metrics(metrics).num_clips == 0
     metrics.update(torch.eye(3), torch.arange(3))
-    assert compute_figures(metrics).top1 == 1.0
+    assert compute_metrics(metrics).top1 == 1.0
 
 
-def test_half_precision_scores_with_ties_count_once():
+def test_tie_in_half_precision_counts_once():
     metrics = build_metrics(3)
     metrics.update(torch.tensor([[0.5, 0.5, 0.0]], dtype=torch.bfloat16), torch.tensor([1]))
-    assert compute_figures(metrics).num_clips == 1
+    assert compute_metrics(metrics).num_clips == 1
 
 
-def test_per_class_accuracy_has_none_for_absent_class():
+def test_per_class_accuracy_is_none_for_a_class_without_clips():
     assert per_class_accuracy(torch.tensor([[1, 1, 0], [0, 0, 0], [0, 0, 4]])) == [0.5, None, 1.0]
 
 

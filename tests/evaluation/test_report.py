@@ -1,41 +1,52 @@
-"""Runs joined into tables: cells worked out by hand, the paper's rows, and what is printed."""
+"""Runs joined into tables: cells computed by hand, the published rows, and what is printed."""
 
 import io
-from dataclasses import replace
 
+import pandas as pd
 import pytest
 from rich.console import Console
 
-from tc_clip_pl.evaluation.collect_runs import (
-    FinishedRun,
-    Measurement,
-    find_results,
-    measure,
-    name_methods,
-    read_results,
-)
+from tc_clip_pl.evaluation.collect_runs import FinishedRun, collect_measurements, name_methods
 from tc_clip_pl.evaluation.paper_tables import layout_of, paper_layout, paper_layouts
-from tc_clip_pl.evaluation.report import build_report
+from tc_clip_pl.evaluation.report import build_report, build_report_of_protocol
 from tc_clip_pl.evaluation.tables import report_markdown, report_table
 
-TOP1 = Measurement("TC-CLIP", 1.0, "hmdb51", "split1", 2, 0.5, 0.9)
+MEASUREMENT = {
+    "method": "TC-CLIP", "checkpoint": None, "weight": 1.0, "dataset": "hmdb51", "part": "split1", "num_shots": 2,
+    "top1": 0.5, "top5": 0.9,
+}  # fmt: skip
 
 
-def results(name="hmdb51/split1", top1=0.5, weight=1.0, sha="a", shots=2, **model):
-    sets = {name: {"top1": top1, "top5": 0.9}}
-    config = {"model": {"pretrained": "clip", **model}}
+def frame(*changes):
+    """The measurement above, once for each dictionary of changes."""
+    rows = pd.DataFrame([MEASUREMENT | each for each in changes], columns=list(MEASUREMENT), dtype=object)
+    return rows.astype({"weight": float, "top1": float, "top5": float})
+
+
+def results(part="split1", top1=0.5, weight=1.0, sha="a", shots=2, **model):
+    entry = {"dataset": "hmdb51", "part": part, "top1": top1, "top5": 0.9}
     return {
-        "runs": [{"ensemble_weight": weight, "test_sets": sets}],
+        "runs": [{"ensemble_weight": weight, "test_sets": {f"hmdb51/{part}": entry}}],
         "data": {"num_shots": shots},
         "checkpoint": {"sha256": sha},
-        "config": config,
+        "config": {"model": {"pretrained": "clip", **model}},
     }
 
 
+def methods_of(*runs):
+    return list(collect_measurements([FinishedRun(run) for run in runs])["method"])
+
+
+def rows_of(report):
+    """The rows as dictionaries by heading."""
+    headings = [" ".join(filter(None, heading)) for heading in report.table]
+    return [dict(zip(headings, row, strict=True)) for row in report.table.to_numpy()]
+
+
 def cells(measurements, layout, **options):
-    report = build_report(measurements, paper_layout(layout), **options)
-    names = [" ".join(heading) for heading in report.headings]
-    return [dict(zip(names, row.cells, strict=True)) for row in report.rows]
+    """The rows without the names of their methods and their weights."""
+    rows = rows_of(build_report(measurements, paper_layout(layout), **options))
+    return [{heading: cell for heading, cell in row.items() if heading not in ("method", "w")} for row in rows]
 
 
 def printed(report, width=100):
@@ -45,23 +56,31 @@ def printed(report, width=100):
 
 
 def test_base_to_novel_is_the_harmonic_mean_of_the_means_over_seeds():
-    seeds = [(0.70, 0.40), (0.80, 0.60)]
-    found = [
-        replace(TOP1, part=part, num_shots=16, top1=top1)
-        for seed in seeds
-        for part, top1 in zip(("base", "novel"), seed, strict=True)
-    ]
+    found = frame(
+        *(
+            {"part": part, "num_shots": 16, "top1": top1}
+            for seed in [(0.70, 0.40), (0.80, 0.60)]
+            for part, top1 in zip(("base", "novel"), seed, strict=True)
+        )
+    )
     (row,) = cells(found, "base_to_novel")
     assert row == {"HMDB base": "75.0 ± 5.0", "HMDB novel": "50.0 ± 10.0", "HMDB HM": "60.0"}
 
 
+def test_harmonic_mean_with_an_accuracy_of_zero():
+    (row,) = cells(frame({"part": "base"}, {"part": "novel", "top1": 0.0}), "base_to_novel")
+    assert row == {"HMDB base": "50.0", "HMDB novel": "0.0", "HMDB HM": "0.0"}
+
+
 def test_zero_shot_is_the_mean_over_splits_and_all_the_mean_of_the_means():
     values = {"hmdb51": (0.5, 0.6, 0.7), "ucf101": (0.8, 0.8, 0.8), "kinetics600": (0.7, 0.7, 0.7)}
-    found = [
-        replace(TOP1, dataset=dataset, part=f"split{n}", num_shots=None, top1=top1)
-        for dataset, of_dataset in values.items()
-        for n, top1 in enumerate(of_dataset, 1)
-    ]
+    found = frame(
+        *(
+            {"dataset": dataset, "part": f"split{n}", "num_shots": None, "top1": top1}
+            for dataset, of_dataset in values.items()
+            for n, top1 in enumerate(of_dataset, 1)
+        )
+    )
     (row,) = cells(found, "zero_shot")
     assert row["HMDB top-1"] == "60.0 ± 8.2"
     assert row["K600 top-5"] == "90.0 ± 0.0"
@@ -70,40 +89,95 @@ def test_zero_shot_is_the_mean_over_splits_and_all_the_mean_of_the_means():
     assert (without_k600["K600 top-1"], without_k600["All top-1"]) == ("-", "-")
 
 
-def test_average_over_shots_says_when_some_are_missing():
-    found = [replace(TOP1, num_shots=k, top1=top1) for k, top1 in ((2, 0.1), (4, 0.2), (8, 0.3), (16, 0.6))]
+def test_average_over_shots_is_marked_when_some_are_missing():
+    found = frame(*({"num_shots": k, "top1": top1} for k, top1 in ((2, 0.1), (4, 0.2), (8, 0.3), (16, 0.6))))
     assert cells(found, "table_8a")[0] == {"HMDB avg.": "30.0"}
     assert cells(found[:2], "table_8a")[0] == {"HMDB avg.": "15.0*"}
-    assert "not every" in printed(build_report(found[:2], paper_layout("table_8a")))
+    partial = build_report(found[:2], paper_layout("table_8a"))
+    assert "* average of only some" in printed(partial)
+    assert "\n\\* average of only some" in report_markdown(partial)  # a bare asterisk would start a list
+    assert "only some" not in printed(build_report(found, paper_layout("table_8a")))
 
 
-def test_weights_are_rows_or_columns_as_the_table_has_them():
-    found = [replace(TOP1, num_shots=None, weight=weight, top1=weight / 2) for weight in (1.0, 0.7)]
-    assert [row.weight for row in build_report(found, paper_layout("zero_shot")).rows] == [1.0, 0.7]
+def test_every_k_counts_the_same_however_many_seeds_it_has():
+    seeds = [(2, 0.1), (2, 0.3), (4, 0.2), (8, 0.2), (16, 0.6)]
+    assert cells(frame(*({"num_shots": k, "top1": top1} for k, top1 in seeds)), "table_8a")[0] == {"HMDB avg.": "30.0"}
+
+
+def test_column_of_no_k_shows_only_runs_on_all_clips():
+    found = frame(
+        {"dataset": "kinetics400", "part": "validation", "num_shots": None, "top1": 0.8},
+        {"dataset": "kinetics400", "part": "validation", "num_shots": 16, "top1": 0.6},
+    )
+    assert cells(found, "temporal") == [{"K400 all": "80.0"}]
+
+
+def test_weights_are_rows_or_columns_as_in_the_paper():
+    found = frame(*({"num_shots": None, "weight": weight, "top1": weight / 2} for weight in (1.0, 0.7)))
+    assert [row["w"] for row in rows_of(build_report(found, paper_layout("zero_shot")))] == ["1", "0.7"]
     assert cells(found, "table_7") == [{"w=1 HMDB": "50.0", "w=0.7 HMDB": "35.0"}]
+    assert "w" not in rows_of(build_report(found, paper_layout("table_7")))[0]
 
 
-def test_paper_row_stands_below_the_row_of_its_name():
-    rows = build_report([TOP1, replace(TOP1, method="mine")], paper_layout("few_shot"), with_paper=True).rows
-    assert [(row.method, row.is_paper) for row in rows[:3]] == [("TC-CLIP", False), ("TC-CLIP", True), ("mine", False)]
-    assert rows[1].cells[:4] == ["57.3", "62.3", "67.3", "68.6"]
+def test_published_row_is_below_the_row_of_the_same_method():
+    report = build_report(frame({}, {"method": "mine"}), paper_layout("few_shot"), with_paper=True)
+    rows = rows_of(report)
+    assert [row["method"] for row in rows[:3]] == ["TC-CLIP", "TC-CLIP°", "mine"]
+    assert report.is_paper[:3] == [False, True, False]
+    assert list(rows[1].values())[2:6] == ["57.3", "62.3", "67.3", "68.6"]
+    assert len(rows) == 2 + len(paper_layout("few_shot").paper_rows)
+
+
+def test_methods_of_the_paper_come_in_its_order():
+    found = frame(*({"method": method} for method in ("mine", "ATS", "No selection", "Baseline")))
+    methods = [row["method"] for row in rows_of(build_report(found, paper_layout("table_8a"), with_paper=True))]
+    own = [method for method in methods if not method.endswith("°")]
+    assert own == ["Baseline", "No selection", "ATS", "mine"]
+    assert methods[:2] == ["Baseline", "Baseline°"]
 
 
 def test_checkpoint_tested_twice_counts_once_and_seeds_count_each():
     runs = [FinishedRun(results(sha=sha, top1=top1)) for sha, top1 in (("a", 0.5), ("a", 0.5), ("b", 0.7))]
-    assert [found.top1 for found in measure(runs)] == [0.5, 0.7]
+    assert list(collect_measurements(runs)["top1"]) == [0.5, 0.7]
 
 
-def test_methods_are_told_apart_by_what_they_do_not_share():
+def test_measurements_take_dataset_and_part_from_the_entry_not_from_its_name():
+    run = results()
+    (entry,) = run["runs"][0]["test_sets"].values()
+    run["runs"][0]["test_sets"] = {"any name": entry}
+    (found,) = collect_measurements([FinishedRun(run)]).to_dict("records")
+    assert (found["dataset"], found["part"], found["num_shots"]) == ("hmdb51", "split1", 2)
+
+
+def test_methods_are_named_by_the_settings_that_differ():
     runs = [results(config={"tc_layers": [4, 8], "num_frames": 16}), results(config={"num_frames": 16})]
-    assert {found.method for found in measure([FinishedRun(run) for run in runs])} == {"tc_layers=[4, 8]", "TC-CLIP"}
-    assert measure([FinishedRun(runs[0], method="light")])[0].method == "light"
-    assert measure([FinishedRun(results())])[0].num_shots == 2
+    assert methods_of(*runs) == ["tc_layers=[4, 8]", "TC-CLIP"]
+    assert list(collect_measurements([FinishedRun(runs[0], method="light")])["method"]) == ["light"]
     suite = results() | {"data": {"train": {"num_shots": None}, "tests": {}}}
-    assert measure([FinishedRun(suite)])[0].num_shots is None
+    assert list(collect_measurements([FinishedRun(suite)])["num_shots"]) == [None]
 
 
-def test_method_named_in_a_configuration_is_told_from_namesakes():
+def test_nested_settings_are_named_without_their_wrappers():
+    def trained(name, **init_args):
+        return results(optimizer={"class_path": f"torch.optim.{name}", "init_args": init_args})
+
+    assert methods_of(trained("AdamW", lr=1e-5, eps=1e-8), trained("AdamW", lr=2e-6, eps=1e-8)) == [
+        "optimizer.lr=1e-05", "optimizer.lr=2e-06",
+    ]  # fmt: skip
+    assert methods_of(trained("AdamW", lr=0.1), trained("SGD", lr=0.1)) == ["optimizer=AdamW", "optimizer=SGD"]
+
+
+def test_swept_setting_is_named_once():
+    runs = [
+        FinishedRun(results(config={"seed_ratio": ratio}), settings={"model.config.seed_ratio": ratio, "data.split": 1})
+        for ratio in (0.3, 0.5)
+    ]
+    assert name_methods(runs) == ["seed_ratio=0.3", "seed_ratio=0.5"]
+    swept_null = [FinishedRun(results(), settings={"model.config.tc_layers": layers}) for layers in ([4, 8], None)]
+    assert name_methods(swept_null) == ["tc_layers=[4, 8]", "tc_layers=null"]
+
+
+def test_method_named_in_a_configuration_is_distinguished_from_its_namesakes():
     def named(method, **model):
         run = results(**model)
         return FinishedRun({**run, "config": {**run["config"], "method": method}})
@@ -113,71 +187,80 @@ def test_method_named_in_a_configuration_is_told_from_namesakes():
     assert name_methods(runs[1:]) == ["ViFi-CLIP", "TC-CLIP§"]
 
 
-def test_long_names_are_spelt_out_below():
+@pytest.mark.parametrize("width", [80, 120])
+def test_long_names_wrap_between_settings(width):
     long = "learning_rate=1e-06, num_context_tokens=64"
-    report = build_report([TOP1, replace(TOP1, method=long)], paper_layout("few_shot"))
-    assert [row.method for row in report.rows] == ["TC-CLIP", "setting 1"]
-    assert f"setting 1: {long}" in printed(report)
+    report = build_report(frame({}, {"method": long}), paper_layout("few_shot"))
+    lines = printed(report, width).splitlines()
+    assert any(line.strip().startswith("learning_rate=1e-06, ") for line in lines)
+    assert any(line.strip() == "num_context_tokens=64" for line in lines)
+    assert f"| {long} |" in report_markdown(report)
 
 
 def test_any_data_has_a_layout():
     parts = [("base", 0.8), ("novel", 0.5), ("test", 0.4), ("split1", 0.5), ("split2", 0.7)]
-    found = [replace(TOP1, dataset="mine", part=part, num_shots=None, top1=top1) for part, top1 in parts]
+    found = frame(*({"dataset": "mine", "part": part, "num_shots": None, "top1": top1} for part, top1 in parts))
     report = build_report(found, layout_of(found))
-    shown = dict(zip((name for _, name in report.headings), report.rows[0].cells, strict=True))
-    assert shown == {
-        "base": "80.0", "novel": "50.0", "HM": "61.5", "test top-1": "40.0", "test top-5": "90.0",
-        "top-1": "60.0 ± 10.0", "top-5": "90.0 ± 0.0",
-    }  # fmt: skip
+    assert rows_of(report) == [{
+        "method": "TC-CLIP", "w": "1", "mine base": "80.0", "mine novel": "50.0", "mine HM": "61.5",
+        "mine test top-1": "40.0", "mine test top-5": "90.0", "mine top-1": "60.0 ± 10.0", "mine top-5": "90.0 ± 0.0",
+    }]  # fmt: skip
+
+
+def test_layout_of_any_data_sorts_k_by_number():
+    found = frame(*({"num_shots": k} for k in (16, None, 2, 4)))
+    groups = [group for group, name in build_report(found, layout_of(found)).table if name == "top-1"]
+    assert groups == ["hmdb51, K=2", "hmdb51, K=4", "hmdb51, K=16", "hmdb51"]
+
+
+def test_protocol_without_a_column_for_the_data_falls_back_to_a_general_layout():
+    found = frame({"dataset": "mine"})
+    assert build_report_of_protocol(found, "few_shot").title == "Accuracy"
+    assert build_report_of_protocol(frame({}), "few_shot").title.startswith("Table 3")
 
 
 @pytest.mark.parametrize("name", paper_layouts())
-def test_every_table_of_the_paper_is_whole_and_fits(name):
+def test_every_table_of_the_paper_is_complete_and_fits(name):
     layout = paper_layout(name)
-    shown = [column for column in layout.columns.values() if not column.hidden]
     for row in layout.paper_rows:
-        assert len(row.figures) == len(shown)
-        assert (row.weight is None) != layout.has_weight_column
+        assert len(row.metrics) == len(layout.shown)
+        assert bool(row.weight) == layout.has_weight_column
     for column in layout.columns.values():
         assert set(column.mean_of) | set(column.harmonic_mean_of) <= layout.columns.keys()
-    report = build_report([], layout, with_paper=True)
+    report = build_report(frame(), layout, with_paper=True)
     text = printed(report)
     assert max(map(len, text.splitlines())) <= 100 and "…" not in text
     assert all(row.method in text for row in layout.paper_rows)
+    narrow = printed(report, width=80)
+    assert max(map(len, narrow.splitlines())) <= 80 and "…" not in narrow
+    assert all(word in narrow.split() for row in layout.paper_rows for word in f"{row.method}°".split())
     assert report_markdown(report).count("\n|") == len(layout.paper_rows) + 2
 
 
 @pytest.mark.parametrize(
     "name", ["zero_shot", "few_shot", "base_to_novel_from_k400", "table_8b", "table_13c", "table_7"]
 )
-def test_averages_of_the_paper_are_those_of_its_own_figures(name):
+def test_averages_of_the_paper_agree_with_its_other_columns(name):
     layout = paper_layout(name)
-    names = [name for name, column in layout.columns.items() if not column.hidden]
     for row in layout.paper_rows:
-        figures = dict(zip(names, (float(figure.partition(" ")[0]) for figure in row.figures), strict=True))
+        values = dict(zip(layout.shown, (float(text.partition(" ")[0]) for text in row.metrics), strict=True))
         for column, spec in layout.columns.items():
             if spec.mean_of:
-                mean = sum(figures[part] for part in spec.mean_of) / len(spec.mean_of)
-                assert figures[column] == pytest.approx(mean, abs=0.12), (row.method, column)
+                mean = sum(values[part] for part in spec.mean_of) / len(spec.mean_of)
+                assert values[column] == pytest.approx(mean, abs=0.12), (row.method, column)
 
 
-def test_too_many_columns_are_printed_on_their_side():
-    found = [replace(TOP1, dataset=f"data_set_{n}", top1=n / 20) for n in range(10)]
+def test_table_with_too_many_columns_is_transposed():
+    found = frame(*({"dataset": f"dataset_{n}", "top1": n / 20} for n in range(10)))
     text = printed(build_report(found, layout_of(found)))
     assert max(map(len, text.splitlines())) <= 100
-    assert all(f"data_set_{n}, K=2 top-1" in text for n in range(10))
+    assert all(f"dataset_{n}, K=2 top-1" in text for n in range(10))
+
+
+def test_brackets_in_method_names_are_printed():
+    assert "[bold]" in printed(build_report(frame({"method": "[bold]"}), paper_layout("few_shot")))
 
 
 def test_unknown_table():
     with pytest.raises(ValueError, match="few_shot"):
         paper_layout("table_99")
-
-
-def test_files_that_are_no_results(tmp_path):
-    (tmp_path / "results.json").write_text("{")
-    assert find_results(tmp_path) == [tmp_path / "results.json"]
-    with pytest.raises(ValueError, match="no complete results"):
-        read_results(tmp_path / "results.json")
-    (tmp_path / "results.json").write_text("[]")
-    with pytest.raises(ValueError, match="not a results file"):
-        read_results(tmp_path / "results.json")

@@ -1,4 +1,4 @@
-"""results.json, the table and the picture."""
+"""results.json, the table of one test, and the confusion matrix."""
 
 import hashlib
 import io
@@ -7,22 +7,29 @@ import json
 import pytest
 from rich.console import Console
 
-from tc_clip_pl.evaluation.metrics import ClassificationFigures
+from tc_clip_pl.evaluation.metrics import ClassificationMetrics
 from tc_clip_pl.evaluation.pictures import MAX_NAMED_CLASSES, draw_confusion_matrix
-from tc_clip_pl.evaluation.results import TestRun, build_results, hash_file, write_results
+from tc_clip_pl.evaluation.results import (
+    EvaluationRun,
+    build_results,
+    find_results,
+    hash_file,
+    read_results,
+    write_results,
+)
 from tc_clip_pl.evaluation.tables import results_table
 
-FIGURES = ClassificationFigures(3, 2 / 3, 1.0, [1.0, 0.0, None], [[2, 0, 0], [1, 0, 0], [0, 0, 0]])
+METRICS = ClassificationMetrics(3, 2 / 3, 1.0, [1.0, 0.0, None], [[2, 0, 0], [1, 0, 0], [0, 0, 0]])
 CLASS_NAMES = ["wave", "jump", "brush hair"]
 
 
 @pytest.fixture
-def results(tmp_path):
+def results(tmp_path, evaluation_set):
     checkpoint = tmp_path / "last.ckpt"
     checkpoint.write_bytes(b"weights")
     return build_results(
-        [TestRun(1.0, {"hmdb51/split1": FIGURES}), TestRun(0.7, {"hmdb51/split1": FIGURES})],
-        {"hmdb51/split1": CLASS_NAMES},
+        [EvaluationRun(1.0, {"hmdb51/split1": METRICS}), EvaluationRun(0.7, {"hmdb51/split1": METRICS})],
+        [evaluation_set("hmdb51", "split1", CLASS_NAMES)],
         config={"seed_everything": 7, "data": {"root": tmp_path}},
         data={"splits": {"test": {"sha256": "abc"}}},
         checkpoint=checkpoint,
@@ -30,25 +37,54 @@ def results(tmp_path):
     )
 
 
-def test_results_survive_json_with_every_figure(results, tmp_path):
+def test_results_survive_json_with_every_metric(results, tmp_path):
     path = write_results(results, tmp_path / "new" / "results.json")
     read = json.loads(path.read_text(), parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
     plain, ensembled = read["runs"]
     assert (plain["ensemble_weight"], ensembled["ensemble_weight"]) == (1.0, 0.7)
     entry = plain["test_sets"]["hmdb51/split1"]
+    assert (entry["dataset"], entry["part"], entry["num_clips"]) == ("hmdb51", "split1", 3)
     assert entry["top1"] == pytest.approx(2 / 3)
     assert entry["per_class_top1"] == {"wave": 1.0, "jump": 0.0, "brush hair": None}
-    assert entry["confusion_matrix"] == FIGURES.confusion
+    assert entry["confusion_matrix"] == METRICS.confusion
     assert read["seed"] == 7
     assert read["checkpoint"]["sha256"] == hashlib.sha256(b"weights").hexdigest()
     assert read["skipped_clips"] == ["a.avi: empty"]
     assert {"torch", "lightning", "transformers", "python"} <= read["versions"].keys()
 
 
-def test_never_overwrites(results, tmp_path):
+def test_results_are_never_overwritten(results, tmp_path):
     write_results(results, tmp_path / "results.json")
     with pytest.raises(FileExistsError):
         write_results(results, tmp_path / "results.json")
+
+
+def test_summary_belongs_to_each_ensemble_weight(evaluation_set):
+    sets = [evaluation_set("hmdb51", part, CLASS_NAMES) for part in ("base", "novel")]
+    runs = [EvaluationRun(weight, {"hmdb51/base": METRICS, "hmdb51/novel": METRICS}) for weight in (1.0, 0.7)]
+    results = build_results(runs, sets, config={}, data={}, checkpoint=None)
+    assert [run["summary"]["hmdb51/harmonic_mean"] for run in results["runs"]] == [pytest.approx(2 / 3)] * 2
+    assert results["checkpoint"] is None
+
+
+def test_written_results_are_found_and_read(results, tmp_path):
+    path = write_results(results, tmp_path / "results.json")
+    assert find_results(tmp_path) == find_results(path) == [path]
+    assert read_results(path)["runs"] == results["runs"]
+
+
+def test_results_without_dataset_and_part_say_what_to_do(results, tmp_path):
+    del results["runs"][1]["test_sets"]["hmdb51/split1"]["part"]
+    path = write_results(results, tmp_path / "results.json")
+    with pytest.raises(ValueError, match=r"results.json was written by an earlier version.*test the checkpoint again"):
+        read_results(path)
+
+
+@pytest.mark.parametrize(("content", "message"), [("{", "not a complete results file"), ("[]", "not a results file")])
+def test_files_that_are_no_results(content, message, tmp_path):
+    (tmp_path / "results.json").write_text(content)
+    with pytest.raises(ValueError, match=message):
+        read_results(tmp_path / "results.json")
 
 
 def test_hash_of_a_file_larger_than_a_block(tmp_path):
@@ -57,8 +93,8 @@ def test_hash_of_a_file_larger_than_a_block(tmp_path):
     assert hash_file(tmp_path / "large") == hashlib.sha256(content).hexdigest()
 
 
-def test_table_is_in_per_cent_and_fits_a_terminal():
-    runs = [TestRun(1.0, {"hmdb51/split1": FIGURES}), TestRun(0.7, {"hmdb51/split1": FIGURES})]
+def test_table_is_in_percent_and_fits_a_terminal():
+    runs = [EvaluationRun(1.0, {"hmdb51/split1": METRICS}), EvaluationRun(0.7, {"hmdb51/split1": METRICS})]
     console = Console(width=80, record=True, file=io.StringIO())
     console.print(results_table(runs))
     text = console.export_text()
@@ -68,7 +104,7 @@ def test_table_is_in_per_cent_and_fits_a_terminal():
 
 
 @pytest.mark.parametrize("num_classes", [2, MAX_NAMED_CLASSES + 1])
-def test_confusion_picture(num_classes, tmp_path):
+def test_confusion_matrix_is_drawn(num_classes, tmp_path):
     confusion = [[int(row == column) for column in range(num_classes)] for row in range(num_classes)]
     confusion[0][0] = 0  # a class without clips
     figure = draw_confusion_matrix(confusion, [f"class {n}" for n in range(num_classes)], "title")

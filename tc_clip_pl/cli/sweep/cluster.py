@@ -1,8 +1,8 @@
-"""The runs of a sweep as jobs of a cluster, which submitit submits and watches over."""
+"""Runs of a sweep as jobs of a cluster, submitted and monitored by submitit."""
 
 from __future__ import annotations
 
-import pickle
+import json
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,40 +10,43 @@ from typing import TYPE_CHECKING, Any
 
 from tc_clip_pl.cli.errors import UserError
 from tc_clip_pl.cli.sweep.plan import SweepRun
-from tc_clip_pl.cli.sweep.runs import fit_words, is_finished, prepare_run
+from tc_clip_pl.cli.sweep.runs import JOBS_FOLDER, fit_argv, is_finished, prepare_run
 
 if TYPE_CHECKING:
     from submitit import AutoExecutor, Job
 
-JOB_FILE = "job.pkl"
+JOB_FILE = "job.json"
+JOB_CLASSES = {"slurm": "SlurmJob", "local": "LocalJob"}
+"""Classes of submitit that give access to a submitted job, by cluster."""
 
 
 def run_on_cluster(runs: Sequence[SweepRun], folder: Path, cluster: str, settings: Mapping[str, str]) -> list[SweepRun]:
-    """Submit runs and wait for them; jobs of an earlier call that have not ended are waited for, not doubled.
+    """Submit runs as jobs and wait for them; runs whose job is still active are waited for, not submitted again.
 
     Args:
-        runs: Those without results.
-        folder: Of the sweep.
-        cluster: `slurm`, `local`, or `auto` for what there is.
-        settings: Of the jobs, as submitit's `update_parameters` takes them.
+        runs: Runs without results.
+        folder: Folder of the sweep.
+        cluster: `slurm`, `local`, or `auto` to use whichever is available.
+        settings: Job settings, as submitit's `update_parameters` takes them.
 
     Returns:
-        Those that ended without results; a job's own output is below `folder/jobs`.
+        The runs whose jobs ended without results; the output of a job is below `folder/jobs`.
 
     Raises:
         UserError: If submitit is not installed, or does not know the cluster or a setting.
     """
-    executor = _make_executor(folder / "jobs", cluster, settings)
-    jobs = {run.name: _job_under_way(folder / run.name) or _submit(executor, run, folder / run.name) for run in runs}
+    executor = _build_executor(folder / JOBS_FOLDER, cluster, settings)
+    jobs = {run.name: _find_active_job(executor, folder / run.name) for run in runs}
     for number, run in enumerate(runs, start=1):
+        jobs[run.name] = jobs[run.name] or _submit(executor, run, folder / run.name)
         print(f"[{number}/{len(runs)}] {run.name}: job {jobs[run.name].job_id}", flush=True)
-    print("Waiting; the jobs do not need it: this command, given again, goes on from where they are.", flush=True)
+    print("Waiting for the jobs. They do not depend on this command: repeat it to wait again.", flush=True)
     for job in jobs.values():
         job.wait()
     return [run for run in runs if not is_finished(run, folder / run.name)]
 
 
-def _make_executor(folder: Path, cluster: str, settings: Mapping[str, str]) -> AutoExecutor:
+def _build_executor(folder: Path, cluster: str, settings: Mapping[str, str]) -> AutoExecutor:
     import yaml
 
     try:
@@ -52,9 +55,10 @@ def _make_executor(folder: Path, cluster: str, settings: Mapping[str, str]) -> A
         raise UserError("--cluster needs submitit, which is not installed: pip install 'tcclip[cluster]'.") from error
     try:
         executor = submitit.AutoExecutor(folder, cluster=None if cluster == "auto" else cluster)
+        # Settings arrive as text; YAML turns "60" into the number that submitit expects.
         executor.update_parameters(**{key: yaml.safe_load(value) for key, value in settings.items()})
     except (ValueError, NameError, RuntimeError) as error:
-        raise UserError(f"submitit refuses --cluster {cluster} with these settings: {error}.") from error
+        raise UserError(f"submitit rejects --cluster {cluster} with these settings: {error}.") from error
     return executor
 
 
@@ -62,15 +66,24 @@ def _submit(executor: AutoExecutor, run: SweepRun, folder: Path) -> Job[Any]:
     from submitit.helpers import CommandFunction
 
     prepare_run(run, folder)
-    job = executor.submit(CommandFunction([sys.executable, "-m", "tc_clip_pl", *fit_words(run, folder.resolve())]))
-    (folder / JOB_FILE).write_bytes(pickle.dumps(job))
+    # The job may start in another directory: its output folder must be absolute.
+    job = executor.submit(CommandFunction([sys.executable, "-m", "tc_clip_pl", *fit_argv(run, folder.resolve())]))
+    record = {"cluster": executor.cluster, "job_id": job.job_id, "num_tasks": job.num_tasks}
+    (folder / JOB_FILE).write_text(json.dumps(record), encoding="utf-8")
     return job
 
 
-def _job_under_way(folder: Path) -> Job[Any] | None:
-    """The job that an earlier call submitted for a run, if it waits or runs."""
+def _find_active_job(executor: AutoExecutor, folder: Path) -> Job[Any] | None:
+    """Return the pending or running job that an earlier call submitted for a run, if any."""
+    import submitit
+
     file = folder / JOB_FILE
     if not file.is_file():
         return None
-    job = pickle.loads(file.read_bytes())  # our own file
+    record = json.loads(file.read_text(encoding="utf-8"))
+    if record["cluster"] not in JOB_CLASSES:
+        return None
+    job_class = getattr(submitit, JOB_CLASSES[record["cluster"]])
+    job = job_class(executor.folder, record["job_id"], tasks=range(record["num_tasks"]))
+    # force_check: without it submitit may answer from a state that is minutes old.
     return None if job.done(force_check=True) else job

@@ -1,4 +1,4 @@
-"""Which runs a sweep has: configurations x swept values x named variants, each with a folder of its own."""
+"""The runs of a sweep: configurations x swept values x named variants, each in its own folder."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tc_clip_pl.cli.errors import UserError
 RUN_FILE = "sweep_run.json"
 FILE_KEYS = ("table", "configs", "settings", "variants")
 JOINED = ("seed", "seed_everything", "split", "num_shots")
-"""Keys (their last parts) whose values a report joins in one row: seeds are averaged, K has columns of its own."""
+"""Last parts of keys that do not make a row of their own in a report: seeds are averaged, and each K is a column."""
 
 
 @dataclass(frozen=True)
@@ -24,35 +24,35 @@ class SweepRun:
     """One run of a sweep.
 
     Attributes:
-        name: Of its folder, and for people.
-        words: Those of `tcclip fit`, but for the output folder.
-        variant: Its named variant, if the sweep has such.
-        settings: The swept values by key.
-        table: The paper's table that the sweep is for.
+        name: Name of its folder.
+        argv: Arguments of `tcclip fit`, without the output folder.
+        variant: Name of its variant, if the sweep has any.
+        settings: Swept values by key.
+        table: The paper's table to compare with, if any.
     """
 
     name: str
-    words: list[str]
+    argv: list[str]
     variant: str | None
     settings: dict[str, Any]
     table: str | None
 
     def describe(self) -> dict[str, Any]:
-        """What a report must know of the run, and what it was called with."""
-        telling = {key: value for key, value in self.settings.items() if key.rpartition(".")[2] not in JOINED}
-        return {"table": self.table, "method": self.variant, "settings": telling, "words": self.words}
+        """Return what a report needs to know about the run, and its arguments."""
+        distinguishing = {key: value for key, value in self.settings.items() if key.rpartition(".")[2] not in JOINED}
+        return {"table": self.table, "method": self.variant, "settings": distinguishing, "argv": self.argv}
 
 
 @dataclass(frozen=True)
 class Sweep:
-    """What a sweep file or the command line asks for.
+    """The content of a sweep file, or of the options that replace it.
 
     Attributes:
-        name: Of its folder.
-        configs: Experiments (each one or several files laid over each other) with the values that each is swept over.
-        settings: Values that all runs have in common.
+        name: Name of its folder.
+        configs: Swept values of each experiment; an experiment is one or several configurations, later ones override.
+        settings: Values that all runs share.
         variants: Named combinations of values.
-        table: The paper's table that the report lays the results beside.
+        table: The paper's table to compare with, if any.
     """
 
     name: str
@@ -61,38 +61,38 @@ class Sweep:
     variants: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     table: str | None = None
 
-    def runs(self, words: Sequence[str]) -> list[SweepRun]:
-        """All runs.
+    def runs(self, argv: Sequence[str]) -> list[SweepRun]:
+        """Return all runs.
 
         Args:
-            words: Options for every run; what is swept comes after them.
+            argv: Arguments of every run; swept values come after them and so take precedence.
         """
         runs = []
         for configs, grid in self.configs.items():
-            paths = [word for name in configs for word in ("--config", str(find_config(name).resolve()))]
+            paths = [text for name in configs for text in ("--config", str(find_config(name).resolve()))]
             for values in itertools.product(*grid.values()):
                 swept = dict(zip(grid, values, strict=True))
                 for variant, overrides in (self.variants or {None: {}}).items():
-                    changes = _as_words({**self.settings, **swept, **overrides})
+                    changes = _to_argv({**self.settings, **swept, **overrides})
                     name = run_name([Path(config).stem for config in configs], swept, variant)
-                    runs.append(SweepRun(name, [*paths, *words, *changes], variant, swept, self.table))
+                    runs.append(SweepRun(name, [*paths, *argv, *changes], variant, swept, self.table))
         return runs
 
 
 def read_sweep(arguments: Sequence[str], configs: Sequence[str]) -> Sweep:
-    """Understand the `--sweep` options.
+    """Read the `--sweep` options.
 
     Args:
-        arguments: `KEY=[VALUE, ...]` each, or one name of a sweep file.
-        configs: Those named by `--config`; they take the place of the sweep file's.
+        arguments: Values of `--sweep`: assignments `KEY=[VALUE, ...]`, or the name of one sweep file.
+        configs: Values of `--config`; they replace the experiments of the sweep file.
 
     Raises:
-        UserError: If there is nothing to sweep, or it is written wrongly.
+        UserError: If there is nothing to sweep, or an option or the sweep file is malformed.
     """
     grid = dict(_read_assignment(argument) for argument in arguments if _is_assignment(argument))
     files = [argument for argument in arguments if not _is_assignment(argument)]
     if len(files) > 1 or not arguments:
-        raise UserError("Give one sweep file, or one or several --sweep KEY=[VALUE,...].")
+        raise UserError("Give one sweep file, or one or more --sweep KEY=[VALUE,...].")
     content = _read_file(find_config(files[0])) if files else {}
     experiments = {(name,): dict(values or {}) for name, values in (content.get("configs") or {}).items()}
     if configs:
@@ -110,15 +110,16 @@ def read_sweep(arguments: Sequence[str], configs: Sequence[str]) -> Sweep:
 
 
 def run_name(configs: Sequence[str], swept: Mapping[str, Any], variant: str | None) -> str:
-    """A folder name that says what a run is.
+    """Return the folder name of a run.
 
     Example:
         >>> run_name(["few_shot_hmdb"], {"data.num_shots": 2}, "Bipartite, attention")
         'few_shot_hmdb,num_shots=2,Bipartite_attention'
     """
     values = [f"{key.rpartition('.')[2]}={_short(value)}" for key, value in swept.items()]
-    words = [*configs, *values, *([variant] if variant is not None else [])]
-    return ",".join(re.sub(r"[^\w.=+§-]+", "_", word).strip("_") for word in words)
+    parts = [*configs, *values, *([variant] if variant is not None else [])]
+    # Spaces, brackets and quotes would need quoting in a shell.
+    return ",".join(re.sub(r"[^\w.=+§-]+", "_", part).strip("_") for part in parts)
 
 
 def _short(value: Any) -> str:
@@ -138,7 +139,7 @@ def _read_assignment(argument: str) -> tuple[str, list[Any]]:
     except yaml.YAMLError:
         values = None
     if not key or not isinstance(values, list) or not values:
-        raise UserError(f"--sweep {argument} is no KEY=[VALUE,...], such as data.split=[1,2,3].")
+        raise UserError(f"--sweep {argument} is not of the form KEY=[VALUE,...]; write for example data.split=[1,2,3].")
     return key.lstrip("-"), values
 
 
@@ -148,15 +149,16 @@ def _read_file(path: Path) -> dict[str, Any]:
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except yaml.YAMLError as error:
-        raise UserError(f"The sweep file {path} is no valid YAML ({error}); correct it.") from error
-    unknown = set(content) - set(FILE_KEYS) if isinstance(content, dict) else {"what it holds"}
+        raise UserError(f"The sweep file {path} is not valid YAML ({error}); correct it.") from error
+    unknown = set(content) - set(FILE_KEYS) if isinstance(content, dict) else {"other content"}
     if unknown:
-        raise UserError(f"{path} is no sweep file: it may have {', '.join(FILE_KEYS)}, not {', '.join(unknown)}.")
+        found = ", ".join(sorted(map(str, unknown)))
+        raise UserError(f"{path} is not a sweep file: it may have {', '.join(FILE_KEYS)}, not {found}.")
     return content
 
 
 def _grid_of(experiments: Mapping[tuple[str, ...], Any], configs: Sequence[str]) -> dict[str, Any]:
-    """What a sweep file sweeps a configuration over, told by its name."""
+    """Return the swept values that a sweep file gives for a configuration, which may be named by its path."""
     return next((grid for (name,), grid in experiments.items() if _stem(name) == _stem(configs[0])), {})
 
 
@@ -164,7 +166,8 @@ def _stem(name: str) -> str:
     return Path(name).stem
 
 
-def _as_words(values: Mapping[str, Any]) -> list[str]:
-    """Command-line words that set keys to values."""
+def _to_argv(values: Mapping[str, Any]) -> list[str]:
+    """Return the arguments that set keys to values."""
+    # A string goes as it is; JSON, which is valid YAML, spells everything else the way jsonargparse reads it.
     pairs = ((f"--{key}", value if isinstance(value, str) else json.dumps(value)) for key, value in values.items())
-    return [word for pair in pairs for word in pair]
+    return [text for pair in pairs for text in pair]

@@ -1,4 +1,4 @@
-"""The folder of one run of a sweep: what it was called with, and whether it has its results."""
+"""The folder of one run of a sweep: how it was called, and whether it has its results."""
 
 import json
 from collections.abc import Mapping
@@ -7,41 +7,44 @@ from typing import Any
 
 from tc_clip_pl.cli.errors import UserError
 from tc_clip_pl.cli.sweep.plan import RUN_FILE, SweepRun
-from tc_clip_pl.evaluation.collect_runs import find_results, read_results
+from tc_clip_pl.evaluation.results import find_results, read_results
 
 LOG_FILE = "log.txt"
+"""Output of a run in sequence, in its folder."""
+JOBS_FOLDER = "jobs"
+"""Output of cluster jobs, in the folder of the sweep."""
 
 
-def fit_words(run: SweepRun, folder: Path) -> list[str]:
-    """The words of `tcclip` that start a run in its folder."""
-    return ["fit", *run.words, "--output_dir", str(folder)]
+def fit_argv(run: SweepRun, folder: Path) -> list[str]:
+    """Return the arguments of `tcclip` that start a run in its folder."""
+    return ["fit", *run.argv, "--output_dir", str(folder)]
 
 
 def prepare_run(run: SweepRun, folder: Path) -> None:
-    """Make the folder and write down what the run is."""
+    """Create the folder of a run and record the run in it."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / RUN_FILE).write_text(json.dumps(run.describe(), indent=1, ensure_ascii=False), encoding="utf-8")
 
 
 def is_finished(run: SweepRun, folder: Path) -> bool:
-    """Whether a run has its results.
+    """Return whether a run has its results.
 
     Raises:
-        UserError: If it has those of other words, which would be taken for its own.
+        UserError: If the folder has results of other options, which would be mistaken for its own.
     """
     if not any(_is_complete(read_results(path)) for path in find_results(folder)):
         return False
-    before = json.loads((folder / RUN_FILE).read_text(encoding="utf-8"))["words"]
-    if before != run.words:
-        now, then = set(run.words) - set(before), set(before) - set(run.words)
+    previous = json.loads((folder / RUN_FILE).read_text(encoding="utf-8")).get("argv", [])
+    if previous != run.argv:
+        now, then = set(run.argv) - set(previous), set(previous) - set(run.argv)
         raise UserError(
             f"{folder} has results of other options ({' '.join(sorted(then)) or 'none'} instead of "
-            f"{' '.join(sorted(now)) or 'none'}); give another --output_dir, or the options of then."
+            f"{' '.join(sorted(now)) or 'none'}); give another --output_dir, or repeat the earlier options."
         )
     return True
 
 
 def _is_complete(results: Mapping[str, Any]) -> bool:
-    """Whether every pass over the test sets is there, those with ensembled weights too."""
+    """Return whether the test has run with every ensemble weight: an interruption may leave only the first."""
     wanted = {1.0, (results["config"].get("ensembling") or {}).get("weight", 1.0)}
     return wanted <= {entry["ensemble_weight"] for entry in results["runs"]}
