@@ -5,6 +5,7 @@ from pathlib import Path
 
 from tc_clip_pl.cli.errors import UserError, ended, suggest
 
+DEFAULTS = "defaults.yaml"  # what every run starts from: no experiment of its own
 GROUPS = {
     ".": "Experiments",
     "models": "Models, to lay over an experiment: tcclip fit --config few_shot_hmdb --config models/vifi_clip",
@@ -23,7 +24,7 @@ def shipped_config_folder() -> Path:
 def shipped_configs() -> dict[str, Path]:
     """The shipped configurations by name, such as `demo.yaml` and `models/vifi_clip.yaml`, folder by folder."""
     folder = shipped_config_folder()
-    paths = [path for group in GROUPS for path in sorted((folder / group).glob("*.yaml"))]
+    paths = [path for group in GROUPS for path in sorted((folder / group).glob("*.yaml")) if path.name != DEFAULTS]
     return {path.relative_to(folder).as_posix(): path for path in paths}
 
 

@@ -15,7 +15,7 @@ from lightning.pytorch.utilities import rank_zero_info
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from tc_clip_pl.cli.config_args import configs_first, import_plugins
-from tc_clip_pl.cli.configs import shipped_config_folder
+from tc_clip_pl.cli.configs import DEFAULTS, shipped_config_folder
 from tc_clip_pl.cli.errors import UserError, explain_parser_error
 from tc_clip_pl.cli.library_logging import silence_library_logs
 from tc_clip_pl.cli.write_outputs import run_folder, write_predictions, write_report
@@ -27,7 +27,6 @@ from tc_clip_pl.training.checkpoint import read_checkpoint
 from tc_clip_pl.training.monitoring import SkippedClips
 from tc_clip_pl.training.weight_ensembling import WeightSpaceEnsemble
 
-DEFAULTS = "defaults.yaml"
 SWITCHES: dict[str, type[Callback]] = {
     "enable_checkpointing": ModelCheckpoint,
     "enable_progress_bar": ProgressBar,

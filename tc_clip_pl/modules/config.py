@@ -1,5 +1,7 @@
 """Every number and choice of the paper, beside CLIP's own."""
 
+from typing import Literal
+
 from transformers import CLIPConfig
 
 from tc_clip_pl.modules.design_space import check_design
@@ -44,7 +46,7 @@ class TCCLIPConfig(CLIPConfig):
     model_type = "tc_clip"
 
     num_frames: int = 16
-    positional_embedding: str = "space"
+    positional_embedding: Literal["space", "joint"] = "space"
     reference_tokens: str = "context"
     tc_layers: list[int] | tuple[int, ...] | None = None
     local_global_bias: bool = True
@@ -57,9 +59,9 @@ class TCCLIPConfig(CLIPConfig):
     prompting_tokens: str = "context"
     prompting_text_layer: int | None = None
     prompting_vision_layer: int | None = None
-    prompting_init: str = "clip"
+    prompting_init: Literal["clip", "random"] = "clip"
     num_prompt_vectors: int = 4
-    prompt_init: str = "template"
+    prompt_init: Literal["template", "random"] = "template"
     prompt_token_ids: list[int] | tuple[int, ...] = (320, 1125, 539, 320)
     clip_name_or_path: str | None = None
 
