@@ -13,19 +13,19 @@ from tc_clip_pl.training.checkpoint import load_weights
 from tc_clip_pl.training.module import TCCLIPModule
 
 READ_FROM_PRETRAINED = ("prompt_token_ids", "clip_name_or_path")
-"""Fields of `TCCLIPConfig` that loading fills in: they are no choice."""
+"""Fields of `TCCLIPConfig` that loading fills in: not for users to set."""
 
 
-def derive_options() -> type:
-    """Make a dataclass of the choices and numbers of `TCCLIPConfig`, each of which may be left open (None).
+def derive_options(config_class: type = TCCLIPConfig) -> type:
+    """Make a dataclass of the choices and numbers of a configuration, each optional (None by default).
 
-    A new field there, with a line in the docstring, is an option of the command line without a word here.
+    A new field there, with a line in the docstring, becomes an option of the command line without a change here.
     """
-    types = inspect.get_annotations(TCCLIPConfig, eval_str=True)  # its own fields, without those of CLIP
+    types = inspect.get_annotations(config_class, eval_str=True)  # its own fields, without those of CLIP
     options = [
         (name, kind | None, field(default=None)) for name, kind in types.items() if name not in READ_FROM_PRETRAINED
     ]
-    namespace = {"__doc__": TCCLIPConfig.__doc__, "__module__": __name__}  # the docstring holds the help texts
+    namespace = {"__doc__": config_class.__doc__, "__module__": __name__}  # the docstring holds the help texts
     return make_dataclass("ModelOptions", options, namespace=namespace, frozen=True)
 
 

@@ -28,8 +28,8 @@ def released_rate(step: int, peak: float, final: float, warmup_steps: int, total
         total_steps: Steps of the whole training.
 
     Example:
-        >>> [released_rate(s, peak=1.0, final=0.0, warmup_steps=2, total_steps=4) for s in range(5)]
-        [0.0, 0.5, 0.5, 0.1464, 0.0]
+        >>> [round(released_rate(s, peak=1.0, final=0.0, warmup_steps=2, total_steps=4), 3) for s in range(5)]
+        [0.0, 0.5, 0.5, 0.146, 0.0]
     """
     if step < warmup_steps:
         return peak * step / warmup_steps
