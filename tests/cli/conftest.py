@@ -1,5 +1,7 @@
 """A smaller demo: real video files of eight classes, and a tiny CLIP."""
 
+import sys
+
 import lightning.pytorch  # noqa: F401 (its log handler keeps the stderr it was imported with: not that of a single test)
 import pytest
 
@@ -20,6 +22,7 @@ def demo(tmp_path_factory):
 def run(demo, tmp_path, monkeypatch, capsys):
     """Run `tcclip ARGV` in an empty directory, on the small demo; return exit code, stdout and stderr."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.path", list(sys.path))  # main adds the current directory
 
     def run(*argv, on_demo=True):
         places = ["--data.root", f"{demo}/data", "--model.pretrained", f"{demo}/tiny_clip", "--data.num_workers", "0"]
