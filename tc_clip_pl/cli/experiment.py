@@ -101,6 +101,7 @@ class TCCLIPCLI(LightningCLI):
         try:
             self.config = parser.parse_args(args)
         except ArgumentError as error:
+            # Without validation: a default such as the missing data would fail it and hide the user's own mistake.
             known = self._subcommand_parsers[self.chosen_subcommand].get_defaults(skip_validation=True).keys()
             raise UserError(explain_parser_error(error.message, known)) from error
 
@@ -126,10 +127,10 @@ class TCCLIPCLI(LightningCLI):
         config = self.config_init[self.subcommand]
         if config.trainer.precision is None:
             kwargs["precision"] = choose_precision(config.trainer.accelerator)
-        if config.trainer.logger in (None, True):
+        if config.trainer.logger in (None, True):  # given neither a logger nor false
             kwargs["logger"] = TensorBoardLogger(config.output_dir, name=self.experiment_name)
         if self.subcommand != "fit":
-            kwargs["enable_checkpointing"] = False
+            kwargs["enable_checkpointing"] = False  # only training has something to save
         settings = {**config.trainer.as_dict(), **kwargs}
         return super().instantiate_trainer(**kwargs, callbacks=usable_callbacks(settings))
 
@@ -163,14 +164,14 @@ class TCCLIPCLI(LightningCLI):
         ensembling = next(c for c in self.trainer.callbacks if isinstance(c, WeightSpaceEnsemble))
         wanted, runs = ensembling.weight, []
         try:
-            for weight in dict.fromkeys((1.0, wanted)):
+            for weight in dict.fromkeys((1.0, wanted)):  # once where both are the same
                 ensembling.weight = weight
                 self.trainer.test(model, datamodule=datamodule, ckpt_path=ckpt_path, **{**kwargs, "verbose": False})
                 runs.append(TestRun(weight, model.test_figures))
                 folder = run_folder(self.trainer)  # while all processes are there to agree on it
         finally:
             ensembling.weight = wanted
-            if runs:
+            if runs:  # in `finally`: a failure of the second test must not lose the first
                 config = self.config[self.subcommand].as_dict()
                 write_report(runs, folder, self.trainer, config, ckpt_path, list(self._skipped_clips.clips))
         self._print_skipped_clips()

@@ -91,7 +91,13 @@ def write_config(tmp_path, demo):
     """Write the experiment, with these choices and further keys, and return its name."""
 
     def write(choices, **more):
-        data = {"root": str(demo / "data"), "greeting": "hello from the data", "num_frames": 4, "batch_size": 4, "num_workers": 0}
+        data = {
+            "root": str(demo / "data"),
+            "greeting": "hello from the data",
+            "num_frames": 4,
+            "batch_size": 4,
+            "num_workers": 0,
+        }
         config = {
             "data": {"class_path": "own_package.OwnDataModule", "init_args": data},
             "model": {
