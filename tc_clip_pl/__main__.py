@@ -1,4 +1,4 @@
-"""`python -m tc_clip_pl` is `tcclip`."""
+"""Lets `python -m tc_clip_pl` run the `tcclip` command."""
 
 import sys
 

@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from tc_clip_pl.cli import SUBCOMMANDS, main
-from tc_clip_pl.cli.configs import describe_config, shipped_configs
+from tc_clip_pl.cli.configs import DEFAULTS, describe_config, shipped_config_folder, shipped_configs
 
 CONFIGS = shipped_configs()
 EXPERIMENTS = [name for name in CONFIGS if "/" not in name]
@@ -22,15 +22,33 @@ RECIPES = {
 
 @pytest.fixture
 def parse(capsys):
-    """The whole configuration of a subcommand, as `--print_config` gives it."""
+    """Return the whole configuration of a subcommand, as `--print_config` prints it."""
 
-    def parse(subcommand, *words):
+    def parse(subcommand, *argv):
         with pytest.raises(SystemExit) as stop:
-            main([subcommand, *words, "--print_config"])
+            main([subcommand, *argv, "--print_config"])
         assert stop.value.code in (0, None)
         return yaml.safe_load(capsys.readouterr().out)
 
     return parse
+
+
+def _leaves(node, path=()):
+    if not isinstance(node, dict):
+        return {path: node}
+    return {key: value for name, child in node.items() for key, value in _leaves(child, (*path, name)).items()}
+
+
+def test_defaults_are_no_experiment():
+    assert DEFAULTS not in CONFIGS
+    assert (shipped_config_folder() / DEFAULTS).is_file()
+
+
+@pytest.mark.parametrize("name", [*EXPERIMENTS, *OVERLAYS])
+def test_configuration_only_says_what_differs_from_the_defaults(name):
+    defaults = _leaves(yaml.safe_load((shipped_config_folder() / DEFAULTS).read_text()))
+    written = _leaves(yaml.safe_load(CONFIGS[name].read_text()))
+    assert not [key for key, value in written.items() if key in defaults and defaults[key] == value]
 
 
 def test_every_protocol_is_there():
@@ -78,14 +96,18 @@ def test_experiment_follows_the_recipe(name, parse):
     protocol = next(protocol for protocol in RECIPES if name.startswith(protocol))
     data, model = config["data"]["init_args"], config["model"]
     views = (data["num_temporal_views"], data["num_spatial_views"])
-    found = (model["learning_rate"], config["trainer"]["max_epochs"], model["warmup_epochs"], data["global_batch_size"])
-    assert (*found, views) == RECIPES[protocol]
-    assert model["final_learning_rate"] == pytest.approx(model["learning_rate"] / 100)
+    optimizer, schedule = model["optimizer"]["init_args"], model["lr_scheduler"]["init_args"]
+    epochs = (config["trainer"]["max_epochs"], schedule["warmup_epochs"])
+    assert (optimizer["lr"], *epochs, data["global_batch_size"], views) == RECIPES[protocol]
+    assert schedule["final_lr"] == pytest.approx(optimizer["lr"] / 100)
+    assert model["optimizer"]["class_path"] == "torch.optim.AdamW"
+    assert model["lr_scheduler"]["class_path"].endswith(".ReleasedSchedule")
+    assert (optimizer["betas"], optimizer["eps"], optimizer["weight_decay"]) == ([0.9, 0.98], 1e-8, 1e-3)
     assert data["num_frames"] == 16
     assert (config["seed_everything"], config["ensembling"]["weight"]) == (1024, 0.7)
-    assert (model["weight_decay"], model["label_smoothing"], model["prompting_lr_factor"]) == (1e-3, 0.1, 10)
+    assert (model["label_smoothing"], model["prompting_lr_factor"]) == (0.1, 10)
 
 
-def test_zero_shot_tests_three_splits_of_three_data_sets(parse):
+def test_zero_shot_tests_three_splits_of_three_datasets(parse):
     tests = parse("test", "--config", "zero_shot_k400")["data"]["init_args"]["tests"]
     assert [test["init_args"]["test_splits"] for test in tests.values()] == [[1, 2, 3]] * 3

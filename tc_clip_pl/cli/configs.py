@@ -11,6 +11,7 @@ tcclip configs: list the shipped configurations, each with a description, and th
   tcclip configs
   tcclip fit --config few_shot_hmdb --print_config     show one of them, complete with all defaults"""
 
+DEFAULTS = "defaults.yaml"  # what every run starts from: no experiment of its own
 GROUPS = {
     ".": "Experiments",
     "models": "Models, to combine with an experiment: tcclip fit --config few_shot_hmdb --config models/vifi_clip",
@@ -29,7 +30,7 @@ def shipped_config_folder() -> Path:
 def shipped_configs() -> dict[str, Path]:
     """Return the shipped configurations by name, such as `demo.yaml` and `models/vifi_clip.yaml`, folder by folder."""
     folder = shipped_config_folder()
-    paths = [path for group in GROUPS for path in sorted((folder / group).glob("*.yaml"))]
+    paths = [path for group in GROUPS for path in sorted((folder / group).glob("*.yaml")) if path.name != DEFAULTS]
     return {path.relative_to(folder).as_posix(): path for path in paths}
 
 

@@ -1,17 +1,17 @@
-"""What goes wrong because of what was typed, said in one sentence."""
+"""Turns mistakes in what was typed into one sentence each."""
 
 import difflib
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from importlib import import_module
 
 
 class UserError(Exception):
-    """Something only the user can put right; its text is one sentence for them."""
+    """A mistake that only the user can correct; its text is one sentence for them."""
 
 
 def suggest(name: str, known: Iterable[str]) -> str:
-    """`; did you mean X?` with the nearest of the known names, or nothing if none is near.
+    """Return `; did you mean X?` with the nearest of the known names, or nothing if none is near.
 
     Example:
         >>> suggest("data.num_shot", ["data.root", "data.num_shots"])
@@ -20,6 +20,7 @@ def suggest(name: str, known: Iterable[str]) -> str:
         '; did you mean data.num_shots?'
     """
     known = list(known)
+    # The whole key first: a key typed without its prefix still matches by its last part.
     by_last_part = {key.rpartition(".")[2]: key for key in reversed(known)}
     if near := difflib.get_close_matches(name, known, n=1, cutoff=0.75):
         return f"; did you mean {near[0]}?"
@@ -29,15 +30,15 @@ def suggest(name: str, known: Iterable[str]) -> str:
 
 
 def ended(sentence: str) -> str:
-    """The sentence with a full stop, unless it asks."""
+    """Return the sentence with a full stop, unless it is a question."""
     return sentence if sentence.endswith("?") else f"{sentence}."
 
 
 def explain_parser_error(message: str, known: Iterable[str]) -> str:
-    """Turn what jsonargparse says about a configuration into one sentence.
+    """Turn an error of jsonargparse into one sentence.
 
     Args:
-        message: Text of its error, often many lines.
+        message: Text of the error, often many lines.
         known: All configuration keys, dotted.
     """
     for pattern, explain in _EXPLANATIONS:
@@ -63,33 +64,42 @@ def _required(found: re.Match, known: list[str]) -> str:
 
 
 def _unusable_class(found: re.Match, known: list[str]) -> str:
-    return f"{found['parent']} cannot be a {found['path']}: {found['reason'].strip()}."
+    return f"{found['parent']} cannot be {found['path']}: {found['reason'].strip()}."
 
 
 def _wrong_type(found: re.Match, known: list[str]) -> str:
-    parts = found.groupdict()
+    parts, reason = found.groupdict(), found["reason"]
     key = f"{parts['parent']}.{parts['key']}" if "parent" in parts else parts["key"]
-    kinds = dict.fromkeys(re.findall(r"Expected an? <class '(\w+)'>", found["reason"]))
-    value = re.search(r"(?:Got value|Given value): (.*)", found["reason"])
-    kind = " or ".join(kind.replace("NoneType", "null") for kind in kinds)
-    return f"{key} takes {kind}, not {value[1].strip() if value else 'this'}."
+    kinds = dict.fromkeys(re.findall(r"Expected an? <class '(\w+)'>", reason))
+    choices = dict.fromkeys(re.findall(r"'(\w+)'", "".join(re.findall(r"Literal(\[.+?\])", reason))))
+    accepted = " or ".join([*choices, *(kind.replace("NoneType", "null") for kind in kinds)])
+    # jsonargparse appends the value of the whole class to that of its argument.
+    value = re.search(r"(?:Got value|Given value): (.+?)(?:\. Got value: .*)?$", reason, flags=re.MULTILINE)
+    return f"{key} takes {accepted}, not {value[1].strip() if value else 'this'}."
 
 
-_EXPLANATIONS = (
+_PARENT = r"Parser key \"(?P<parent>[\w.]+)\":.*"
+_CALLABLE = r"expects a function or a callable class: "
+_REASON = r"(?P<reason>.*?Expected a.*?)(?=\n    - |\Z)"  # up to the next type of a union
+_EXPLANATIONS: tuple[tuple[str, Callable[[re.Match, list[str]], str]], ...] = (
+    # The most particular first: later patterns match the messages of earlier ones too.
     (r"^unrecognized arguments: (?P<key>\S+)", _unknown_key),
     (r"^Subcommand '\w+' does not accept option '(?P<key>[^']+)'", _unknown_key),
+    (_PARENT + r"class_path '(?P<path>[^']+)':\s+Option '(?P<key>[^']+)' is not accepted", _unknown_class_key),
     (
-        r"Parser key \"(?P<parent>[\w.]+)\":.*class_path '(?P<path>[^']+)':\s+Option '(?P<key>[^']+)' is not accepted",
+        _PARENT + _CALLABLE + r"Option '(?P<key>[^']+)' is not accepted.*?class_path='(?P<path>[^']+)'",
         _unknown_class_key,
     ),
     (r"^the following arguments are required: (?P<keys>.+)", _required),
+    (_PARENT + r"Problem with given class_path '[^']+':\s+Parser key \"(?P<key>\w+)\":" + _REASON, _wrong_type),
+    (_PARENT + _CALLABLE + r"Parser key \"(?P<key>\w+)\":" + _REASON, _wrong_type),
+    (_PARENT + r"class_path '(?P<path>[^']+)':\s+(?P<reason>[^\n]+)", _unusable_class),
+    (_PARENT + _CALLABLE + r"(?P<reason>[^\n]+).*Given value: (?P<path>\S+)", _unusable_class),
     (
-        r"Parser key \"(?P<parent>[\w.]+)\":.*Problem with given class_path '[^']+':\s+"
-        r"Parser key \"(?P<key>\w+)\":(?P<reason>.*?Expected a.*?)(?=\n    - |\Z)",
-        _wrong_type,
+        _PARENT + r"Import path (?P<reason>does not correspond to a subclass of \w+).*Given value: (?P<path>\S+)",
+        _unusable_class,
     ),
-    (r"Parser key \"(?P<parent>[\w.]+)\":.*class_path '(?P<path>[^']+)':\s+(?P<reason>[^\n]+)", _unusable_class),
-    (r"Parser key \"(?P<key>[\w.]+)\":(?P<reason>.*?Expected a <class.*)", _wrong_type),
+    (r"Parser key \"(?P<key>[\w.]+)\":(?P<reason>.*?Expected a .*)", _wrong_type),
 )
 
 

@@ -8,93 +8,101 @@ from typing import Any
 
 import torch
 from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
-from lightning.pytorch.callbacks import LearningRateMonitor, ModelCheckpoint
+from lightning.pytorch.callbacks import LearningRateMonitor, ModelCheckpoint, ProgressBar
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_info
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
-from tc_clip_pl.cli.config_args import configs_first
+from tc_clip_pl.cli.config_args import configs_first, import_plugins
+from tc_clip_pl.cli.configs import DEFAULTS, shipped_config_folder
 from tc_clip_pl.cli.errors import UserError, explain_parser_error
-from tc_clip_pl.cli.library_logging import quieten_libraries
+from tc_clip_pl.cli.library_logging import silence_library_logs
 from tc_clip_pl.cli.write_outputs import run_folder, write_predictions, write_report
 from tc_clip_pl.evaluation.paper_tables import paper_layout
 from tc_clip_pl.evaluation.results import EvaluationRun
 from tc_clip_pl.training.accumulation import GlobalBatchSize
 from tc_clip_pl.training.build import build_module, read_image_size
 from tc_clip_pl.training.checkpoint import read_checkpoint
-from tc_clip_pl.training.confusion_matrix import ConfusionMatrixPicture
-from tc_clip_pl.training.distributed import EndTogether
-from tc_clip_pl.training.monitoring import GradientNorm, SkippedClips, SpeedMonitor, TrainingProgressBar
+from tc_clip_pl.training.monitoring import SkippedClips
 from tc_clip_pl.training.weight_ensembling import WeightSpaceEnsemble
 
+SWITCHES: dict[str, type[Callback]] = {
+    "enable_checkpointing": ModelCheckpoint,
+    "enable_progress_bar": ProgressBar,
+    "logger": LearningRateMonitor,
+}
+"""Flags of the Trainer, and the callbacks that it refuses where they are off."""
 
-def run_experiment(words: list[str]) -> None:
+
+def run_experiment(argv: list[str]) -> None:
     """Run one of the Trainer's subcommands.
 
     Args:
-        words: The subcommand and its options.
+        argv: The subcommand and its options.
 
     Raises:
         UserError: If the configuration is wrong.
-        ValueError, OSError: If data, model or checkpoint are.
+        ValueError, OSError: If the data, the model or the checkpoint is.
     """
-    options, configs = configs_first(words[1:])
+    options, configs = configs_first(argv[1:])
     name = configs[0].stem if configs else "experiment"
-    quieten_libraries()
+    silence_library_logs()
+    import_plugins(options, configs)
     if "--help-all" in options:
         options = ["--help"]
     try:
-        TCCLIPCLI(name, [words[0], *options])
+        TCCLIPCLI(name, [argv[0], *options])
     except MisconfigurationException as error:
         raise UserError(str(error)) from error
 
 
 class TCCLIPCLI(LightningCLI):
-    """LightningCLI with the model, the callbacks and the tests of this project.
+    """LightningCLI with this project's model, defaults and tests.
 
     Args:
-        experiment_name: Folder for the outputs, below `--output_dir`.
+        experiment_name: Folder of the outputs, below `--output_dir`.
         args: The subcommand and its options.
     """
 
     def __init__(self, experiment_name: str, args: list[str]) -> None:
-        self.experiment_name, self.named_run = experiment_name, args[0]
+        self.experiment_name, self.chosen_subcommand = experiment_name, args[0]
         strict = {"exit_on_error": False, "allow_abbrev": False}
+        defaults = {"default_config_files": [str(shipped_config_folder() / DEFAULTS)]}
         super().__init__(
             build_module,
             LightningDataModule,
             subclass_mode_data=True,
             auto_configure_optimizers=False,
-            seed_everything_default=1024,
-            trainer_defaults={"use_distributed_sampler": False, "enable_model_summary": False},
-            parser_kwargs={**strict, self.named_run: dict(strict)},
+            parser_kwargs={**strict, self.chosen_subcommand: {**strict, **defaults}},
             args=args,
         )
 
     # Configuration
 
     def subcommands(self) -> dict[str, set[str]]:
-        """Only the one that was asked for: building the parsers of the others takes a second."""
-        return {self.named_run: super().subcommands()[self.named_run]}
+        """Return the chosen one only: building the parsers of the others takes a second."""
+        return {self.chosen_subcommand: super().subcommands()[self.chosen_subcommand]}
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Add what belongs to the experiment rather than to the Trainer, the model or the data."""
-        parser.add_argument("--output_dir", default="outputs", help="Where each run makes its own new folder.")
-        parser.add_argument("--protocol", type=str | None, help="Table of the paper that results are laid out as.")
-        parser.add_argument("--method", type=str | None, help="What the model is called in reports.")
+        parser.add_argument("--output_dir", default="outputs", help="Each run makes a new folder in here.")
+        parser.add_argument("--protocol", type=str | None, help="Table of the paper that lays out the results.")
+        parser.add_argument("--method", type=str | None, help="Name of the model in reports.")
+        parser.add_argument("--plugins", type=list[str] | str, default=[], help="Packages to import first.")
         parser.add_lightning_class_args(WeightSpaceEnsemble, "ensembling")
 
     def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
-        """Parse, and explain what does not parse.
+        """Parse the command line.
 
         Raises:
-            UserError: In one sentence, with the nearest name for an unknown key.
+            UserError: If it does not parse, in one sentence, with the nearest name for an unknown key.
         """
         try:
             self.config = parser.parse_args(args)
         except ArgumentError as error:
-            known = self._subcommand_parsers[self.named_run].get_defaults(skip_validation=True).keys()
+            # Without validation: a default such as the missing data would fail it and hide the user's own mistake.
+            known = self._subcommand_parsers[self.chosen_subcommand].get_defaults(skip_validation=True).keys()
             raise UserError(explain_parser_error(error.message, known)) from error
 
     def _parse_ckpt_path(self) -> None:
@@ -103,7 +111,7 @@ class TCCLIPCLI(LightningCLI):
             read_checkpoint(path)
 
     def before_instantiate_classes(self) -> None:
-        """Make the two sides agree: the data says how many frames, the model says how large they are."""
+        """Match both sides: the data sets the number of frames, the pretrained model their size."""
         config = self.config[self.subcommand]
         if config.protocol is not None:
             paper_layout(config.protocol)  # a wrong name must not wait for the end of the test
@@ -111,37 +119,37 @@ class TCCLIPCLI(LightningCLI):
         if config.model.config.num_frames is None:
             config.model.config.num_frames = data.get("num_frames")
         if "image_size" in data and data["image_size"] != (size := read_image_size(config.model.pretrained)):
-            rank_zero_info(f"Frames are {size} pixels wide and high, as {config.model.pretrained} takes them.")
+            rank_zero_info(f"{config.model.pretrained} takes frames of {size} x {size} pixels: data.image_size={size}.")
             data["image_size"] = size
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
-        """Make the Trainer with a new output folder, our callbacks and, unless given, a fitting precision."""
+        """Build the Trainer with a new output folder and, unless given, a fitting precision."""
         config = self.config_init[self.subcommand]
         if config.trainer.precision is None:
             kwargs["precision"] = choose_precision(config.trainer.accelerator)
-        if config.trainer.logger in (None, True):
+        if config.trainer.logger in (None, True):  # given neither a logger nor false
             kwargs["logger"] = TensorBoardLogger(config.output_dir, name=self.experiment_name)
         if self.subcommand != "fit":
-            kwargs["enable_checkpointing"] = False
-        self.skipped_clips = SkippedClips()
-        switches = {**config.trainer.as_dict(), **kwargs}
-        self.trainer_defaults["callbacks"] = [self.skipped_clips, *build_callbacks(switches)]
-        return super().instantiate_trainer(**kwargs)
+            kwargs["enable_checkpointing"] = False  # only training has something to save
+        settings = {**config.trainer.as_dict(), **kwargs}
+        return super().instantiate_trainer(**kwargs, callbacks=usable_callbacks(settings))
 
     def after_instantiate_classes(self) -> None:
-        """Say how large the model is."""
+        """Print the number of parameters."""
         sizes = [(p.numel(), p.requires_grad) for p in self.model.parameters()]
         trained = sum(size for size, is_trained in sizes if is_trained)
         rank_zero_info(f"Parameters: {sum(s for s, _ in sizes) / 1e6:.2f} M, trained: {trained / 1e6:.2f} M.")
 
-    # The four runs; LightningCLI calls the one that is named on the command line
+    # The four subcommands; LightningCLI calls the method of that name
 
     def fit(self, **kwargs: Any) -> None:
         """Train, then test the last weights."""
+        check_global_batch(self.trainer, self.datamodule)
         self.trainer.fit(**kwargs)
         if self.trainer.fast_dev_run or self.trainer.interrupted:
             return
-        last = next(c.best_model_path for c in self.trainer.checkpoint_callbacks if c.monitor is None)
+        # Without checkpoints the weights in memory are tested: they are the same, but the report names no file.
+        last = next((c.best_model_path for c in self.trainer.checkpoint_callbacks if c.monitor is None), None)
         self.test(self.model, self.datamodule, ckpt_path=last)
 
     def validate(self, model: LightningModule, datamodule: LightningDataModule, **kwargs: Any) -> None:
@@ -152,20 +160,20 @@ class TCCLIPCLI(LightningCLI):
     def test(
         self, model: LightningModule, datamodule: LightningDataModule, ckpt_path: str | None = None, **kwargs: Any
     ) -> None:
-        """Test without and with weight-space ensembling, and report both, or what there is if the second fails."""
+        """Test without and with weight ensembling, and report both; only the first if the second fails."""
         ensembling = next(c for c in self.trainer.callbacks if isinstance(c, WeightSpaceEnsemble))
         wanted, runs = ensembling.weight, []
         try:
-            for weight in dict.fromkeys((1.0, wanted)):
+            for weight in dict.fromkeys((1.0, wanted)):  # once where both are the same
                 ensembling.weight = weight
                 self.trainer.test(model, datamodule=datamodule, ckpt_path=ckpt_path, **{**kwargs, "verbose": False})
                 runs.append(EvaluationRun(weight, model.test_figures))
                 folder = run_folder(self.trainer)  # while all processes are there to agree on it
         finally:
             ensembling.weight = wanted
-            if runs:
+            if runs:  # in `finally`: a failure of the second test must not lose the first
                 config = self.config[self.subcommand].as_dict()
-                write_report(runs, folder, self.trainer, config, ckpt_path, list(self.skipped_clips.clips))
+                write_report(runs, folder, self.trainer, config, ckpt_path, list(self._skipped_clips.clips))
         self._print_skipped_clips()
 
     def predict(self, model: LightningModule, datamodule: LightningDataModule, **kwargs: Any) -> None:
@@ -174,34 +182,39 @@ class TCCLIPCLI(LightningCLI):
         write_predictions(predictions, datamodule.class_names, self.trainer)
         self._print_skipped_clips()
 
+    @property
+    def _skipped_clips(self) -> SkippedClips:
+        empty = SkippedClips()  # where a configuration has left the callback out
+        return next((c for c in self.trainer.callbacks if isinstance(c, SkippedClips)), empty)
+
     def _print_skipped_clips(self) -> None:
-        if (report := self.skipped_clips.report()) and self.trainer.is_global_zero:
+        if (report := self._skipped_clips.report()) and self.trainer.is_global_zero:
             print(report)
 
 
 def choose_precision(accelerator: str) -> str:
-    """The precision that suits the machine: bf16 on a GPU that has it, else fp16, and full precision on a CPU."""
+    """Choose the precision for this machine: on a GPU bf16, or fp16 where it has no bf16; 32 bits on a CPU."""
     if accelerator not in ("auto", "gpu", "cuda") or not torch.cuda.is_available():
         return "32-true"
     return "bf16-mixed" if torch.cuda.is_bf16_supported(including_emulation=False) else "16-mixed"
 
 
-def build_callbacks(trainer_config: Mapping[str, Any]) -> list[Callback]:
-    """The callbacks of every run, less those that the Trainer's configuration switches off."""
-    callbacks: list[Callback] = [GlobalBatchSize(), SpeedMonitor(), GradientNorm(), EndTogether()]
-    if trainer_config["enable_progress_bar"] is not False:
-        callbacks.append(TrainingProgressBar())
-    if trainer_config["logger"] is not False:
-        callbacks += [LearningRateMonitor("step"), ConfusionMatrixPicture()]
-    if trainer_config["enable_checkpointing"] is not False:
-        callbacks += build_checkpoint_callbacks()
-    return callbacks
+def usable_callbacks(trainer_settings: Mapping[str, Any]) -> list[Callback]:
+    """Return the configured callbacks without those whose Trainer flag is off."""
+    callbacks = trainer_settings["callbacks"] or []
+    off = tuple(kind for flag, kind in SWITCHES.items() if trainer_settings[flag] is False)
+    return [c for c in (callbacks if isinstance(callbacks, list) else [callbacks]) if not isinstance(c, off)]
 
 
-def build_checkpoint_callbacks() -> list[ModelCheckpoint]:
-    """`best`: weights of the best validation; `last`: everything needed to go on, written after every epoch."""
-    name = {"auto_insert_metric_name": False, "enable_version_counter": False}
-    best = ModelCheckpoint(
-        filename="best", monitor="val/top1", mode="max", save_weights_only=True, save_on_train_epoch_end=False, **name
-    )
-    return [best, ModelCheckpoint(filename="last", save_on_train_epoch_end=True, **name)]
+def check_global_batch(trainer: Trainer, datamodule: LightningDataModule) -> None:
+    """Refuse a global batch that nothing would accumulate, as where a list of callbacks replaces the defaults.
+
+    Raises:
+        UserError: If the data asks for one and `GlobalBatchSize` is not among the callbacks.
+    """
+    wanted = getattr(datamodule, "global_batch_size", None)
+    if wanted is not None and not any(isinstance(callback, GlobalBatchSize) for callback in trainer.callbacks):
+        raise UserError(
+            f"data.global_batch_size={wanted} needs the callback GlobalBatchSize, which trainer.callbacks replaces: "
+            "add callbacks to the defaults by --trainer.callbacks+=NAME instead, or by `callbacks+:` in a YAML file."
+        )

@@ -9,64 +9,69 @@ tcclip: video action recognition with TC-CLIP
   tcclip fit --config NAME       train, then test the last weights without and with weight ensembling
   tcclip test --config NAME --ckpt_path CKPT        test a checkpoint
   tcclip validate --config NAME --ckpt_path CKPT    validate a checkpoint
-  tcclip predict --config NAME --ckpt_path CKPT     write the best classes of every clip to a file
-  tcclip check --data NAME --data.root DIR          hold a dataset against its lists before a long run
-  tcclip split --data NAME --data.root DIR --output_dir DIR    draw few-shot and base/novel lists
-  tcclip profile --config NAME   parameters, multiply-adds and speed of a configuration
+  tcclip predict --config NAME --ckpt_path CKPT     write the top classes of every clip to a file
+  tcclip check --data NAME --data.root DIR          validate a dataset against its split files before a long run
+  tcclip split --data NAME --data.root DIR --output_dir DIR    draw few-shot and base/novel splits
+  tcclip profile --config NAME   count parameters and multiply-adds, measure the speed
   tcclip sweep --config NAME --sweep KEY=[VALUE,...]           several runs, joined in one table
-  tcclip report DIR ... [--paper TABLE]             join results in one table, the paper's figures beside
-  tcclip configs                 list the configurations that come with the package
-  tcclip make-demo DIR           write a small dataset of videos and a tiny CLIP to try everything on
+  tcclip report DIR ... [--paper TABLE]             join results in one table, next to the paper's numbers
+  tcclip configs                 list the shipped configurations
+  tcclip make-demo DIR           write a small video dataset and a tiny CLIP to try everything on
 
 `tcclip SUBCOMMAND --help` says more. --debug, anywhere, shows the traceback of an error."""
 
 RUN_HELP = """\
 tcclip {name} --config NAME [--KEY VALUE ...]: {what}
 
-NAME is a file, or one of the shipped configurations (`tcclip configs`). Every key of it can be changed here:
+NAME is a file or a shipped configuration (`tcclip configs`); several are merged in order. Every key can be overridden:
 
   data
     --data.root DIR                  the videos, in any published layout
-    --data.splits_dir DIR            published split lists; without it, the dataset's own annotations
-    --data.num_shots N               training clips for each class; null for all of them
+    --data.splits_dir DIR            published split files; without it, the dataset's own annotations
+    --data.num_shots N               training clips per class; null for all
     --data.split N                   number of the split, where there are several
-    --data.num_frames N              frames of a view
-    --data.batch_size N              videos in a batch of one device
-    --data.global_batch_size N       videos in an optimizer step; the accumulation follows from it
-    --data.num_workers N             processes that decode
-    --data.num_temporal_views N      views in time of a test video
-    --data.num_spatial_views 1|3     crops of each of them
-    --data.decoder auto|pyav|decord  what reads the files
-    --data.on_bad_video raise|skip   what an unreadable training clip does
+    --data.num_frames N              frames per view
+    --data.batch_size N              videos per batch and device
+    --data.global_batch_size N       videos per optimizer step; sets the gradient accumulation
+    --data.num_workers N             decoding processes
+    --data.num_temporal_views N      temporal views of a test video
+    --data.num_spatial_views 1|3     crops per temporal view
+    --data.decoder auto|pyav|decord  video decoder
+    --data.on_bad_video raise|skip   what to do with an unreadable training clip
   model
-    --model.pretrained X             folder, or hub name, of a CLIP or a saved TC-CLIP
+    --model.pretrained X             folder or hub name of a CLIP or a saved TC-CLIP
     --model.init_from CKPT           start from the weights of an earlier run (Appendix A)
-    --model.freeze [vision,text]     encoders whose own weights stay as they are
+    --model.freeze [vision,text]     encoders whose own weights are not trained
     --model.config.seed_ratio R      share of the patches that become seeds; likewise num_context_tokens,
                                      merges_per_round, reference_tokens, seed_selection, aggregation, tc_layers,
                                      prompting, num_prompt_vectors and more (--help-all)
-    --model.learning_rate R          peak rate; likewise final_learning_rate, warmup_epochs, weight_decay,
-                                     prompting_lr_factor, label_smoothing
+    --model.optimizer.lr R           peak learning rate; --model.optimizer CLASS takes another optimizer
+    --model.lr_scheduler.final_lr R  learning rate at the end; likewise warmup_epochs
+    --model.lr_scheduler CLASS       ReleasedSchedule, as in the published runs, or TextbookSchedule
+    --model.prompting_lr_factor F    learning rate of the prompting, relative to the rest; likewise label_smoothing
   run
     --trainer.max_epochs N           epochs
     --trainer.devices N              GPUs; with several, --trainer.strategy ddp
-    --trainer.accelerator cpu|gpu    auto takes the GPU if there is one
-    --trainer.precision P            by default bf16-mixed on a GPU and 32-true on a CPU
+    --trainer.accelerator cpu|gpu    auto takes a GPU if there is one
+    --trainer.precision P            default: bf16-mixed on a GPU, 32-true on a CPU
+    --trainer.callbacks+=CLASS       add a callback to the default ones
     --ensembling.weight W            share of the fine-tuned weights when testing; 1 tests them alone
-    --seed_everything N              of the new parameters; the data has --data.seed
-    --protocol TABLE                 the paper's table that the results are laid out as, such as few_shot
-    --method NAME                    what the model is called in reports
-    --output_dir DIR                 every run makes a new folder below it
+    --seed_everything N              seed of the new parameters; the data has --data.seed
+    --plugins PACKAGE                import a package first, such as one that registers a seed selection
+    --protocol TABLE                 table of the paper that lays out the results, such as few_shot
+    --method NAME                    name of the model in reports
+    --output_dir DIR                 every run makes a new folder in it
     --ckpt_path CKPT                 {checkpoint}
 
+All keys and their values, the defaults included: tcclip {name} --config NAME --print_config
 The complete list, with Lightning's own options: tcclip {name} --help-all
-Options of a data module: tcclip {name} --data.help datamodules.HMDB51DataModule"""
+Options of a class: tcclip {name} --data.help datamodules.HMDB51DataModule"""
 
 RUNS = {
-    "fit": ("train, then test the last weights without and with weight ensembling.", "go on from this checkpoint"),
+    "fit": ("train, then test the last weights without and with weight ensembling.", "resume from this checkpoint"),
     "validate": ("validate a checkpoint.", "the checkpoint to validate"),
     "test": ("test a checkpoint without and with weight ensembling.", "the checkpoint to test"),
-    "predict": ("write the best classes of every clip to predictions.csv.", "the checkpoint to predict with"),
+    "predict": ("write the top classes of every clip to predictions.csv.", "the checkpoint to predict with"),
 }
 
 OTHER_HELP = {
@@ -81,7 +86,7 @@ OTHER_HELP = {
 
 
 def subcommand_help(name: str) -> str:
-    """The help page of a subcommand."""
+    """Return the help page of a subcommand."""
     if name in OTHER_HELP:
         return OTHER_HELP[name]
     what, checkpoint = RUNS[name]

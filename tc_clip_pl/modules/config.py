@@ -1,5 +1,7 @@
 """Every number and choice of the paper, next to those of the backbone, and which of them go together."""
 
+from typing import Literal, get_args, get_origin
+
 from tc_clip_pl.modules.backbone import TEMPLATE_TOKEN_IDS, BackboneConfig
 from tc_clip_pl.modules.text_prompting import PROMPTINGS
 from tc_clip_pl.ops.aggregation import AGGREGATORS
@@ -14,12 +16,6 @@ NAMED_CHOICES: dict[str, Registry] = {
     registry.option: registry
     for registry in (REFERENCE_TOKENS, SEED_SELECTORS, AGGREGATORS, PROMPTINGS, PROMPTING_TOKENS, FRAME_POOLINGS)
 }
-# Option -> its values, for choices that need no function of their own.
-FIXED_CHOICES = {
-    "positional_embedding": ("space", "joint"),
-    "prompting_init": ("clip", "random"),
-    "prompt_init": ("template", "random"),
-}
 ALWAYS_READ = ("reference_tokens", "prompting", "frame_pooling")
 
 
@@ -29,7 +25,7 @@ class TCCLIPConfig(BackboneConfig):
     Every named choice also takes the import path of a function of your own, such as ``my_package.my_module.my_choice``.
 
     Args:
-        num_frames: T. It sets the size of a joint positional embedding; otherwise the model takes any number.
+        num_frames: T, frames of a view. It sets the size of a joint positional embedding; otherwise the model takes any number.
         positional_embedding: "space" shares CLIP's table over frames, "joint" has one table per frame (Table 9a).
         reference_tokens: What a frame attends to besides itself, a name in `REFERENCE_TOKENS` (Table 1).
         tc_layers: The vision layers, counted from 1, that attend to reference tokens; None means all but the first,
@@ -38,15 +34,15 @@ class TCCLIPConfig(BackboneConfig):
         seed_selection: Which patches become seeds, a name in `SEED_SELECTORS` (Table 8a).
         seed_ratio: alpha, the share of a frame's patches that become seeds, in (0, 1] (Table 9b).
         aggregation: How seeds become context tokens, a name in `AGGREGATORS` (Tables 1 and 8b).
-        num_context_tokens: K (Table 9c).
-        merges_per_round: r of the bipartite matching (Appendix G.2).
+        num_context_tokens: K, context tokens of a video (Table 9c).
+        merges_per_round: r, merges in one round of the bipartite matching (Appendix G.2).
         prompting: How class names become text embeddings, a name in `PROMPTINGS` (Table 10).
         prompting_tokens: Which vision tokens the prompting reads, a name in `PROMPTING_TOKENS` (Table 13b).
         prompting_text_layer: The text layer, counted from 1, before which the prompting runs; None is the last
             (Table 13c).
         prompting_vision_layer: The vision layer, counted from 1, whose tokens it reads; None is the last (Table 13c).
         prompting_init: "clip" copies the last text layer, "random" starts from random weights (Table 13d).
-        num_prompt_vectors: M (Table 13a).
+        num_prompt_vectors: M, learnable vectors in place of the template (Table 13a).
         prompt_init: "template" starts the prompt vectors from "a photo of a", "random" from N(0, 0.02) (Table 13d).
         frame_pooling: How frame embeddings and text embeddings become logits, a name in `FRAME_POOLINGS`.
         prompt_token_ids: Token ids of the prompt template, which the vectors replace and start from. The default is "a
@@ -61,7 +57,7 @@ class TCCLIPConfig(BackboneConfig):
     model_type = "tc_clip"
 
     num_frames: int = 16
-    positional_embedding: str = "space"
+    positional_embedding: Literal["space", "joint"] = "space"
     reference_tokens: str = "context"
     tc_layers: list[int] | tuple[int, ...] | None = None
     local_global_bias: bool = True
@@ -74,9 +70,9 @@ class TCCLIPConfig(BackboneConfig):
     prompting_tokens: str = "context"
     prompting_text_layer: int | None = None
     prompting_vision_layer: int | None = None
-    prompting_init: str = "clip"
+    prompting_init: Literal["clip", "random"] = "clip"
     num_prompt_vectors: int = 4
-    prompt_init: str = "template"
+    prompt_init: Literal["template", "random"] = "template"
     frame_pooling: str = "mean_embedding"
     prompt_token_ids: list[int] | tuple[int, ...] = TEMPLATE_TOKEN_IDS
     clip_name_or_path: str | None = None
@@ -170,7 +166,10 @@ class TCCLIPConfig(BackboneConfig):
 def _check_choices(config: TCCLIPConfig) -> None:
     for option, registry in NAMED_CHOICES.items():
         registry[getattr(config, option)]
-    for option, values in FIXED_CHOICES.items():
+    fixed = {
+        option: get_args(kind) for option, kind in type(config).__annotations__.items() if get_origin(kind) is Literal
+    }
+    for option, values in fixed.items():
         if getattr(config, option) not in values:
             raise ValueError(f"{option} is {getattr(config, option)!r}: choose {' or '.join(values)}.")
 

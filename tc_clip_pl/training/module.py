@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,9 +10,9 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from lightning.pytorch import LightningModule
-from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor, nn
-from torch.optim.lr_scheduler import LambdaLR
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
 from torchmetrics import MeanMetric, MetricCollection
 
 from tc_clip_pl.evaluation.aggregate import summarize
@@ -19,7 +20,13 @@ from tc_clip_pl.evaluation.metrics import PADDING_LABEL, ClassificationMetrics, 
 from tc_clip_pl.training.accumulation import loss_weight
 from tc_clip_pl.training.checkpoint import check_state_dict, describe_model
 from tc_clip_pl.training.distributed import is_sharded, plain_name, shard, sum_over_processes
-from tc_clip_pl.training.optimizer import build_optimizer, build_parameter_groups, build_scheduler
+from tc_clip_pl.training.optimizer import (
+    OptimizerFactory,
+    SchedulerFactory,
+    build_optimizer,
+    build_scheduler,
+    group_parameters,
+)
 from tc_clip_pl.training.training_metrics import TrainingFigures
 
 
@@ -40,11 +47,9 @@ class TCCLIPModule(LightningModule):
 
     Args:
         model: A `TCCLIP`.
-        learning_rate: Peak rate of everything but the prompting parameters.
-        final_learning_rate: Rate at the end of the cosine.
-        warmup_epochs: Length of the linear warm-up from 0; fractions are fine.
-        weight_decay: Of every parameter.
-        prompting_lr_factor: How many times the rate the prompt vectors and the VP block get.
+        optimizer: Makes the optimizer of parameter groups; only training needs one.
+        lr_scheduler: Makes the scheduler of (optimizer, total_steps, steps_per_epoch); without one the rate stays.
+        prompting_lr_factor: How many times the optimizer's rate the prompt vectors and the VP block get.
         label_smoothing: Share of each target spread evenly over the classes.
         views_per_forward: Views of a video that evaluation runs at once; 1 keeps memory the same for any number.
     """
@@ -52,20 +57,16 @@ class TCCLIPModule(LightningModule):
     def __init__(
         self,
         model: nn.Module,
-        learning_rate: float = 2e-6,
-        final_learning_rate: float = 2e-8,
-        warmup_epochs: float = 5.0,
-        weight_decay: float = 1e-3,
+        optimizer: OptimizerFactory | None = None,
+        lr_scheduler: SchedulerFactory | None = None,
         prompting_lr_factor: float = 10.0,
         label_smoothing: float = 0.1,
         views_per_forward: int = 1,
     ) -> None:
         super().__init__()
         self.model = model
-        self.learning_rate = learning_rate
-        self.final_learning_rate = final_learning_rate
-        self.warmup_epochs = warmup_epochs
-        self.weight_decay = weight_decay
+        self.optimizer = optimizer
+        self.lr_scheduler = lr_scheduler
         self.prompting_lr_factor = prompting_lr_factor
         self.label_smoothing = label_smoothing
         self.views_per_forward = views_per_forward
@@ -97,21 +98,26 @@ class TCCLIPModule(LightningModule):
             self.model = shard(self.model, self.device)
 
     def configure_optimizers(self) -> dict[str, Any]:
-        """AdamW in two groups; warm-up, then cosine, per optimizer step."""
-        names = set(map(plain_name, self.model.prompting_parameter_names()))
-        groups = build_parameter_groups(self.model, self.learning_rate, names, self.prompting_lr_factor)
-        optimizer = build_optimizer(groups, self.weight_decay)
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": self._scheduler(optimizer), "interval": "step"}}
+        """Build the optimizer with its two parameter groups, and the scheduler, stepped once an optimizer step.
 
-    def _scheduler(self, optimizer: torch.optim.Optimizer) -> LambdaLR:
-        total = self.trainer.estimated_stepping_batches
-        if total == float("inf"):
-            raise ValueError("The cosine schedule needs an end: set trainer.max_epochs or trainer.max_steps.")
-        steps_per_epoch = -(-self.trainer.num_training_batches // self.trainer.accumulate_grad_batches)
-        warmup = round(self.warmup_epochs * steps_per_epoch)
-        if warmup >= total:
-            rank_zero_warn(f"The warm-up of {self.warmup_epochs:g} epochs takes the whole training ({total} steps).")
-        return build_scheduler(optimizer, warmup, int(total), self.final_learning_rate / self.learning_rate)
+        Raises:
+            ValueError: If there is no optimizer, or the training has no end for the schedule to reach.
+        """
+        if self.optimizer is None:
+            raise ValueError("TCCLIPModule needs an optimizer to train: give it optimizer=, such as a partial AdamW.")
+        groups = group_parameters(self.model, set(map(plain_name, self.model.prompting_parameter_names())))
+        optimizer = build_optimizer(self.optimizer, groups, self.prompting_lr_factor)
+        if self.lr_scheduler is None:
+            return {"optimizer": optimizer}
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": self._schedule(optimizer), "interval": "step"}}
+
+    def _schedule(self, optimizer: Optimizer) -> LRScheduler:
+        total_steps = self.trainer.estimated_stepping_batches
+        if total_steps == float("inf"):
+            raise ValueError("The schedule needs an end: set trainer.max_epochs or trainer.max_steps.")
+        # Rounded up: the last step of an epoch takes the batches that are left.
+        steps_per_epoch = math.ceil(self.trainer.num_training_batches / self.trainer.accumulate_grad_batches)
+        return build_scheduler(self.lr_scheduler, optimizer, int(total_steps), steps_per_epoch)
 
     # Steps
 

@@ -1,6 +1,8 @@
-"""The demo in small: real video files of eight classes, and a tiny CLIP."""
+"""A smaller demo: real video files of eight classes, and a tiny CLIP."""
 
-import lightning.pytorch  # noqa: F401 (its log handler keeps the stderr of its import, which must outlive each test)
+import sys
+
+import lightning.pytorch  # noqa: F401 (its log handler keeps the stderr it was imported with: not that of a single test)
 import pytest
 
 from datamodules.synthetic.moving_shapes import CLASSES, write_synthetic_dataset
@@ -18,14 +20,15 @@ def demo(tmp_path_factory):
 
 @pytest.fixture
 def run(demo, tmp_path, monkeypatch, capsys):
-    """Runs `tcclip WORDS` in an empty directory on the small demo; gives exit code, output and error output."""
+    """Run `tcclip ARGV` in an empty directory, on the small demo; return exit code, stdout and stderr."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.path", list(sys.path))  # main adds the current directory
 
-    def run(*words, on_demo=True):
+    def run(*argv, on_demo=True):
         places = ["--data.root", f"{demo}/data", "--model.pretrained", f"{demo}/tiny_clip", "--data.num_workers", "0"]
         quick = ["--trainer.max_epochs", "1", "--trainer.accelerator", "cpu", "--trainer.enable_progress_bar", "false"]
-        words = [*words[:1], "--config", "demo.yaml", *places, *quick, *words[1:]] if on_demo else words
-        code = main([str(word) for word in words])
+        argv = [*argv[:1], "--config", "demo.yaml", *places, *quick, *argv[1:]] if on_demo else argv
+        code = main([str(argument) for argument in argv])
         captured = capsys.readouterr()
         return code, captured.out, captured.err
 

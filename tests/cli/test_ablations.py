@@ -1,5 +1,6 @@
-"""Every table's sweep runs on the synthetic dataset with a small CLIP of twelve layers, a couple of steps each."""
+"""The sweep of every table runs on the synthetic dataset, two steps each, with a narrow CLIP of twelve layers."""
 
+import itertools
 import re
 
 import pytest
@@ -20,7 +21,7 @@ FEW_STEPS = {"limit_train_batches": 2, "limit_test_batches": 1, "limit_val_batch
 
 @pytest.fixture(scope="session")
 def deep_clip(tmp_path_factory):
-    """As many layers as B/16 has, and little else: layers 4, 8 and 12 are there to be named."""
+    """Save a narrow CLIP with the twelve layers of B/16: sweeps name layers 4, 8 and 12."""
     folder, tokenizer = tmp_path_factory.mktemp("deep_clip"), make_tiny_tokenizer(CLASSES)
     config = tiny_clip_config(tokenizer, width=16)
     config.vision_config.num_hidden_layers = config.text_config.num_hidden_layers = 12
@@ -31,26 +32,20 @@ def deep_clip(tmp_path_factory):
 
 @pytest.fixture
 def run_sweep(demo, deep_clip, tmp_path, monkeypatch, capsys):
-    """Runs `tcclip sweep` in this process; gives the exit code and what was printed."""
+    """Run `tcclip sweep` in this process; return exit code and stdout."""
     monkeypatch.chdir(tmp_path)
 
     def run_sweep(name, keep=None):
-        def launch(words, log):
-            return main(words) if keep is None or any(word.endswith(keep) for word in words) else 0
+        def launch(argv, log):
+            return main(argv) if keep is None or any(argument.endswith(keep) for argument in argv) else 0
 
-        words = ["--sweep", name, "--config", "few_shot_hmdb", "--sweep", "data.num_shots=[2]"]
-        words += ["--data.root", str(demo / "data"), "--model.pretrained", str(deep_clip), "--data.num_workers", "0"]
-        words += ["--data.batch_size", "2", "--data.global_batch_size", "2", "--data.num_temporal_views", "1"]
-        words += [
-            "--model.warmup_epochs",
-            "0",
-            "--trainer.accelerator",
-            "cpu",
-            "--trainer.enable_progress_bar",
-            "false",
-        ]
-        words += [word for key, value in FEW_STEPS.items() for word in (f"--trainer.{key}", str(value))]
-        return sweep(words, launch), capsys.readouterr().out
+        argv = ["--sweep", name, "--config", "few_shot_hmdb", "--sweep", "data.num_shots=[2]"]
+        argv += ["--data.root", str(demo / "data"), "--model.pretrained", str(deep_clip), "--data.num_workers", "0"]
+        argv += ["--data.batch_size", "2", "--data.global_batch_size", "2", "--data.num_temporal_views", "1"]
+        argv += ["--model.lr_scheduler.warmup_epochs", "0", "--trainer.accelerator", "cpu"]
+        argv += ["--trainer.enable_progress_bar", "false"]
+        argv += [argument for key, value in FEW_STEPS.items() for argument in (f"--trainer.{key}", str(value))]
+        return sweep(argv, launch), capsys.readouterr().out
 
     return run_sweep
 
@@ -60,15 +55,14 @@ def variants_of(name):
 
 
 @pytest.mark.parametrize("name", ABLATIONS)
-def test_every_variant_is_a_design_that_can_be(name):
+def test_every_variant_is_a_valid_design(name):
     for run in read_sweep([name], []).runs([]):
-        keys = [word.removeprefix("--model.config.") for word in run.argv]
-        values = [yaml.safe_load(word) for word in run.argv]
-        given = {k: v for k, word, v in zip(keys, run.argv, [*values[1:], None], strict=True) if k != word}
-        TCCLIPConfig(**given)
+        changes = {flag: yaml.safe_load(value) for flag, value in itertools.pairwise(run.argv)}
+        prefix = "--model.config."
+        TCCLIPConfig(**{k.removeprefix(prefix): value for k, value in changes.items() if k.startswith(prefix)})
 
 
-def test_variant_stands_in_the_table_above_the_papers_own(run_sweep):
+def test_variant_is_printed_above_the_papers_row(run_sweep):
     _, out = run_sweep("ablations/table_8b", keep="Bipartite_saliency")
     own, paper = (line for line in out.splitlines() if line.strip().startswith("Bipartite, saliency"))
     assert own.split()[-4].endswith("*") and own.split()[-3:] == ["-", "-", "-"]  # only HMDB-51 and K = 2 are there
@@ -81,5 +75,5 @@ def test_all_variants_run(name, run_sweep):
     code, out = run_sweep(name)
     assert code == 0, out
     for variant in variants_of(name):
-        assert re.search(rf"^ +{re.escape(variant)} +(?:[1-] +)*\d", out, re.MULTILINE), out  # a figure of our own
+        assert re.search(rf"^ +{re.escape(variant)} +(?:[1-] +)*\d", out, re.MULTILINE), out  # a measured value
         assert f"{variant}°" in out

@@ -1,4 +1,4 @@
-"""The demo in small learns what it is shown, and nothing where there is nothing to learn."""
+"""The small demo learns from true labels, and nothing from shuffled ones."""
 
 import json
 import os
@@ -12,20 +12,20 @@ CHANCE = 1 / 8
 
 
 @pytest.fixture(scope="module")
-def films(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("films")
+def videos(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("videos")
     return write_synthetic_dataset(folder, train_clips=12, test_clips=6, seconds=0.8)
 
 
 @pytest.fixture
-def shuffled_films(films, tmp_path):
-    """The same films, dealt out to the names of the clips at random."""
-    clips = sorted(path.relative_to(films) for path in films.glob("*/*.mp4"))
-    dealt = random.Random(0).sample(clips, len(clips))
-    for name, source in zip(clips, dealt, strict=True):
+def shuffled_videos(videos, tmp_path):
+    """Return the same videos with their file names, and so their labels, shuffled."""
+    clips = sorted(path.relative_to(videos) for path in videos.glob("*/*.mp4"))
+    shuffled = random.Random(0).sample(clips, len(clips))
+    for name, source in zip(clips, shuffled, strict=True):
         (tmp_path / "shuffled" / name).parent.mkdir(parents=True, exist_ok=True)
-        os.link(films / source, tmp_path / "shuffled" / name)
-    for split_file in films.glob("*.txt"):
+        os.link(videos / source, tmp_path / "shuffled" / name)
+    for split_file in videos.glob("*.txt"):
         os.link(split_file, tmp_path / "shuffled" / split_file.name)
     return tmp_path / "shuffled"
 
@@ -40,10 +40,10 @@ def _top1(run, tmp_path, data):
     return json.loads(results.read_text())["runs"][0]["test_sets"]["hmdb51/split1"]["top1"]
 
 
-def test_accuracy_is_far_above_chance(run, tmp_path, films):
-    assert _top1(run, tmp_path, films) > 3 * CHANCE
+def test_accuracy_is_far_above_chance(run, tmp_path, videos):
+    assert _top1(run, tmp_path, videos) > 3 * CHANCE
 
 
-def test_shuffled_labels_give_chance(run, tmp_path, shuffled_films):
+def test_shuffled_labels_give_chance(run, tmp_path, shuffled_videos):
     # 48 test clips: chance has a standard deviation of 0.048, so this is more than three of them.
-    assert _top1(run, tmp_path, shuffled_films) < CHANCE + 0.16
+    assert _top1(run, tmp_path, shuffled_videos) < CHANCE + 0.16

@@ -1,4 +1,4 @@
-"""Mistakes get one sentence, exit code 1 and no output folder."""
+"""A mistake gets one sentence and exit code 1, and leaves no output folder."""
 
 import shutil
 
@@ -8,8 +8,8 @@ from tc_clip_pl.cli import main
 from tc_clip_pl.cli.errors import explain_parser_error, suggest
 
 
-def _fails(run, tmp_path, *words, **kwargs):
-    code, out, err = run(*words, **kwargs)
+def _fails(run, tmp_path, *argv, **kwargs):
+    code, out, err = run(*argv, **kwargs)
     assert code == 1
     assert "Traceback" not in out + err
     sentences = [line for line in err.splitlines() if line.startswith("tcclip: ")]
@@ -21,14 +21,25 @@ def _fails(run, tmp_path, *words, **kwargs):
 @pytest.mark.parametrize(
     ("option", "value", "expected"),
     [
-        ("--model.learning_rat", "1", "no configuration key model.learning_rat; did you mean model.learning_rate?"),
+        ("--model.label_smoothin", "1", "key model.label_smoothin; did you mean model.label_smoothing?"),
         ("--data.num_shot", "2", "HMDB51DataModule has no key data.num_shot; did you mean data.num_shots?"),
         ("--num_shots", "2", "no configuration key num_shots"),
         ("--trainer.max_epoch", "2", "did you mean trainer.max_epochs?"),
         ("--model.config.sead_ratio", "0.2", "did you mean model.config.seed_ratio?"),
         ("--data.batch_size", "many", "data.batch_size takes int, not many."),
         ("--trainer.max_epochs", "many", "trainer.max_epochs takes int or null, not many."),
-        ("--model.learning_rate", "high", "model.learning_rate takes float, not high."),
+        ("--model.label_smoothing", "high", "model.label_smoothing takes float, not high."),
+        ("--model.optimizer.lr", "high", "model.optimizer.lr takes float, not high."),
+        ("--model.optimizer.rl", "1", "AdamW has no key model.optimizer.rl; did you mean model.optimizer.lr?"),
+        ("--model.optimizer", "torch.optim.Adamm", "model.optimizer cannot be torch.optim.Adamm: module"),
+        ("--model.lr_scheduler.warmup_epoch", "1", "did you mean model.lr_scheduler.warmup_epochs?"),
+        ("--model.config.prompt_init", "tmplate", "prompt_init takes template or random or null, not tmplate."),
+        ("--model.config.prompt_token_ids", "[1]", "no configuration key model.config.prompt_token_ids"),
+        ("--model.freeze", "[visio]", "model.freeze takes vision or text, not visio."),
+        ("--data.setting", "zero", "data.setting takes standard or base_to_novel or zero_shot or temporal or static"),
+        ("--trainer.callbacks+", "lightning.pytorch.Trainer", "does not correspond to a subclass of Callback."),
+        ("--trainer.callbacks", "lightning.pytorch.callbacks.ModelSummary", "needs the callback GlobalBatchSize"),
+        ("--plugins", "no_such_package", "The plugin no_such_package cannot be imported"),
         ("--data.root", "/nowhere", "/nowhere"),
         ("--model.pretrained", "/nowhere/clip", "/nowhere/clip"),
         ("--model.config.seed_ratio", "0.001", "seed_ratio"),
@@ -50,7 +61,7 @@ def test_wrong_option(run, tmp_path, option, value, expected):
         ("data:\n  class_path: datamodules.HMDB51DataModule\n  init_args:\n    rot: x\n", "did you mean data.root?"),
         (
             "data:\n  class_path: datamodules.HMDB52DataModule\n",
-            "data cannot be a datamodules.HMDB52DataModule: module",
+            "data cannot be datamodules.HMDB52DataModule: module",
         ),
         ("model: [\n", "parsing config"),
         ("model:\n  config:\n    frames: 3\n", "did you mean model.config.num_frames?"),
@@ -100,9 +111,9 @@ def test_unknown_subcommand(capsys):
     assert "did you mean fit?" in capsys.readouterr().err
 
 
-def test_suggestions_stay_silent_where_nothing_is_near():
+def test_no_suggestion_where_nothing_is_near():
     assert suggest("zebra", ["data.root", "model.pretrained"]) == ""
 
 
-def test_unforeseen_parser_errors_are_passed_on_in_one_line():
+def test_unknown_parser_errors_are_printed_in_one_line():
     assert explain_parser_error("Something\n  else\n  broke", []) == "Something else broke"

@@ -1,4 +1,4 @@
-"""Training, testing, predicting and going on, through the command line."""
+"""Training, testing, predicting and resuming from the command line."""
 
 import csv
 import json
@@ -13,13 +13,13 @@ from tc_clip_pl.training import load_model
 
 @pytest.fixture(scope="module")
 def fitted(demo, tmp_path_factory):
-    """The output folder of one `tcclip fit`."""
+    """Return the output folder of one `tcclip fit`."""
     from tc_clip_pl.cli import main
 
     folder = tmp_path_factory.mktemp("fitted")
-    words = ["--data.root", f"{demo}/data", "--model.pretrained", f"{demo}/tiny_clip", "--data.num_workers", "0"]
-    words += ["--trainer.max_epochs", "2", "--trainer.check_val_every_n_epoch", "1", "--trainer.accelerator", "cpu"]
-    assert main(["fit", *words, "--config", "demo", "--output_dir", str(folder)]) == 0
+    argv = ["--data.root", f"{demo}/data", "--model.pretrained", f"{demo}/tiny_clip", "--data.num_workers", "0"]
+    argv += ["--trainer.max_epochs", "2", "--trainer.check_val_every_n_epoch", "1", "--trainer.accelerator", "cpu"]
+    assert main(["fit", *argv, "--config", "demo", "--output_dir", str(folder)]) == 0
     return folder / "demo" / "version_0"
 
 
@@ -36,19 +36,19 @@ def test_fit_leaves_checkpoints_config_results_and_pictures(fitted):
     assert results["machine"]["precision"] == "32-true"
 
 
-def test_data_says_how_many_frames_and_the_model_how_large(fitted):
+def test_data_sets_the_number_of_frames_and_the_model_their_size(fitted):
     config = yaml.safe_load((fitted / "config.yaml").read_text())
     assert config["model"]["config"]["num_frames"] == 8
     assert config["data"]["init_args"]["image_size"] == 48
     assert load_model(fitted / "checkpoints" / "last.ckpt").config.num_frames == 8
 
 
-def test_best_checkpoint_holds_weights_alone(fitted):
+def test_best_checkpoint_holds_only_weights(fitted):
     assert "optimizer_states" not in torch.load(fitted / "checkpoints" / "best.ckpt")
     assert "optimizer_states" in torch.load(fitted / "checkpoints" / "last.ckpt")
 
 
-def test_test_repeats_the_figures_of_fit_in_a_new_folder(fitted, run, tmp_path):
+def test_test_repeats_the_metrics_of_fit_in_a_new_folder(fitted, run, tmp_path):
     code, out, _ = run("test", "--ckpt_path", fitted / "checkpoints" / "last.ckpt")
     assert code == 0
     assert "fine-tuned" in out and "w=0.7" in out
@@ -56,7 +56,7 @@ def test_test_repeats_the_figures_of_fit_in_a_new_folder(fitted, run, tmp_path):
     assert again["runs"] == json.loads((fitted / "results.json").read_text())["runs"]
 
 
-def test_a_second_run_gets_a_folder_of_its_own(run, tmp_path):
+def test_a_second_run_gets_its_own_folder(run, tmp_path):
     for _ in range(2):
         assert run("test", "--ensembling.weight", "1")[0] == 0
     assert sorted(path.name for path in (tmp_path / "outputs/demo").iterdir()) == ["version_0", "version_1"]
@@ -65,7 +65,7 @@ def test_a_second_run_gets_a_folder_of_its_own(run, tmp_path):
     assert len(results["runs"]) == 1
 
 
-def test_predict_writes_the_best_classes_of_every_clip(fitted, run, tmp_path):
+def test_predict_writes_the_top_classes_of_every_clip(fitted, run, tmp_path):
     assert run("predict", "--ckpt_path", fitted / "checkpoints" / "last.ckpt")[0] == 0
     rows = list(csv.DictReader((tmp_path / "outputs/demo/version_0/predictions.csv").open()))
     assert len(rows) == 16
@@ -79,8 +79,8 @@ def test_validate(fitted, run):
 
 
 def test_resumed_fit_ends_with_the_same_weights(run, tmp_path):
-    steady = ("--model.warmup_epochs", 0, "--model.final_learning_rate", 1e-3, "--ensembling.weight", 1)
-    options = (*steady, "--trainer.limit_test_batches", 1)
+    constant = ("--model.lr_scheduler", "null", "--ensembling.weight", 1)
+    options = (*constant, "--trainer.limit_test_batches", 1)
     whole, first = "outputs/demo/version_0/checkpoints/last.ckpt", "outputs/demo/version_1/checkpoints/last.ckpt"
     assert run("fit", *options, "--trainer.max_epochs", 2)[0] == 0
     assert run("fit", *options, "--trainer.max_epochs", 1)[0] == 0
@@ -91,6 +91,35 @@ def test_resumed_fit_ends_with_the_same_weights(run, tmp_path):
         assert torch.equal(resumed.state_dict()[name], value), name
     before = load_model(first).state_dict()
     assert any(not torch.equal(before[name], value) for name, value in whole.state_dict().items())
+
+
+SHORT = ("--trainer.limit_train_batches", 1, "--trainer.limit_val_batches", 0, "--trainer.limit_test_batches", 1)
+
+
+def test_callbacks_are_dropped_with_the_trainers_flags(run, tmp_path):
+    off = ("--trainer.enable_checkpointing", "false", "--trainer.logger", "false", "--trainer.enable_progress_bar")
+    assert run("fit", *SHORT, *off, "false", "--trainer.default_root_dir", "here", "--ensembling.weight", 1)[0] == 0
+    assert json.loads((tmp_path / "here/results.json").read_text())["checkpoint"] is None
+    assert not list(tmp_path.rglob("*.ckpt")) and not list(tmp_path.rglob("*tfevents*"))
+
+
+def test_optimizer_and_callbacks_from_the_command_line(run, tmp_path):
+    optimizer = ("--model.optimizer", "torch.optim.SGD", "--model.optimizer.lr", "1e-5")
+    added = ("--trainer.callbacks+", "lightning.pytorch.callbacks.ModelSummary")
+    options = (*SHORT, *optimizer, *added, "--model.lr_scheduler", "TextbookSchedule", "--ensembling.weight", 1)
+    assert run("fit", *options)[0] == 0
+    config = yaml.safe_load((tmp_path / "outputs/demo/version_0/config.yaml").read_text())
+    assert config["model"]["lr_scheduler"]["class_path"] == "tc_clip_pl.training.schedule.TextbookSchedule"
+    names = [entry["class_path"].rpartition(".")[2] for entry in config["trainer"]["callbacks"]]
+    assert names.count("ModelCheckpoint") == 2 and names[-1] == "ModelSummary"
+    (saved,) = torch.load(tmp_path / "outputs/demo/version_0/checkpoints/last.ckpt")["optimizer_states"]
+    assert [group["initial_lr"] for group in saved["param_groups"]] == pytest.approx([1e-5, 1e-4])
+    assert "momentum" in saved["param_groups"][0]
+
+
+def test_saved_configuration_can_be_run_again(fitted, run):
+    code, _, err = run("test", "--config", fitted / "config.yaml", "--ensembling.weight", 1)
+    assert code == 0, err
 
 
 def test_precision_without_a_gpu(monkeypatch):

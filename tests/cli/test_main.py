@@ -1,4 +1,4 @@
-"""Help pages, the list of configurations, make-demo: what needs no training."""
+"""Subcommands that need no training: help pages, the list of configurations, make-demo."""
 
 import re
 import subprocess
@@ -10,15 +10,15 @@ import yaml
 
 from tc_clip_pl.cli import SUBCOMMANDS, main
 from tc_clip_pl.cli.config_args import configs_first
-from tc_clip_pl.cli.configs import find_config, shipped_config_folder
+from tc_clip_pl.cli.configs import DEFAULTS, find_config, shipped_config_folder
 from tc_clip_pl.cli.errors import UserError
 from tc_clip_pl.cli.help_pages import subcommand_help
 
 
-@pytest.mark.parametrize("words", [[], ["--help"], *([name, "--help"] for name in SUBCOMMANDS)])
-def test_help_answers_at_once(words):
+@pytest.mark.parametrize("argv", [[], ["--help"], *([name, "--help"] for name in SUBCOMMANDS)])
+def test_help_appears_within_three_seconds(argv):
     began = time.perf_counter()
-    command = [sys.executable, "-c", "import sys; from tc_clip_pl.cli import main; sys.exit(main())", *words]
+    command = [sys.executable, "-c", "import sys; from tc_clip_pl.cli import main; sys.exit(main())", *argv]
     run = subprocess.run(command, capture_output=True, text=True, check=True)
     assert time.perf_counter() - began < 3
     assert "tcclip" in run.stdout
@@ -34,10 +34,10 @@ def test_top_level_help_names_every_subcommand(capsys):
 def test_configs_are_listed_with_a_line_each(capsys):
     assert main(["configs"]) == 0
     text = capsys.readouterr().out
-    assert all(path.name in text for path in shipped_config_folder().glob("*.yaml"))
+    assert all(path.name in text for path in shipped_config_folder().glob("*.yaml") if path.name != DEFAULTS)
 
 
-def test_config_is_found_here_first_then_among_the_shipped(tmp_path, monkeypatch):
+def test_config_is_found_here_first_then_among_the_shipped_ones(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert find_config("few_shot_hmdb.yaml") == shipped_config_folder() / "few_shot_hmdb.yaml"
     assert find_config("few_shot_hmdb") == shipped_config_folder() / "few_shot_hmdb.yaml"

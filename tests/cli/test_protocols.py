@@ -6,17 +6,17 @@ import pytest
 import yaml
 
 QUICK = ("--model.config.num_context_tokens", 16, "--data.batch_size", 4, "--data.global_batch_size", 4)
-FAST = ("--trainer.limit_train_batches", 1, "--trainer.limit_val_batches", 0, "--model.warmup_epochs", 0)
+FAST = ("--trainer.limit_train_batches", 1, "--trainer.limit_val_batches", 0, "--model.lr_scheduler.warmup_epochs", 0)
 
 
 @pytest.fixture
 def fit(run, demo, tmp_path):
-    """Runs `tcclip fit` of a configuration and gives results, Markdown table and output."""
+    """Run `tcclip fit` on a configuration; return results, Markdown table and stdout."""
 
-    def fit(config, *words):
+    def fit(config, *argv):
         places = ("--model.pretrained", demo / "tiny_clip", "--data.num_workers", 0, "--data.num_frames", 8)
         short = ("--trainer.max_epochs", 1, "--trainer.accelerator", "cpu", "--trainer.enable_progress_bar", "false")
-        code, out, err = run("fit", "--config", config, *places, *QUICK, *FAST, *short, *words, on_demo=False)
+        code, out, err = run("fit", "--config", config, *places, *QUICK, *FAST, *short, *argv, on_demo=False)
         assert code == 0, err
         (path,) = tmp_path.rglob("results.json")
         return json.loads(path.read_text()), path.with_suffix(".md").read_text(), out
@@ -43,13 +43,13 @@ def test_base_to_novel_tests_both_halves_and_gives_their_harmonic_mean(fit, demo
     assert code == 0 and "| HMDB base | HMDB novel | HMDB HM |" in out.replace("| method | w ", "")
 
 
-def test_zero_shot_suite_gives_mean_and_spread_over_splits_and_all(fit, demo, tmp_path):
-    films = {"root": str(demo / "data")}
+def test_zero_shot_suite_gives_mean_and_deviation_over_splits_and_all(fit, demo, tmp_path):
+    videos = {"root": str(demo / "data")}
     tests = {
-        "hmdb": {"class_path": "datamodules.HMDB51DataModule", "init_args": {**films, "test_splits": [1, 2]}},
-        "mine": {"class_path": "datamodules.FolderDataModule", "init_args": {**films, "test_splits": [1, 2]}},
+        "hmdb": {"class_path": "datamodules.HMDB51DataModule", "init_args": {**videos, "test_splits": [1, 2]}},
+        "mine": {"class_path": "datamodules.FolderDataModule", "init_args": {**videos, "test_splits": [1, 2]}},
     }
-    train = {"class_path": "datamodules.HMDB51DataModule", "init_args": films}
+    train = {"class_path": "datamodules.HMDB51DataModule", "init_args": videos}
     data = {"class_path": "datamodules.EvaluationSuite", "init_args": {"train": train, "tests": tests}}
     (tmp_path / "suite.yaml").write_text(yaml.safe_dump({"data": data, "protocol": "zero_shot"}))
     results, markdown, out = fit("suite.yaml", "--ensembling.weight", 1)
@@ -67,15 +67,15 @@ def test_fully_supervised_reads_twelve_views(fit, demo):
     assert results["data"]["views"] == {"temporal": 4, "spatial": 3, "frame_sampling": "center"}
 
 
-def test_misspelt_protocol_is_told_before_anything_runs(run):
+def test_misspelled_protocol_is_reported_before_anything_runs(run):
     code, _, err = run("fit", "--protocol", "few_shots")
     assert code == 1 and "few_shot" in err and "table" in err
 
 
 @pytest.mark.parametrize(
-    ("words", "message"),
+    ("argv", "message"),
     [(["nowhere"], "There is no nowhere"), (["."], "no results.json"), ([".", "--paper", "x"], "no")],
 )
-def test_report_of_nothing(words, message, run):
-    code, _, err = run("report", *words, on_demo=False)
+def test_report_of_nothing(argv, message, run):
+    code, _, err = run("report", *argv, on_demo=False)
     assert code == 1 and message in err

@@ -93,7 +93,7 @@ def test_run_whose_second_pass_failed_is_not_finished():
 def test_results_of_other_options_are_not_mistaken_for_its_own():
     sweep(B2N, Launcher())
     with pytest.raises(UserError, match=r"3e-6.*another --output_dir"):
-        sweep([*B2N, "--model.learning_rate", "3e-6"], Launcher())
+        sweep([*B2N, "--model.optimizer.lr", "3e-6"], Launcher())
 
 
 def test_interruption_is_reported_without_a_traceback(monkeypatch, capsys):
@@ -102,7 +102,7 @@ def test_interruption_is_reported_without_a_traceback(monkeypatch, capsys):
 
     monkeypatch.setattr("tc_clip_pl.cli.sweep.command.sweep", interrupt)
     assert main(["sweep", *B2N]) == 130
-    assert "goes on" in capsys.readouterr().err
+    assert "resumes" in capsys.readouterr().err
 
 
 def test_dry_run_prints_the_commands(capsys):

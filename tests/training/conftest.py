@@ -1,15 +1,18 @@
 """A tiny model and data made of noise, enough to train and test in seconds."""
 
 from dataclasses import dataclass, field
+from functools import partial
 
 import pytest
 import torch
 from lightning.pytorch import LightningDataModule, Trainer
+from torch.optim import AdamW
 from torch.utils.data import DataLoader, Dataset, SequentialSampler
 
 from tc_clip_pl import TCCLIP
 from tc_clip_pl.checkpoints.tiny_clip import save_tiny_clip
 from tc_clip_pl.training import TCCLIPModule
+from tc_clip_pl.training.schedule import ReleasedSchedule
 
 CLASS_NAMES = ["wave", "jump", "brush hair"]
 
@@ -87,8 +90,10 @@ def make_model(tiny_clip):
 
 @pytest.fixture
 def make_module(make_model):
-    def make(**recipe):
-        return TCCLIPModule(make_model(), **{"learning_rate": 1e-3, "warmup_epochs": 0, **recipe})
+    def make(learning_rate=1e-3, warmup_epochs=0, **recipe):
+        optimizer = partial(AdamW, lr=learning_rate)
+        lr_scheduler = partial(ReleasedSchedule, warmup_epochs=warmup_epochs)
+        return TCCLIPModule(make_model(), **{"optimizer": optimizer, "lr_scheduler": lr_scheduler, **recipe})
 
     return make
 

@@ -1,13 +1,18 @@
-"""Parameter groups and the learning-rate schedule."""
+"""Parameter groups, and the optimizer and scheduler built from injected factories."""
 
-import math
-from itertools import pairwise
+from functools import partial
 
 import pytest
 import torch
 from torch import nn
+from torch.optim import SGD, AdamW
+from torch.optim.lr_scheduler import ConstantLR
 
-from tc_clip_pl.training.optimizer import build_optimizer, build_parameter_groups, build_scheduler, warmup_cosine
+from tc_clip_pl.training.optimizer import build_optimizer, build_scheduler, group_parameters
+from tc_clip_pl.training.schedule import ReleasedSchedule
+
+RECIPE = partial(AdamW, lr=0.1, betas=(0.9, 0.98), eps=1e-8, weight_decay=0.001)
+PROMPTING = {"prompting.weight", "prompting.bias"}
 
 
 def _toy():
@@ -17,17 +22,18 @@ def _toy():
 
 
 def test_groups_split_trainable_parameters_and_leave_frozen_ones_out():
-    groups = build_parameter_groups(_toy(), 0.1, {"prompting.weight", "prompting.bias"}, 10)
-    assert [(g["name"], g["lr"], sum(p.numel() for p in g["params"])) for g in groups] == [
-        ("backbone", 0.1, 6),
-        ("prompting", 1.0, 3),
-    ]
+    groups = group_parameters(_toy(), PROMPTING)
+    assert [(g["name"], sum(p.numel() for p in g["params"])) for g in groups] == [("backbone", 6), ("prompting", 3)]
+
+
+def test_empty_group_is_left_out():
+    assert [group["name"] for group in group_parameters(_toy(), set())] == ["backbone"]
 
 
 def test_groups_of_tiny_model_hold_each_trainable_parameter_once(make_model):
     model = make_model()
     prompting = model.prompting_parameter_names()
-    backbone, rest = build_parameter_groups(model, 1e-3, prompting, 10)
+    backbone, rest = group_parameters(model, prompting)
     ids = [id(p) for p in backbone["params"] + rest["params"]]
     assert sorted(ids) == sorted(id(p) for p in model.parameters() if p.requires_grad)
     by_id = {id(p): name for name, p in model.named_parameters()}
@@ -35,41 +41,47 @@ def test_groups_of_tiny_model_hold_each_trainable_parameter_once(make_model):
     assert id(model.text_model.embeddings.token_embedding.weight) not in ids
 
 
-def test_optimizer_follows_the_recipe_with_decay_on_every_parameter():
-    optimizer = build_optimizer(build_parameter_groups(_toy(), 0.1, {"prompting.weight"}, 10), weight_decay=0.001)
+@pytest.mark.parametrize("factory", [RECIPE, partial(SGD, lr=0.1)])
+def test_prompting_gets_a_multiple_of_the_rate_of_any_optimizer(factory):
+    optimizer = build_optimizer(factory, group_parameters(_toy(), PROMPTING), prompting_lr_factor=10)
+    assert [(g["name"], g["lr"]) for g in optimizer.param_groups] == [("backbone", 0.1), ("prompting", 1.0)]
+
+
+def test_settings_of_the_factory_hold_for_both_groups():
+    optimizer = build_optimizer(RECIPE, group_parameters(_toy(), PROMPTING), 10)
     assert {(*g["betas"], g["eps"], g["weight_decay"]) for g in optimizer.param_groups} == {(0.9, 0.98, 1e-8, 0.001)}
-
-
-def test_schedule_values_against_the_formula():
-    rates = [warmup_cosine(s, warmup_steps=10, total_steps=100, final_factor=0.01) for s in range(101)]
-    assert rates[:11] == pytest.approx([s / 10 for s in range(11)])
-    assert rates[55] == pytest.approx(0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * 45 / 90)))
-    assert rates[100] == pytest.approx(0.01)
-    assert all(a > b for a, b in pairwise(rates[10:]))
-
-
-@pytest.mark.parametrize(("warmup", "total"), [(0, 4), (4, 4), (8, 4)])
-def test_schedule_stays_between_zero_and_one_at_the_edges(warmup, total):
-    rates = [warmup_cosine(s, warmup_steps=warmup, total_steps=total, final_factor=0.1) for s in range(total + 2)]
-    assert all(0 <= rate <= 1 for rate in rates)
-    assert rates[0] == (1.0 if warmup == 0 else 0.0)
-
-
-def test_scheduler_keeps_the_ratio_of_the_groups():
-    optimizer = build_optimizer(build_parameter_groups(_toy(), 0.1, {"prompting.weight"}, 10), 0.0)
-    scheduler = build_scheduler(optimizer, warmup_steps=2, total_steps=6, final_factor=0.01)
-    for step in range(7):
-        low, high = (group["lr"] for group in optimizer.param_groups)
-        assert high == pytest.approx(10 * low)
-        assert low == pytest.approx(0.1 * warmup_cosine(step, warmup_steps=2, total_steps=6, final_factor=0.01))
-        optimizer.step()
-        scheduler.step()
 
 
 def test_weight_decay_reaches_biases_too():
     layer = nn.Linear(1, 1)
     torch.nn.init.ones_(layer.bias)
-    optimizer = build_optimizer(build_parameter_groups(layer, 0.1, set(), 10), weight_decay=0.5)
+    optimizer = build_optimizer(partial(AdamW, lr=0.1, weight_decay=0.5), group_parameters(layer, set()), 10)
     layer.bias.grad = torch.zeros(1)
     optimizer.step()
     assert layer.bias.item() == pytest.approx(1 - 0.1 * 0.5)
+
+
+def test_scheduler_gets_the_lengths_of_the_training():
+    optimizer = build_optimizer(RECIPE, group_parameters(_toy(), PROMPTING), 10)
+    scheduler = build_scheduler(partial(ReleasedSchedule, warmup_epochs=2), optimizer, 12, 3)
+    assert (scheduler.total_steps, scheduler.warmup_steps) == (12, 6)
+
+
+def test_scheduler_that_takes_no_lengths_is_refused_in_a_sentence():
+    optimizer = build_optimizer(RECIPE, group_parameters(_toy(), PROMPTING), 10)
+    with pytest.raises(ValueError, match=r"model\.lr_scheduler cannot be built .*ReleasedSchedule\."):
+        build_scheduler(ConstantLR, optimizer, 12, 3)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "message"), [({"optimizer": None}, "needs an optimizer"), ({}, r"set trainer\.max_epochs")]
+)
+def test_training_without_optimizer_or_end_is_refused(recipe, message, make_module, make_data, make_trainer):
+    with pytest.raises(ValueError, match=message):
+        make_trainer(max_epochs=-1).fit(make_module(**recipe), datamodule=make_data())
+
+
+def test_module_without_scheduler_keeps_its_rate(make_module, make_data, make_trainer):
+    module, trainer = make_module(lr_scheduler=None, learning_rate=1e-6), make_trainer(limit_val_batches=0)
+    trainer.fit(module, datamodule=make_data())
+    assert [group["lr"] for group in trainer.optimizers[0].param_groups] == pytest.approx([1e-6, 1e-5])
