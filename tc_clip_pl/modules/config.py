@@ -25,7 +25,8 @@ class TCCLIPConfig(BackboneConfig):
     Every named choice also takes the import path of a function of your own, such as ``my_package.my_module.my_choice``.
 
     Args:
-        num_frames: T, frames of a view. It sets the size of a joint positional embedding; otherwise the model takes any number.
+        num_frames: T, frames of a view. It sets the size of a joint positional embedding; otherwise the model takes any
+            number.
         positional_embedding: "space" shares CLIP's table over frames, "joint" has one table per frame (Table 9a).
         reference_tokens: What a frame attends to besides itself, a name in `REFERENCE_TOKENS` (Table 1).
         tc_layers: The vision layers, counted from 1, that attend to reference tokens; None means all but the first,
