@@ -159,7 +159,7 @@ class TCCLIPCLI(LightningCLI):
             for weight in dict.fromkeys((1.0, wanted)):
                 ensembling.weight = weight
                 self.trainer.test(model, datamodule=datamodule, ckpt_path=ckpt_path, **{**kwargs, "verbose": False})
-                runs.append(TestRun(weight, model.test_figures))
+                runs.append(TestRun(weight, model.test_results))
                 folder = run_folder(self.trainer)  # while all processes are there to agree on it
         finally:
             ensembling.weight = wanted

@@ -8,8 +8,6 @@ from torch.nn import Module
 from torch.optim import AdamW, Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
-from tc_clip_pl.training.distributed import plain_name
-
 BETAS = (0.9, 0.98)
 EPS = 1e-8
 
@@ -28,7 +26,7 @@ def build_parameter_groups(
     Returns:
         Groups for an optimizer, each with a `name`; a group without parameters is left out.
     """
-    trainable = {plain_name(name): parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
+    trainable = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
     prompting = [parameter for name, parameter in trainable.items() if name in prompting_names]
     backbone = [parameter for name, parameter in trainable.items() if name not in prompting_names]
     groups = [
