@@ -167,7 +167,7 @@ class TCCLIPCLI(LightningCLI):
             for weight in dict.fromkeys((1.0, wanted)):  # once where both are the same
                 ensembling.weight = weight
                 self.trainer.test(model, datamodule=datamodule, ckpt_path=ckpt_path, **{**kwargs, "verbose": False})
-                runs.append(EvaluationRun(weight, model.test_figures))
+                runs.append(EvaluationRun(weight, model.test_results))
                 folder = run_folder(self.trainer)  # while all processes are there to agree on it
         finally:
             ensembling.weight = wanted

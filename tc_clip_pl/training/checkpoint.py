@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from tc_clip_pl.modules.config import TCCLIPConfig
+from tc_clip_pl.modules.tc_clip import TCCLIP
+
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
-
-    from tc_clip_pl import TCCLIP
 
 MODEL_PREFIX = "model."
 
@@ -62,8 +63,6 @@ def load_model(ckpt_path: str | Path) -> TCCLIP:
         FileNotFoundError: If there is no such file.
         ValueError: If it is not a training checkpoint of this project.
     """
-    from tc_clip_pl import TCCLIP, TCCLIPConfig
-
     checkpoint = read_checkpoint(ckpt_path)
     description = checkpoint["tc_clip"]
     model = TCCLIP(TCCLIPConfig.from_dict(description["config"]))

@@ -1,85 +1,83 @@
-"""What several processes have to agree on: sums, lists, whole parameters, and their common end."""
+"""Collectives, FSDP2 sharding, and how processes end when one of them fails."""
 
-from contextlib import AbstractContextManager, nullcontext
 from typing import TypeVar
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor, distributed
-from torch.distributed.fsdp import FullyShardedDataParallel
-from torch.distributed.fsdp.wrap import wrap
-from torch.nn import Module
+from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.fsdp import FSDPModule, fully_shard
+from torch.distributed.tensor import DTensor, distribute_tensor
+from torch.nn import Module, Parameter
+from torch.nn.utils import get_total_norm
 
 Item = TypeVar("Item")
 
 
 def is_distributed() -> bool:
-    """Whether this is one of several processes that talk to each other."""
+    """Return whether this is one of several processes of a process group."""
     return distributed.is_available() and distributed.is_initialized()
 
 
 def gather_lists(items: list[Item]) -> list[Item]:
-    """The lists of all processes, one behind the other in the order of the processes; every process must call it."""
+    """Concatenate the lists of all processes in rank order; a collective, so every process must call it."""
     if not is_distributed():
         return items
-    of_all: list[list[Item]] = [[] for _ in range(distributed.get_world_size())]
-    distributed.all_gather_object(of_all, items)
-    return [item for of_one in of_all for item in of_one]
-
-
-def sum_over_processes(tensor: Tensor) -> Tensor:
-    """The sum of a tensor of all processes; every process must call it."""
-    total = tensor.clone()
-    if is_distributed():
-        distributed.all_reduce(total)
-    return total
+    per_rank: list[list[Item]] = [[] for _ in range(distributed.get_world_size())]
+    distributed.all_gather_object(per_rank, items)
+    return [item for rank_items in per_rank for item in rank_items]
 
 
 def is_sharded(model: Module) -> bool:
-    """Whether each process holds but a part of a module's parameters (FSDP)."""
-    return any(isinstance(part, FullyShardedDataParallel) for part in model.modules())
+    """Return whether FSDP2 shards a model's parameters over the processes."""
+    return isinstance(model, FSDPModule)
 
 
-def shard(model: Module, device: torch.device) -> Module:
-    """Take a model apart where the strategy shards models (FSDP), and leave it as it is under any other.
-
-    FSDP takes no scalars such as CLIP's temperature; each process keeps them whole, and their gradients are averaged.
+def shard(model: Module, device: torch.device) -> None:
+    """Shard a model's parameters over all processes with FSDP2, in place.
 
     Args:
-        model: Not sharded.
+        model: Not sharded yet.
         device: Where this process computes.
-
-    Returns:
-        The model, or what FSDP has made of it.
     """
-    scalars = [parameter for parameter in model.parameters() if parameter.ndim == 0]
-    sharded = wrap(model, ignored_states=scalars)
-    if is_sharded(sharded):
-        for parameter in scalars:
-            parameter.data = parameter.data.to(device)
-            parameter.register_hook(lambda gradient: sum_over_processes(gradient) / distributed.get_world_size())
-    return sharded
+    # FSDP2 does not take 0-d parameters such as CLIP's temperature: every process keeps them whole, so their gradients
+    # have to be averaged here.
+    scalars = {parameter for parameter in model.parameters() if parameter.ndim == 0}
+    for parameter in scalars:
+        parameter.register_hook(_average_over_processes)
+    # A mesh of our own: by default, Lightning's splits the devices of a node for tensor parallelism, not for data.
+    mesh = init_device_mesh(device.type, (distributed.get_world_size(),))
+    # By default the outermost module stays unsharded after a forward pass, and `parameters()` would then hand out
+    # temporary whole tensors: weights written there (`WeightSpaceEnsemble`) would be lost.
+    fully_shard(model, mesh=mesh, reshard_after_forward=True, ignored_params=scalars)
 
 
-def plain_name(name: str) -> str:
-    """The name that a parameter has in a model that is not sharded."""
-    return name.replace("_fsdp_wrapped_module.", "")
+def _average_over_processes(gradient: Tensor) -> Tensor:
+    total = gradient.clone()  # a hook must not change the gradient it is given
+    distributed.all_reduce(total)
+    return total / distributed.get_world_size()
+
+
+def local_shard(parameter: Tensor) -> Tensor:
+    """Return the rows of a parameter that this process holds, sharing memory with it; all, if it is not sharded."""
+    return parameter.to_local() if isinstance(parameter, DTensor) else parameter
+
+
+def shard_like(tensor: Tensor, parameter: Parameter) -> Tensor:
+    """Cut out of a whole tensor, known to every process, the rows that this process holds of a parameter."""
+    if not isinstance(parameter, DTensor):
+        return tensor
+    # src_data_rank=None: each process cuts its own copy, without communication
+    return distribute_tensor(tensor, parameter.device_mesh, parameter.placements, src_data_rank=None).to_local()
 
 
 def gradient_norm(module: Module) -> Tensor:
-    """L2 norm of all gradients of a module together; every process must call it if the module is sharded."""
+    """Return the L2 norm of all gradients of a module; a collective if the module is sharded."""
     gradients = [parameter.grad for parameter in module.parameters() if parameter.grad is not None]
-    if not is_sharded(module):
-        return torch.nn.utils.get_total_norm(gradients)
-    scalars = [gradient for gradient in gradients if gradient.ndim == 0]  # those that every process has
-    parts = torch.nn.utils.get_total_norm([gradient for gradient in gradients if gradient.ndim])
-    whole = torch.nn.utils.get_total_norm(scalars)
-    return (sum_over_processes(parts.to(whole.device).square()) + whole.square()).sqrt()
-
-
-def whole_parameters(model: Module) -> AbstractContextManager[None]:
-    """Within it, every process sees and may write the whole parameters; all must enter if the model is sharded."""
-    return FullyShardedDataParallel.summon_full_params(model) if is_sharded(model) else nullcontext()
+    # torch cannot stack sharded norms with whole ones, so they are taken apart and combined: |(a, b)| = |(|a|, |b|)|
+    sharded = get_total_norm([gradient for gradient in gradients if isinstance(gradient, DTensor)])
+    whole = get_total_norm([gradient for gradient in gradients if not isinstance(gradient, DTensor)])
+    return get_total_norm([sharded.full_tensor() if isinstance(sharded, DTensor) else sharded, whole])
 
 
 class EndTogether(Callback):

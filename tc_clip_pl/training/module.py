@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from lightning.pytorch import LightningModule
+from lightning.pytorch.strategies import ModelParallelStrategy
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 from torchmetrics import MeanMetric, MetricCollection
 
-from tc_clip_pl.evaluation.aggregate import summarize
+from tc_clip_pl.evaluation.aggregate import EvaluationSet, summarize
 from tc_clip_pl.evaluation.metrics import PADDING_LABEL, ClassificationMetrics, build_metrics, compute_metrics
 from tc_clip_pl.training.accumulation import loss_weight
 from tc_clip_pl.training.checkpoint import check_state_dict, describe_model
-from tc_clip_pl.training.distributed import is_sharded, plain_name, shard, sum_over_processes
+from tc_clip_pl.training.distributed import is_sharded, shard
 from tc_clip_pl.training.optimizer import (
     OptimizerFactory,
     SchedulerFactory,
@@ -27,23 +27,24 @@ from tc_clip_pl.training.optimizer import (
     build_scheduler,
     group_parameters,
 )
-from tc_clip_pl.training.training_metrics import TrainingFigures
+from tc_clip_pl.training.training_metrics import TrainingMetrics
 
 
-@dataclass(frozen=True)
-class NamedClasses:
-    """A test set as far as the module cares: how its figures are called and which words it chooses between."""
+class OnlyTestSet(NamedTuple):
+    """The `EvaluationSet` of a data module without `test_sets`."""
 
-    name: str
     class_names: Sequence[str]
+    dataset: str = "data"
+    part: str = "test"
+    name: str = "data/test"
 
 
 class TCCLIPModule(LightningModule):
-    """Trains and evaluates a TC-CLIP on any data module that hands over batches of videos and the class names.
+    """Train and evaluate a TC-CLIP on any data module that has class names and yields batches of videos.
 
-    The Trainer's data module gives `class_names` (position = label id) and, for testing, `test_sets`, one for each
-    test loader, each with a `name` and its own `class_names`. A batch has `video` (B, V, T, 3, H, W) normalized, and
-    `label`: (B,) class ids, or (B, Y) soft targets in training; -1 marks padding.
+    The Trainer's data module has `class_names` (position = label id) and, for testing, `test_sets`: one `EvaluationSet`
+    for each test loader. A batch has `video` (B, V, T, 3, H, W), normalized, and `label`: (B,) class ids, or (B, Y)
+    soft targets in training; -1 marks padding.
 
     Args:
         model: A `TCCLIP`.
@@ -51,7 +52,11 @@ class TCCLIPModule(LightningModule):
         lr_scheduler: Makes the scheduler of (optimizer, total_steps, steps_per_epoch); without one the rate stays.
         prompting_lr_factor: How many times the optimizer's rate the prompt vectors and the VP block get.
         label_smoothing: Share of each target spread evenly over the classes.
-        views_per_forward: Views of a video that evaluation runs at once; 1 keeps memory the same for any number.
+        views_per_forward: Views of a video that evaluation runs at once; with 1, memory does not grow with the views.
+
+    Attributes:
+        test_results: Metrics of the last test by the name of the test set.
+        val_results: Metrics of the last validation; None before it.
     """
 
     def __init__(
@@ -64,20 +69,26 @@ class TCCLIPModule(LightningModule):
         views_per_forward: int = 1,
     ) -> None:
         super().__init__()
+        # For `load_from_checkpoint(path, model=...)`; not for the logger, since config.yaml has every argument.
+        self.save_hyperparameters("prompting_lr_factor", "label_smoothing", "views_per_forward", logger=False)
         self.model = model
         self.optimizer = optimizer
         self.lr_scheduler = lr_scheduler
         self.prompting_lr_factor = prompting_lr_factor
         self.label_smoothing = label_smoothing
         self.views_per_forward = views_per_forward
-        self.test_sets: list[NamedClasses] = []
-        self.test_figures: dict[str, ClassificationMetrics] = {}
-        self.val_figures: ClassificationMetrics | None = None
+        self.test_sets: list[EvaluationSet] = []
+        self.test_results: dict[str, ClassificationMetrics] = {}
+        self.val_results: ClassificationMetrics | None = None
 
     # Preparation
 
     def setup(self, stage: str) -> None:
-        """Take the class names of the data module and make one metric object for each set of clips."""
+        """Take the class names from the data module and create the metrics of each set of clips.
+
+        Raises:
+            ValueError: If the data module has no `class_names`.
+        """
         datamodule = self.trainer.datamodule
         if not hasattr(datamodule, "class_names"):
             raise ValueError("TCCLIPModule needs a data module with `class_names`: give one to the Trainer.")
@@ -85,17 +96,18 @@ class TCCLIPModule(LightningModule):
         self._class_names: Sequence[str] | None = None
         self._use_classes(class_names)
         if stage == "test":
-            self.test_sets = list(getattr(datamodule, "test_sets", [])) or [NamedClasses("data", class_names)]
+            self.test_sets = list(getattr(datamodule, "test_sets", [])) or [OnlyTestSet(class_names)]
             self.test_metrics = nn.ModuleList([build_metrics(len(entry.class_names)) for entry in self.test_sets])
         elif stage in ("fit", "validate"):
-            self.model.train(stage == "fit")  # pretrained models come in evaluation mode, which Lightning keeps
-            self.train_figures = TrainingFigures()
+            self.model.train(stage == "fit")  # from_pretrained returns a model in eval mode, which Lightning keeps
+            self.train_metrics = nn.ModuleDict({"step": TrainingMetrics(), "epoch": TrainingMetrics()})
             self.val_metrics, self.val_loss = build_metrics(len(class_names)), MeanMetric()
 
     def configure_model(self) -> None:
-        """Let a strategy that shards models, such as FSDP, take the model apart; nothing happens under any other."""
-        if not is_sharded(self.model):  # called again for every run of the Trainer
-            self.model = shard(self.model, self.device)
+        """Shard the model under `ModelParallelStrategy` (FSDP2); every other strategy keeps it whole."""
+        # Lightning calls this again for every fit and test; a model is sharded once.
+        if isinstance(self.trainer.strategy, ModelParallelStrategy) and not is_sharded(self.model):
+            shard(self.model, self.device)
 
     def configure_optimizers(self) -> dict[str, Any]:
         """Build the optimizer with its two parameter groups, and the scheduler, stepped once an optimizer step.
@@ -105,7 +117,7 @@ class TCCLIPModule(LightningModule):
         """
         if self.optimizer is None:
             raise ValueError("TCCLIPModule needs an optimizer to train: give it optimizer=, such as a partial AdamW.")
-        groups = group_parameters(self.model, set(map(plain_name, self.model.prompting_parameter_names())))
+        groups = group_parameters(self.model, self.model.prompting_parameter_names())
         optimizer = build_optimizer(self.optimizer, groups, self.prompting_lr_factor)
         if self.lr_scheduler is None:
             return {"optimizer": optimizer}
@@ -122,7 +134,7 @@ class TCCLIPModule(LightningModule):
     # Steps
 
     def forward(self, video: Tensor) -> Tensor:
-        """Class probabilities of videos, averaged over their views after the softmax.
+        """Return class probabilities of videos, averaged over their views after the softmax.
 
         Args:
             video: (B, V, T, 3, H, W), normalized.
@@ -131,87 +143,100 @@ class TCCLIPModule(LightningModule):
             (B, Y) float32 probabilities.
         """
         total = 0.0
-        for views in video.split(self.views_per_forward, dim=1):
+        for views in video.split(self.hparams.views_per_forward, dim=1):
             logits = self.model(views.flatten(0, 1)).logits  # (B * v, Y)
+            # float() first: under mixed precision the logits are bf16, too coarse for probabilities
             total = total + logits.float().softmax(-1).unflatten(0, views.shape[:2]).sum(1)
         return total / video.shape[1]
 
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:
-        """Cross-entropy against class ids or soft targets, smoothed."""
-        if len(batch.video) == 0:  # every clip was left out: a zero that other processes can meet in every collective
-            return 0.0 * self.model(batch.video.new_zeros(1, *batch.video.shape[2:])).logits.sum()
-        logits = self.model(batch.video.squeeze(1)).logits.float()  # (B, Y)
-        loss = F.cross_entropy(logits, batch.label, label_smoothing=self.label_smoothing)
-        self.train_figures.add(loss, logits, batch.label)
-        return loss * loss_weight(self.trainer, len(logits), batch_idx)
+        """Return the smoothed cross-entropy with class ids or soft targets, weighted for its optimizer step."""
+        num_clips = len(batch.video)  # 0 if every clip of the batch was unreadable and skipped
+        video = batch.video.squeeze(1) if num_clips else batch.video.new_zeros(1, *batch.video.shape[2:])
+        logits = self.model(video).logits.float()[:num_clips]  # (B, Y)
+        # Without clips, the sum over no logits is a zero loss whose backward pass still reaches every parameter: it
+        # keeps this rank in every collective.
+        smoothing = self.hparams.label_smoothing
+        loss = F.cross_entropy(logits, batch.label, label_smoothing=smoothing) if num_clips else logits.sum()
+        for metric in self.train_metrics.values():
+            metric.update(loss, logits, batch.label)
+        return loss * loss_weight(self.trainer, num_clips, batch_idx) if num_clips else loss
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
         """Log train/loss_step and train/top1_step."""
-        for name, value in self.train_figures.end_step(sum_over_processes).items():
-            self.log(f"train/{name}_step", value, prog_bar=True, batch_size=1)
+        # Here rather than in training_step: a point of the curve is an optimizer step, not one of its micro-batches.
+        self._log_training("step", prog_bar=True, batch_size=1)
 
     def on_train_epoch_end(self) -> None:
         """Log train/loss_epoch and train/top1_epoch."""
-        for name, value in self.train_figures.end_epoch().items():
-            self.log(f"train/{name}_epoch", value, sync_dist=True)
+        self._log_training("epoch", sync_dist=True)
+
+    def _log_training(self, span: str, **options: Any) -> None:
+        metric = self.train_metrics[span]
+        self.log_dict({f"train/{name}_{span}": value for name, value in metric.compute().items()}, **options)
+        metric.reset()
 
     def validation_step(self, batch: Any, batch_idx: int) -> None:
-        """Count the right answers and add up the loss."""
+        """Update the validation metrics and loss."""
         self._shared_step(batch, self.val_metrics, self.val_loss)
 
     def test_step(self, batch: Any, batch_idx: int, dataloader_idx: int = 0) -> None:
-        """Count the right answers of one test set, among its own classes."""
+        """Update the metrics of one test set, classifying among its own classes."""
         self._use_classes(self.test_sets[dataloader_idx].class_names)
         self._shared_step(batch, self.test_metrics[dataloader_idx])
 
     def predict_step(self, batch: Any, batch_idx: int, dataloader_idx: int = 0) -> dict[str, Any]:
-        """Name the videos of a batch: their ids and (B, Y) probabilities."""
+        """Return the ids, labels and (B, Y) probabilities of the videos of a batch."""
         return {"video_id": batch.video_id, "label": batch.label, "probabilities": self(batch.video)}
 
     def _shared_step(self, batch: Any, metrics: MetricCollection, mean_loss: MeanMetric | None = None) -> None:
         probabilities = self(batch.video)
-        metrics.update(probabilities, batch.label)
+        metrics.update(probabilities, batch.label)  # they ignore padding themselves
         counted = batch.label != PADDING_LABEL
         if mean_loss is not None and counted.any():
-            log_likelihood = probabilities[counted].clamp_min(1e-12).log()
+            log_likelihood = probabilities[counted].clamp_min(1e-12).log()  # clamp: a probability may underflow to 0
             mean_loss.update(F.nll_loss(log_likelihood, batch.label[counted]), weight=counted.sum())
 
     # Results
 
     def on_validation_epoch_end(self) -> None:
-        """Log val/loss, val/top1 and val/top5."""
-        self.val_figures = compute_metrics(self.val_metrics)
-        figures = {"val/top1": self.val_figures.top1, "val/top5": self.val_figures.top5}
-        self.log_dict({"val/loss": self.val_loss.compute(), **figures}, prog_bar=True, sync_dist=True)
+        """Log val/loss, val/top1 and val/top5, and keep the metrics in `val_results`."""
+        self.val_results = compute_metrics(self.val_metrics)
+        accuracies = {"val/top1": self.val_results.top1, "val/top5": self.val_results.top5}
+        self.log_dict({"val/loss": self.val_loss.compute(), **accuracies}, prog_bar=True, sync_dist=True)
         self.val_metrics.reset()
         self.val_loss.reset()
 
     def on_test_epoch_end(self) -> None:
-        """Log test/<name>/top1 and top5 of every test set and what they come to, and keep all in `test_figures`."""
-        self.test_figures = {}
+        """Log test/<name>/top1 and top5 of every test set and their summary, and keep all in `test_results`."""
+        self.test_results = {}
         for entry, metrics in zip(self.test_sets, self.test_metrics, strict=True):
-            figures = compute_metrics(metrics)
-            self.test_figures[entry.name] = figures
-            accuracies = {f"test/{entry.name}/top1": figures.top1, f"test/{entry.name}/top5": figures.top5}
+            result = self.test_results[entry.name] = compute_metrics(metrics)
+            accuracies = {f"test/{entry.name}/top1": result.top1, f"test/{entry.name}/top5": result.top5}
             self.log_dict(accuracies, sync_dist=True)
             metrics.reset()
         self.log_dict(
-            {f"test/{key}": value for key, value in summarize(self.test_sets, self.test_figures).items()},
+            {f"test/{key}": value for key, value in summarize(self.test_sets, self.test_results).items()},
             sync_dist=True,
         )
 
     # Class names and checkpoints
 
     def _use_classes(self, class_names: Sequence[str]) -> None:
+        # By identity, not by value: called for every test batch, and setting class names tokenizes all of them.
         if class_names is not self._class_names:
             self.model.set_class_names(list(class_names))
             self._class_names = class_names
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Put in what `load_model` needs to rebuild the model from this file alone."""
+        """Add what `load_model` needs to rebuild the model from this file alone."""
         checkpoint["tc_clip"] = describe_model(self.model)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Refuse weights of another shape in one sentence, before anything is written over."""
-        if "state_dict" in checkpoint:  # FSDP has loaded and checked its weights by now
+        """Reject weights of another model before any weight is overwritten.
+
+        Raises:
+            ValueError: If a name or a shape differs.
+        """
+        if "state_dict" in checkpoint:  # absent under ModelParallelStrategy, which loads the weights before this hook
             check_state_dict(checkpoint["state_dict"], self.state_dict())

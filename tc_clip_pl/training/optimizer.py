@@ -6,8 +6,6 @@ from torch.nn import Module
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from tc_clip_pl.training.distributed import plain_name
-
 OptimizerFactory = Callable[[Iterable], Optimizer]
 """Makes an optimizer of parameter groups; a class such as AdamW with all but its first argument filled in."""
 
@@ -25,7 +23,7 @@ def group_parameters(model: Module, prompting_names: Collection[str]) -> list[di
     Returns:
         Groups for an optimizer, each with a `name`; an empty group is left out.
     """
-    trainable = {plain_name(name): parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
+    trainable = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
     groups = [
         {"name": "backbone", "params": [p for name, p in trainable.items() if name not in prompting_names]},
         {"name": "prompting", "params": [p for name, p in trainable.items() if name in prompting_names]},

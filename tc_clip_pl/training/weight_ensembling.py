@@ -6,18 +6,18 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.utilities import rank_zero_info
 from torch import Tensor
-from torch.nn import Module, Parameter
+from torch.nn import Module
 
 from tc_clip_pl.ops.interpolation import interpolate_state_dicts
-from tc_clip_pl.training.distributed import is_sharded, plain_name, whole_parameters
+from tc_clip_pl.training.distributed import is_sharded, local_shard, shard_like
 
 
 class WeightSpaceEnsemble(Callback):
-    """Tests with `theta = (1 - w) theta_CLIP + w theta_fine_tuned` and puts the fine-tuned weights back afterwards.
+    """Test with `theta = (1 - w) theta_CLIP + w theta_fine_tuned`, and restore the fine-tuned weights afterwards.
 
-    CLIP's own parameters of both encoders are interpolated; those that TC-CLIP adds stay fine-tuned. CLIP's weights
-    are read from where the model was made from when a test begins, and both sets wait on the CPU, so the device never
-    holds a second model. The fine-tuned weights come back bit for bit, whatever ended the test.
+    Only the parameters that CLIP has in its two encoders are interpolated; those that TC-CLIP adds stay fine-tuned.
+    CLIP's weights are reloaded from where the model came from when a test starts. Both copies stay on the CPU, so the
+    device never holds a second model. The fine-tuned weights are restored bit for bit, even after an error.
 
     Args:
         weight: Share of the fine-tuned weights, in [0, 1]: 1 tests the fine-tuned model, 0 gives CLIP's backbone. The
@@ -31,69 +31,59 @@ class WeightSpaceEnsemble(Callback):
         if not 0.0 <= weight <= 1.0:
             raise ValueError(f"ensembling.weight must be between 0 (CLIP) and 1 (fine-tuned), got {weight}.")
         self.weight = weight
-        self._fine_tuned: dict[str, Tensor] = {}
+        self._fine_tuned: dict[str, Tensor] = {}  # empty unless interpolated weights are in the model
 
     def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Swap the interpolated weights in."""
-        if self.weight == 1.0:
+        """Swap in the interpolated weights."""
+        if self.weight == 1.0:  # plain fine-tuned test: the original CLIP need not be available
             return
         model = pl_module.model
-        clip = clip_parameters_before_training(model)
-        with whole_parameters(model):
-            fine_tuned = copy_clip_parameters(model)
-            mixed = interpolate_state_dicts(clip, fine_tuned, self.weight)
-            self._fine_tuned = fine_tuned  # from here on there is something to put back
-            load_parameters(model, mixed)
+        fine_tuned = copy_clip_parameters(model)
+        # Interpolation is element-wise, so a sharded model needs no communication: each process does its own rows.
+        ensembled = interpolate_state_dicts(original_clip_parameters(model), fine_tuned, self.weight)
+        # Set before the first write, so that an error halfway through is undone as well, and after everything that
+        # may fail without having changed the model.
+        self._fine_tuned = fine_tuned
+        write_parameters(model, ensembled)
         rank_zero_info(f"Testing with ensembled weights: {self.weight:g} x fine-tuned + {1 - self.weight:g} x CLIP.")
 
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Put the fine-tuned weights back."""
+        """Restore the fine-tuned weights."""
         self._restore(pl_module)
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        """Put the fine-tuned weights back, after an error or an interruption too.
-
-        Not those of a sharded model: that takes all processes, and here some may have ended.
-        """
-        if not is_sharded(pl_module.model):
-            self._restore(pl_module)
-
-    def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Put the fine-tuned weights back, if nothing else has."""
+        """Restore the fine-tuned weights after an error or an interruption."""
         self._restore(pl_module)
 
     def _restore(self, pl_module: LightningModule) -> None:
-        if self._fine_tuned:
-            with whole_parameters(pl_module.model):
-                load_parameters(pl_module.model, self._fine_tuned)
+        write_parameters(pl_module.model, self._fine_tuned)
         self._fine_tuned = {}
 
 
 def copy_clip_parameters(model: Module) -> dict[str, Tensor]:
-    """Copy to the CPU those parameters of a TC-CLIP that CLIP has too."""
-    added = set(map(plain_name, model.new_parameter_names()))
-    named = _named_parameters(model).items()
-    return {name: tensor.detach().to("cpu", copy=True) for name, tensor in named if name not in added}
+    """Copy to the CPU the parameters that a TC-CLIP shares with CLIP; of a sharded model, this process's rows."""
+    added = model.new_parameter_names()
+    named = model.named_parameters()
+    return {name: local_shard(p.detach()).to("cpu", copy=True) for name, p in named if name not in added}
 
 
-def clip_parameters_before_training(model: Module) -> dict[str, Tensor]:
-    """Read, on the CPU, what the same parameters were in the CLIP that a model was made from.
+def original_clip_parameters(model: Module) -> dict[str, Tensor]:
+    """Read the same parameters from the CLIP that the model was initialized from.
 
     Raises:
         OSError: If that CLIP is no longer where it was.
     """
-    added = set(map(plain_name, model.new_parameter_names()))
-    return {name: tensor for name, tensor in model.clip_state_dict().items() if name not in added}
+    clip, added = model.clip_state_dict(), model.new_parameter_names()
+    named = model.named_parameters()
+    return {name: shard_like(clip[name], p).cpu() for name, p in named if name not in added}
 
 
 @torch.no_grad()
-def load_parameters(model: Module, tensors: dict[str, Tensor]) -> None:
-    """Write tensors into a model's parameters of those names, in place."""
-    parameters = _named_parameters(model)
+def write_parameters(model: Module, tensors: dict[str, Tensor]) -> None:
+    """Write tensors into the parameters of those names, in place, so that an optimizer keeps its references."""
+    if is_sharded(model):
+        model.reshard()  # an error inside a forward pass leaves temporary whole parameters in the model
+    parameters = dict(model.named_parameters())
     for name, tensor in tensors.items():
-        parameters[name].copy_(tensor)
+        local_shard(parameters[name]).copy_(tensor)
     model.clear_class_cache()  # the model cannot see in-place writes
-
-
-def _named_parameters(model: Module) -> dict[str, Parameter]:
-    return {plain_name(name): parameter for name, parameter in model.named_parameters()}

@@ -19,7 +19,7 @@ from tc_clip_pl.cli import main
 TRAIN_CLIPS, TEST_CLIPS = 22, 15
 CUT_TRAIN_CLIPS, CUT_TEST_CLIPS = 2, 1
 DDP = "ddp"
-FSDP = json.dumps({"class_path": "cpu_fsdp.CPUFSDPStrategy"})
+FSDP = json.dumps({"class_path": "ModelParallelStrategy", "init_args": {"save_distributed_checkpoint": False}})
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""Every trainable parameter gets a gradient in every design, as DDP without `find_unused_parameters` asks."""
+"""Every trainable parameter gets a gradient in every design, so that DDP needs no `find_unused_parameters`."""
 
 from types import SimpleNamespace
 
@@ -38,7 +38,7 @@ def test_no_trainable_parameter_is_unused(tiny_clip_folder, design):
     model = TCCLIP.from_pretrained(tiny_clip_folder, num_frames=4, **DESIGNS[design])
     model.set_class_names(["brush hair", "cartwheel", "ride bike"])
     module = TCCLIPModule(model.train())
-    module.train_figures = SimpleNamespace(add=lambda *_: None)
+    module.train_metrics = torch.nn.ModuleDict()
     module._trainer = SimpleNamespace(train_dataloader=None)
     batch = SimpleNamespace(video=torch.randn(2, 1, 4, 3, 32, 32), label=torch.tensor([0, 2]))
     module.training_step(batch, 0).backward()

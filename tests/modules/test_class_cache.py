@@ -5,7 +5,7 @@ import copy
 import pytest
 import torch
 
-from tc_clip_pl.training.weight_ensembling import load_parameters
+from tc_clip_pl.training.weight_ensembling import write_parameters
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def test_encodes_once_for_many_batches(counted, tiny_video):
 def write_ensembled_weights(model):
     """As `WeightSpaceEnsemble` does: in place, without gradient."""
     names = ("text_model.final_layer_norm.weight", "text_model.encoder.layers.0.self_attn.q_proj.weight")
-    load_parameters(model, {name: -1.5 * model.get_parameter(name) for name in names})
+    write_parameters(model, {name: -1.5 * model.get_parameter(name) for name in names})
 
 
 def load_other_weights(model):

@@ -27,6 +27,19 @@ class Batch:
     skipped: list[str] = field(default_factory=list)
 
 
+@dataclass(frozen=True)
+class EvaluationSet:
+    """A test set as a data module describes it."""
+
+    dataset: str
+    part: str
+    class_names: list[str]
+
+    @property
+    def name(self):
+        return f"{self.dataset}/{self.part}"
+
+
 class Noise(Dataset):
     """Videos of noise around a mean that depends on their class."""
 
@@ -101,6 +114,11 @@ def make_module(make_model):
 @pytest.fixture
 def make_data():
     return NoiseDataModule
+
+
+@pytest.fixture
+def make_test_set():
+    return EvaluationSet
 
 
 @pytest.fixture

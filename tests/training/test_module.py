@@ -1,4 +1,4 @@
-"""The LightningModule: losses, views, class names, logged figures, and what learns."""
+"""The LightningModule: losses, views, class names, logged metrics, and which parameters learn."""
 
 from types import SimpleNamespace
 
@@ -10,7 +10,7 @@ from torchmetrics import MeanMetric
 
 from tc_clip_pl.evaluation.metrics import build_metrics
 from tc_clip_pl.training import TCCLIPModule
-from tc_clip_pl.training.module import NamedClasses
+from tc_clip_pl.training.training_metrics import TrainingMetrics
 
 
 class FixedScores(torch.nn.Module):
@@ -101,23 +101,35 @@ def test_model_is_in_training_mode_while_training_only(make_module, make_data, m
     assert modes == {"train": True, "val": False}
 
 
-def test_each_test_set_has_its_own_classes_and_keys(make_module, make_data, make_trainer):
-    sets = [NamedClasses("toy/split1", ["wave", "jump", "brush hair"]), NamedClasses("other", ["run", "walk"])]
+def test_each_test_set_has_its_own_classes_and_keys(make_module, make_data, make_trainer, make_test_set):
+    sets = [
+        make_test_set("toy", "split1", ["wave", "jump", "brush hair"]),
+        make_test_set("other", "all", ["run", "walk"]),
+    ]
     module, trainer = make_module(), make_trainer()
     trainer.test(module, datamodule=make_data(test_sets=sets), verbose=False)
     assert trainer.logged_metrics.keys() == {
-        "test/toy/split1/top1", "test/toy/split1/top5", "test/other/top1", "test/other/top5",
+        "test/toy/split1/top1", "test/toy/split1/top5", "test/other/all/top1", "test/other/all/top5",
     }  # fmt: skip
-    assert [len(module.test_figures[s.name].per_class) for s in sets] == [3, 2]
-    assert [module.test_figures[s.name].num_clips for s in sets] == [12, 12]
+    assert [len(module.test_results[s.name].per_class) for s in sets] == [3, 2]
+    assert [module.test_results[s.name].num_clips for s in sets] == [12, 12]
 
 
-def test_batch_of_skipped_clips_alone_leaves_training_whole(make_module):
+def test_data_module_without_test_sets_has_one(make_module, make_data, make_trainer):
+    module, trainer = make_module(), make_trainer()
+    trainer.test(module, datamodule=make_data(), verbose=False)
+    assert trainer.logged_metrics.keys() == {"test/data/test/top1", "test/data/test/top5"}
+    assert [(entry.dataset, entry.part) for entry in module.test_sets] == [("data", "test")]
+
+
+def test_batch_without_clips_gives_zero_loss_and_gradients(make_module):
     module = make_module()
+    module.train_metrics = torch.nn.ModuleDict({"step": TrainingMetrics()})
     module.model.set_class_names(["wave", "jump"])
     loss = module.training_step(SimpleNamespace(video=torch.zeros(0, 1, 4, 3, 32, 32), label=torch.zeros(0)), 0)
     loss.backward()
     assert loss.item() == 0.0
+    assert module.train_metrics["step"].compute() == {"loss": 0.0, "top1": 0.0}
     assert all(p.grad is not None and not p.grad.any() for p in module.parameters() if p.requires_grad)
 
 

@@ -1,25 +1,42 @@
-"""Loss and accuracy over optimizer steps and epochs, whatever batches and processes their clips came in."""
+"""Loss and accuracy over clips, whatever the batches and processes they came in."""
+
+import warnings
 
 import pytest
 import torch
 
-from tc_clip_pl.training.training_metrics import TrainingFigures
+from tc_clip_pl.training.training_metrics import TrainingMetrics
+
+LOGITS = torch.eye(3)  # logits of three clips, predicted as classes 0, 1, 2
 
 
-def test_every_clip_counts_the_same_in_a_step_and_in_an_epoch():
-    figures, logits = TrainingFigures(), torch.eye(3)
-    figures.add(torch.tensor(2.0), logits, torch.tensor([0, 1, 0]))
-    figures.add(torch.tensor(4.0), logits[:1], torch.tensor([[0.2, 0.8, 0.0]]))
-    step = figures.end_step(lambda total: total)
-    assert (float(step["loss"]), float(step["top1"])) == (pytest.approx(10 / 4), pytest.approx(2 / 4))
-    figures.add(torch.tensor(1.0), logits[:2], torch.tensor([0, 1]))
-    step = figures.end_step(lambda total: 2 * total)  # another process with the same clips
-    assert (float(step["loss"]), float(step["top1"])) == (1.0, 1.0)
-    epoch = figures.end_epoch()
-    assert (float(epoch["loss"]), float(epoch["top1"])) == (pytest.approx(14 / 8), pytest.approx(6 / 8))
+def _values(metrics):
+    return {name: float(value) for name, value in metrics.compute().items()}
 
 
-def test_a_process_without_clips_adds_nothing():
-    figures, other = TrainingFigures(), torch.tensor([6.0, 1.0, 2.0])
-    step = figures.end_step(lambda total: total + other)
-    assert (float(step["loss"]), float(step["top1"])) == (3.0, 0.5)
+def test_every_clip_counts_the_same():
+    metrics = TrainingMetrics()
+    metrics.update(torch.tensor(2.0), LOGITS, torch.tensor([0, 1, 0]))
+    metrics.update(torch.tensor(4.0), LOGITS[:1], torch.tensor([[0.2, 0.8, 0.0]]))
+    assert _values(metrics) == {"loss": pytest.approx(10 / 4), "top1": pytest.approx(2 / 4)}
+    metrics.reset()
+    metrics.update(torch.tensor(1.0), LOGITS[:2], torch.tensor([0, 1]))
+    assert _values(metrics) == {"loss": 1.0, "top1": 1.0}
+
+
+@pytest.mark.parametrize("label", [torch.zeros(0, dtype=torch.long), torch.zeros(0), torch.zeros(0, 3)])
+def test_process_without_clips_takes_part(label):
+    other_process = torch.tensor([6.0, 1.0, 2.0])
+    metrics = TrainingMetrics(
+        dist_sync_fn=lambda total, group: [total, other_process], distributed_available_fn=lambda: True
+    )
+    metrics.update(torch.tensor(0.0), torch.zeros(0, 3), label)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert _values(metrics) == {"loss": 3.0, "top1": 0.5}
+
+
+def test_keeps_no_graph():
+    metrics, loss = TrainingMetrics(), torch.ones((), requires_grad=True)
+    metrics.update(loss, LOGITS, torch.tensor([0, 1, 2]))
+    assert not metrics.total.requires_grad
