@@ -58,6 +58,7 @@ def _average_over_processes(gradient: Tensor) -> Tensor:
     return total / distributed.get_world_size()
 
 
+@torch.no_grad()  # the gradient function of `to_local` cannot be recorded in Lightning's inference mode
 def local_shard(parameter: Tensor) -> Tensor:
     """Return the rows of a parameter that this process holds, sharing memory with it; all, if it is not sharded."""
     return parameter.to_local() if isinstance(parameter, DTensor) else parameter
@@ -81,21 +82,13 @@ def gradient_norm(module: Module) -> Tensor:
 
 
 class EndTogether(Callback):
-    """Where one process fails, the others end too, instead of waiting for it until a time-out.
+    """End all processes on this machine when the first one fails.
 
-    Lightning watches the processes that it started and ends the first when one of them fails; this is the other way
-    round, and names the one to blame. Processes that a cluster started are the cluster's to end.
+    Lightning watches the processes that it started, and ends the first when one of them fails, but not the other way
+    round: on GPUs, the others would wait in NCCL until its time-out. Under SLURM or torchrun the launcher does this.
     """
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        """End the processes that this one has started.
-
-        Raises:
-            ChildProcessError: If one of them had failed before, and took this one along.
-        """
-        processes = getattr(trainer.strategy.launcher, "procs", [])
-        failed = [number for number, process in enumerate(processes, start=1) if process.poll()]
-        for process in processes:
+        """Kill the processes that this one has started."""
+        for process in getattr(trainer.strategy.launcher, "procs", []):
             process.kill()
-        if failed:
-            raise ChildProcessError(f"Process {failed[0]} has failed; what it said stands above.") from exception

@@ -60,11 +60,12 @@ class WeightSpaceEnsemble(Callback):
         self._fine_tuned = {}
 
 
+@torch.no_grad()
 def copy_clip_parameters(model: Module) -> dict[str, Tensor]:
     """Copy to the CPU the parameters that a TC-CLIP shares with CLIP; of a sharded model, this process's rows."""
     added = model.new_parameter_names()
     named = model.named_parameters()
-    return {name: local_shard(p.detach()).to("cpu", copy=True) for name, p in named if name not in added}
+    return {name: local_shard(p).to("cpu", copy=True) for name, p in named if name not in added}
 
 
 def original_clip_parameters(model: Module) -> dict[str, Tensor]:
