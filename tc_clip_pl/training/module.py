@@ -8,7 +8,6 @@ from typing import Any, NamedTuple, Protocol
 import torch
 import torch.nn.functional as F
 from lightning.pytorch import LightningModule
-from lightning.pytorch.strategies import ModelParallelStrategy
 from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
@@ -122,8 +121,8 @@ class TCCLIPModule(LightningModule):
 
     def configure_model(self) -> None:
         """Shard the model under `ModelParallelStrategy` (FSDP2); every other strategy keeps it whole."""
-        # Lightning calls this again for every fit and test; a model is sharded once.
-        if isinstance(self.trainer.strategy, ModelParallelStrategy) and not is_sharded(self.model):
+        # Only that strategy makes a device mesh. Lightning calls this hook again for every fit and test.
+        if self.device_mesh is not None and not is_sharded(self.model):
             shard(self.model, self.device)
 
     def configure_optimizers(self) -> dict[str, Any]:
