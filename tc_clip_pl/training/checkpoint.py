@@ -1,4 +1,7 @@
-"""What a training checkpoint says about its model, and the way back from the file to the model."""
+"""Training checkpoints that describe their model, and loading a model from such a file alone.
+
+Beside Lightning's entries, a checkpoint has `tc_clip`: the model's configuration and the text of its tokenizer files.
+"""
 
 from __future__ import annotations
 
@@ -21,17 +24,18 @@ MODEL_PREFIX = "model."
 
 
 def describe_model(model: TCCLIP) -> dict[str, Any]:
-    """Everything but the weights that rebuilding a model takes, as plain values and text.
+    """Return everything but the weights that it takes to rebuild a model.
 
     Returns:
-        `config` (of `TCCLIPConfig`), `tokenizer` (file name -> text, None where the model has none).
+        `config` (of `TCCLIPConfig`) and `tokenizer` (file name -> text; None if the model has none).
     """
+    # Plain values and text only: `read_checkpoint` loads with weights_only=True, which refuses to unpickle objects.
     tokenizer = getattr(model, "tokenizer", None)
     return {"config": model.config.to_dict(), "tokenizer": tokenizer and _tokenizer_files(tokenizer)}
 
 
 def read_checkpoint(path: str | Path) -> dict[str, Any]:
-    """Open a checkpoint written by training, its tensors mapped from the file rather than read.
+    """Open a training checkpoint with its tensors memory-mapped, so that only those used are read.
 
     Raises:
         FileNotFoundError: If there is no such file.
@@ -39,24 +43,24 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     """
     path = Path(path)
     if not path.is_file():
-        raise FileNotFoundError(f"There is no checkpoint file {path}.")
+        raise FileNotFoundError(f"There is no checkpoint file {path}; check the path.")
     try:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     except (RuntimeError, pickle.UnpicklingError, EOFError, ValueError) as error:
-        raise ValueError(f"{path} cannot be read: it is not a checkpoint, or not a complete one.") from error
+        raise ValueError(f"{path} cannot be read: it is not a checkpoint, or incomplete; use another file.") from error
     if not isinstance(checkpoint, dict) or not {"state_dict", "tc_clip"} <= checkpoint.keys():
-        raise ValueError(f"{path} is not a checkpoint written by `tcclip fit`.")
+        raise ValueError(f"{path} is not a checkpoint written by `tcclip fit`; use one of its last.ckpt or best.ckpt.")
     return checkpoint
 
 
 def load_model(ckpt_path: str | Path) -> TCCLIP:
-    """Rebuild the model of a training checkpoint, with its tokenizer, from that file alone.
+    """Load the model of a training checkpoint, with its tokenizer, from that file alone.
 
     Args:
         ckpt_path: A file such as `last.ckpt`.
 
     Returns:
-        A `TCCLIP` on the CPU, in evaluation mode and with the fine-tuned weights; give it class names with
+        A `TCCLIP` on the CPU, in evaluation mode, with the fine-tuned weights; set its class names with
         `set_class_names`.
 
     Raises:
@@ -73,7 +77,7 @@ def load_model(ckpt_path: str | Path) -> TCCLIP:
 
 
 def load_weights(model: TCCLIP, ckpt_path: str | Path) -> None:
-    """Put the weights of a training checkpoint into a model of the same shape.
+    """Load the weights of a training checkpoint into a model of the same architecture.
 
     Args:
         model: Any `TCCLIP`.
@@ -87,6 +91,7 @@ def load_weights(model: TCCLIP, ckpt_path: str | Path) -> None:
 
 
 def _load_state_dict(model: TCCLIP, checkpoint: Mapping[str, Any]) -> None:
+    # The rest of the LightningModule's state, if any, is not the model's.
     weights = checkpoint["state_dict"].items()
     state_dict = {name.removeprefix(MODEL_PREFIX): value for name, value in weights if name.startswith(MODEL_PREFIX)}
     check_state_dict(state_dict, model.state_dict())
@@ -94,7 +99,7 @@ def _load_state_dict(model: TCCLIP, checkpoint: Mapping[str, Any]) -> None:
 
 
 def check_state_dict(given: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> None:
-    """Compare the names and shapes of two state dicts.
+    """Check that two state dicts have the same names and shapes.
 
     Raises:
         ValueError: If they differ, naming the first difference.
@@ -105,6 +110,7 @@ def check_state_dict(given: Mapping[str, Tensor], expected: Mapping[str, Tensor]
         if (theirs := tuple(given[name].shape)) != (ours := tuple(expected[name].shape)):
             differences.append(f"has {name} of shape {theirs} where this model has {ours}")
     if differences:
+        # One difference is enough to see which option is wrong; a list of hundreds would hide it.
         others = f" (and {len(differences) - 1} more differences)" if len(differences) > 1 else ""
         raise ValueError(
             f"The checkpoint belongs to another model: it {differences[0]}{others}; "

@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 import torch
 import torch.nn.functional as F
 from lightning.pytorch import LightningModule
-from lightning.pytorch.strategies import ModelParallelStrategy
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
@@ -105,8 +104,8 @@ class TCCLIPModule(LightningModule):
 
     def configure_model(self) -> None:
         """Shard the model under `ModelParallelStrategy` (FSDP2); every other strategy keeps it whole."""
-        # Lightning calls this again for every fit and test; a model is sharded once.
-        if isinstance(self.trainer.strategy, ModelParallelStrategy) and not is_sharded(self.model):
+        # Only that strategy makes a device mesh. Lightning calls this hook again for every fit and test.
+        if self.device_mesh is not None and not is_sharded(self.model):
             shard(self.model, self.device)
 
     def configure_optimizers(self) -> dict[str, Any]:

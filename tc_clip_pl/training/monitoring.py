@@ -1,4 +1,4 @@
-"""Callbacks that watch a run: speed, gradient norm, progress bar, clips left out."""
+"""Callbacks that monitor a run: speed, gradient norm, progress bar, skipped clips."""
 
 from __future__ import annotations
 
@@ -14,73 +14,79 @@ from tc_clip_pl.training.distributed import gather_lists, gradient_norm
 
 
 class SpeedMonitor(Callback):
-    """Logs videos per second over all devices, and the share of the time spent waiting for data.
+    """Log videos per second over all devices, and the share of the time spent waiting for data.
+
+    Not Lightning's `ThroughputMonitor`: it waits for the GPU after every batch, never reaches the progress bar, reports
+    nothing until its window is full (few-shot epochs are shorter) and rejects batches without clips.
 
     Args:
-        window: Batches that both figures are taken over.
+        window: Number of recent batches to average over.
     """
 
     def __init__(self, window: int = 20) -> None:
         self.window = window
-        self._forget()
+        self._reset()
 
-    def _forget(self) -> None:
-        self._batches: deque[tuple[int, float, float]] = deque(maxlen=self.window)  # videos, waiting, working (seconds)
-        self._batch_ended: float | None = None
-        self._batch_began = 0.0
+    def _reset(self) -> None:
+        self._batches: deque[tuple[int, float, float]] = deque(maxlen=self.window)  # videos, seconds waiting, working
+        self._previous_end: float | None = None
+        self._start = 0.0
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Leave out what lies between two epochs: validation and checkpoints."""
-        self._forget()
+        """Start anew, so that validation and checkpoints between two epochs do not count as waiting."""
+        self._reset()
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
-        """Note when the batch was there."""
-        self._batch_began = time.perf_counter()
+        """Record when the batch arrived."""
+        self._start = time.perf_counter()
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Add the batch to the window; the first of an epoch only starts the clock, as the workers start then too."""
+        """Add the batch to the window, and log."""
         now = time.perf_counter()
-        if self._batch_ended is not None:
-            waited, worked = self._batch_began - self._batch_ended, now - self._batch_began
-            self._batches.append((len(batch.video_id), waited, worked))
-            figures = self.figures(trainer.world_size)
-            pl_module.log("train/videos_per_second", figures["videos_per_second"], prog_bar=True, batch_size=1)
-            pl_module.log("train/data_wait_share", figures["data_wait_share"], batch_size=1)
-        self._batch_ended = now
+        # The first batch of an epoch only starts the clock: its wait is the start-up of the workers.
+        if self._previous_end is not None:
+            self._batches.append((len(batch.video_id), self._start - self._previous_end, now - self._start))
+            speed = self.compute(trainer.world_size)
+            pl_module.log("train/videos_per_second", speed["videos_per_second"], prog_bar=True, batch_size=1)
+            pl_module.log("train/data_wait_share", speed["data_wait_share"], batch_size=1)
+        self._previous_end = now
 
-    def figures(self, world_size: int = 1) -> dict[str, float]:
-        """Videos per second and the waiting share, in [0, 1], over the window."""
+    def compute(self, world_size: int = 1) -> dict[str, float]:
+        """Return `videos_per_second` and `data_wait_share`, in [0, 1], over the window."""
         videos, waited, worked = (sum(column) for column in zip(*self._batches, strict=True))
         seconds = max(waited + worked, 1e-9)
+        # Scaled rather than summed over the processes: they run in step, and a collective here would slow each batch.
         return {"videos_per_second": world_size * videos / seconds, "data_wait_share": waited / seconds}
 
 
 class GradientNorm(Callback):
-    """Logs the L2 norm of all gradients together, before the optimizer uses them, whenever the Trainer logs."""
+    """Log the L2 norm of all gradients, before clipping, whenever the Trainer logs."""
 
     def on_before_optimizer_step(self, trainer: Trainer, pl_module: LightningModule, optimizer: Optimizer) -> None:
         """Log train/grad_norm."""
+        # The norm of a sharded model is a collective; the condition is the same on every process.
         if trainer.global_step % trainer.log_every_n_steps == 0:
             pl_module.log("train/grad_norm", gradient_norm(pl_module), batch_size=1)
 
 
 class TrainingProgressBar(TQDMProgressBar):
-    """A progress bar with loss, accuracy in per cent and videos/s, and nothing twice."""
+    """Show loss, accuracy in percent and videos per second, each once."""
 
     def get_metrics(self, trainer: Trainer, pl_module: LightningModule) -> dict[str, int | str | float]:
         """Shorten the names and round the numbers."""
         metrics = super().get_metrics(trainer, pl_module)
+        # The version number is in the output path; epoch averages repeat, with a delay, what the steps show.
         shown = {key: value for key, value in metrics.items() if key != "v_num" and not key.endswith("_epoch")}
         return {_short_name(key): _short_number(key, value) for key, value in shown.items()}
 
 
 class SkippedClips(Callback):
-    """Collects the clips that the data module could not read and left out, and lists them at the end of a run.
+    """Collect the clips that the data module could not read and skipped, from all processes.
 
     Attributes:
-        clips: "path: reason", each clip once, in the order met.
+        clips: The keys are "path: reason", in order of first appearance (a dict, as an ordered set).
     """
 
     def __init__(self) -> None:
@@ -92,15 +98,16 @@ class SkippedClips(Callback):
     on_train_batch_end = on_validation_batch_end = on_test_batch_end = on_predict_batch_end = _collect
 
     def _gather(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        # Once at the end of a run: after an error, the other processes may not be there to take part.
         self.clips = dict.fromkeys(gather_lists(list(self.clips)))
 
     on_train_end = on_validation_end = on_test_end = on_predict_end = _gather
 
     def report(self) -> str | None:
-        """The clips left out, one a line under their number; None if there are none."""
+        """Return the number of skipped clips and the clips, one a line; None if there are none."""
         if not self.clips:
             return None
-        return "\n  ".join([f"{len(self.clips)} clip(s) could not be read and were left out:", *self.clips])
+        return "\n  ".join([f"{len(self.clips)} clip(s) could not be read and were skipped:", *self.clips])
 
 
 def _short_name(key: str) -> str:

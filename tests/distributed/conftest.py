@@ -1,4 +1,4 @@
-"""A small dataset with what makes processes uneven, and runs of the command line in one process and in two."""
+"""A small dataset that splits unevenly over processes, and runs of the command line in one and in two."""
 
 import json
 import os
@@ -24,7 +24,7 @@ FSDP = json.dumps({"class_path": "ModelParallelStrategy", "init_args": {"save_di
 
 @pytest.fixture(scope="session")
 def demo(tmp_path_factory):
-    """22 training clips, so that of batches of 2 on 2 processes a pair is left for one of them; 15 test clips."""
+    """22 training clips, so that with batches of 2 only one of 2 processes has a last batch; 15 test clips."""
     folder = tmp_path_factory.mktemp("demo")
     root = write_synthetic_dataset(folder / "data", train_clips=3, test_clips=2, width=48, height=48, seconds=0.5)
     train, test = _split_lines(root, "1"), _split_lines(root, "2")
@@ -36,7 +36,7 @@ def demo(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def cut_clips(demo):
-    """Cuts three files off near their heads: a whole training batch of the second process, and a test clip."""
+    """Truncates three files: a whole training batch of the second process, and a test clip."""
     data = HMDB51DataModule(root=str(demo / "data"))
     data.setup()
     batch = [key.index for key in TrainingSampler(TRAIN_CLIPS, 2, seed=1024, rank=1, world_size=2)][:CUT_TRAIN_CLIPS]
@@ -55,8 +55,8 @@ def _split_lines(root, half):
 
 
 @pytest.fixture(scope="session")
-def words(demo, cut_clips):
-    """Options of every run here; 2 epochs of 3 optimizer steps, mixed pairs, no draw that a process could change."""
+def arguments(demo, cut_clips):
+    """Options of every run: 2 epochs of 3 optimizer steps, mixed pairs, no randomness that depends on the process."""
     return [
         "--config", "demo.yaml", "--data.root", f"{demo}/data", "--model.pretrained", f"{demo}/clip",
         "--data.num_workers", "0", "--data.on_bad_video", "skip",
@@ -69,22 +69,22 @@ def words(demo, cut_clips):
 
 
 @pytest.fixture(scope="session")
-def run_one(words):
+def run_one(arguments):
     """Runs `tcclip SUBCOMMAND` here; returns the run's folder."""
 
     def run(subcommand, folder, *options):
-        assert main([subcommand, *words, "--output_dir", str(folder), *options]) == 0
+        assert main([subcommand, *arguments, "--output_dir", str(folder), *options]) == 0
         return Path(folder) / "demo" / "version_0"
 
     return run
 
 
 @pytest.fixture(scope="session")
-def run_two(words):
-    """Runs `tcclip SUBCOMMAND` in two processes; returns what has become of it."""
+def run_two(arguments):
+    """Runs `tcclip SUBCOMMAND` in two processes; returns the completed process."""
 
     def run(subcommand, folder, strategy, *options):
-        command = [sys.executable, "-m", "tc_clip_pl", subcommand, *words, "--output_dir", str(folder), *options]
+        command = [sys.executable, "-m", "tc_clip_pl", subcommand, *arguments, "--output_dir", str(folder), *options]
         path = os.pathsep.join([str(Path(__file__).parent), *filter(None, [os.environ.get("PYTHONPATH")])])
         return subprocess.run(
             [*command, "--trainer.devices", "2", "--trainer.strategy", strategy],

@@ -18,9 +18,9 @@ def test_there_are_slurm_and_fsdp():
 @pytest.mark.parametrize("name", CLUSTERS)
 def test_changes_the_trainer_alone(name, capsys):
     parsed = []
-    for words in ([], ["--config", name]):
+    for cluster in ([], ["--config", name]):
         with pytest.raises(SystemExit):
-            main(["fit", "--config", "few_shot_hmdb", *words, "--print_config"])
+            main(["fit", "--config", "few_shot_hmdb", *cluster, "--print_config"])
         parsed.append(yaml.safe_load(capsys.readouterr().out))
     written = yaml.safe_load(CLUSTERS[name].read_text())
     assert written.keys() == {"trainer"}

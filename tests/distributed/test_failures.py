@@ -1,4 +1,4 @@
-"""A process that fails alone says why and takes the others along."""
+"""A process that fails alone says why, and the others end too."""
 
 from .conftest import DDP
 

@@ -1,4 +1,4 @@
-"""Two processes do what one does: the same clips, losses, weights and figures, and one set of files."""
+"""Two processes do what one does: the same clips, losses, weights and metrics, and one set of files."""
 
 from functools import cache
 
@@ -49,29 +49,30 @@ def test_same_curves_at_the_same_global_batch(one, two):
 def test_same_weights(one, two):
     before, after = (load_model(folder / "checkpoints" / "last.ckpt").state_dict() for folder in (one, two[0]))
     for name, value in before.items():
-        if name.endswith("k_proj.bias"):  # the softmax ignores it, so that AdamW enlarges rounding errors to steps
+        # The softmax is invariant to it: its gradient is rounding error, which AdamW scales up to full steps.
+        if name.endswith("k_proj.bias"):
             continue
         assert (after[name] - value).abs().mean() < 2e-5, name  # a step is 1e-4, or 1e-3 for the prompting
 
 
-def test_tests_every_clip_once_with_the_figures_of_one_process(two, run_one, tmp_path):
+def test_tests_every_clip_once_with_the_metrics_of_one_process(two, run_one, tmp_path):
     checkpoint = str(two[0] / "checkpoints" / "last.ckpt")
     alone = read_results(run_one("test", tmp_path, "--ckpt_path", checkpoint))
     together = read_results(two[0])
     assert together["machine"]["processes"] == 2
     assert [run["ensemble_weight"] for run in together["runs"]] == [1.0, 0.7]
     for run, expected in zip(together["runs"], alone["runs"], strict=True):
-        figures, figures_alone = (r["test_sets"]["hmdb51/split1"] for r in (run, expected))
-        assert figures["num_clips"] == TEST_CLIPS - CUT_TEST_CLIPS
-        assert figures["confusion_matrix"] == figures_alone["confusion_matrix"]
+        result, result_alone = (r["test_sets"]["hmdb51/split1"] for r in (run, expected))
+        assert result["num_clips"] == TEST_CLIPS - CUT_TEST_CLIPS
+        assert result["confusion_matrix"] == result_alone["confusion_matrix"]
         for key in ("top1", "top5"):
-            assert figures[key] == pytest.approx(figures_alone[key], abs=1e-6)
+            assert result[key] == pytest.approx(result_alone[key], abs=1e-6)
 
 
-def test_clips_that_any_process_left_out_are_reported_once(two, cut_clips):
+def test_clips_that_any_process_skipped_are_reported_once(two, cut_clips):
     skipped = read_results(two[0])["skipped_clips"]
     assert sorted(clip.partition(": ")[0] for clip in skipped) == sorted(cut_clips)
-    assert two[1].stdout.count("3 clip(s) could not be read and were left out") == 1
+    assert two[1].stdout.count("3 clip(s) could not be read and were skipped") == 1
 
 
 def test_one_folder_one_table(two):
@@ -85,10 +86,30 @@ def test_one_folder_one_table(two):
     assert "find_unused_parameters" not in done.stderr
 
 
-def test_one_process_goes_on_from_the_checkpoint_of_two(fit_in_two, run_one, tmp_path):
-    checkpoint = fit_in_two(DDP)[0] / "checkpoints" / "last.ckpt"
-    options = ("--trainer.max_epochs", "3", "--ckpt_path", str(checkpoint), "--ensembling.weight", "1")
-    folder = run_one("fit", tmp_path, *options)
+def test_one_process_resumes_from_the_checkpoint_of_two(two, run_one, tmp_path):
+    folder = run_one("fit", tmp_path, *_resume(two[0]))
+    _assert_third_epoch_alone(folder)
+
+
+def test_sharded_processes_resume_from_their_checkpoint(fit_in_two, run_one, run_two, tmp_path):
+    first = fit_in_two(FSDP)[0]
+    done = run_two("fit", tmp_path / "two", FSDP, *_resume(first))
+    assert done.returncode == 0, done.stdout + done.stderr
+    folder = tmp_path / "two" / "demo" / "version_0"
+    _assert_third_epoch_alone(folder)
+    losses, expected = (
+        [value for _, value in read_curves(f)["train/loss_step"]]
+        for f in (folder, run_one("fit", tmp_path / "one", *_resume(first)))
+    )
+    assert losses == pytest.approx(expected, rel=2e-3)
+
+
+def _resume(folder):
+    checkpoint = folder / "checkpoints" / "last.ckpt"
+    return "--trainer.max_epochs", "3", "--ckpt_path", str(checkpoint), "--ensembling.weight", "1"
+
+
+def _assert_third_epoch_alone(folder):
     assert [step for step, _ in read_curves(folder)["train/loss_step"]] == [6, 7, 8]
     moments = torch.load(folder / "checkpoints" / "last.ckpt")["optimizer_states"][0]["state"]
     assert {float(state["step"]) for state in moments.values()} == {9.0}

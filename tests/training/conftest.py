@@ -1,4 +1,4 @@
-"""A tiny model and data made of noise, enough to train and test in seconds."""
+"""A tiny model and data made of noise, to train and test in seconds."""
 
 from dataclasses import dataclass, field
 from functools import partial

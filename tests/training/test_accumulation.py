@@ -1,4 +1,4 @@
-"""Accumulation from the global batch, and the weight of each clip in an optimizer step."""
+"""Accumulation derived from the global batch, and the weight of each clip in an optimizer step."""
 
 from functools import partial
 
@@ -16,9 +16,9 @@ def test_accumulation_steps(wanted, batch, devices, steps):
 
 @pytest.mark.parametrize(
     ("wanted", "batch", "devices", "hint"),
-    [(64, 7, 1, "data.batch_size=4 would do"), (8, 16, 1, "data.batch_size=8"), (64, 8, 3, "3 devices")],
+    [(64, 7, 1, "use data.batch_size=4"), (8, 16, 1, "data.batch_size=8"), (64, 8, 3, "3 devices")],
 )
-def test_raises_where_it_does_not_divide(wanted, batch, devices, hint):
+def test_raises_if_global_batch_is_not_a_multiple(wanted, batch, devices, hint):
     with pytest.raises(ValueError, match=f"global_batch_size={wanted} is not a multiple.*{hint}"):
         accumulation_steps(wanted, batch, devices)
 
@@ -34,18 +34,18 @@ def test_each_clip_of_a_step_counts_the_same(num_clips):
             weight = micro_batch_weight(
                 sizes[i], i, batch_size=batch_size, accumulation=accumulation, clips_per_epoch=num_clips
             )
-            share_of_a_clip = weight / accumulation / sizes[i]  # of the mean loss, divided by Lightning
+            share_of_a_clip = weight / accumulation / sizes[i]  # Lightning divides by the accumulation
             assert share_of_a_clip == pytest.approx(1 / in_step)
 
 
-def test_each_clip_of_a_step_counts_the_same_on_processes_with_unequal_last_batches():
-    shares = [[4, 4, 4, 2], [4, 4, 4, 1]]  # clips of the batches of two processes; steps of two batches each
+def test_each_clip_of_a_step_counts_the_same_if_processes_have_unequal_last_batches():
+    shares = [[4, 4, 4, 2], [4, 4, 4, 1]]  # clips per batch of two processes; a step is two batches
     weight = partial(micro_batch_weight, batch_size=4, accumulation=2, clips_per_epoch=27, num_processes=2)
     for step in (slice(0, 2), slice(2, 4)):
         in_step = sum(sum(share[step]) for share in shares)
         for share in shares:
             for index in range(4)[step]:
-                share_of_a_clip = weight(share[index], index) / 2 / 2 / share[index]  # by Lightning, by DDP
+                share_of_a_clip = weight(share[index], index) / 2 / 2 / share[index]  # Lightning divides by 2, DDP by 2
                 assert share_of_a_clip == pytest.approx(1 / in_step)
 
 

@@ -1,4 +1,4 @@
-"""Checkpoints: resuming, rebuilding the model from the file alone, refusing the wrong file."""
+"""Checkpoints: resuming, loading the model from the file alone, rejecting the wrong file."""
 
 import pytest
 import torch
@@ -10,7 +10,7 @@ from tc_clip_pl.training.checkpoint import check_state_dict, read_checkpoint
 
 @pytest.fixture
 def trained(make_module, make_data, make_trainer, tmp_path):
-    module, trainer = make_module(), make_trainer()
+    module, trainer = make_module(label_smoothing=0.2), make_trainer()
     trainer.fit(module, datamodule=make_data())
     trainer.save_checkpoint(tmp_path / "last.ckpt")
     return module, tmp_path / "last.ckpt"
@@ -43,6 +43,13 @@ def test_resumed_training_ends_with_the_same_weights(make_module, make_data, mak
     assert all(torch.equal(resumed[name], value) for name, value in whole.items())
     start = make_module().model.state_dict()
     assert any(not torch.equal(start[name], value) for name, value in whole.items())
+
+
+def test_lightning_restores_the_arguments_with_a_model_at_hand(trained):
+    module, path = trained
+    loaded = type(module).load_from_checkpoint(path, model=load_model(path))
+    assert dict(loaded.hparams) == dict(module.hparams)
+    assert loaded.hparams.label_smoothing == 0.2
 
 
 def test_raises_on_checkpoint_of_another_shape(trained, make_model, make_data, make_trainer):

@@ -78,7 +78,7 @@ def test_everything_but_the_token_embeddings_learns(make_module, make_data, make
     assert same == {"text_model.embeddings.token_embedding.weight"}
 
 
-def test_learns_noise_with_a_mean(make_module, make_data, make_trainer):
+def test_learns_the_mean_of_each_class(make_module, make_data, make_trainer):
     trainer = make_trainer(max_epochs=8)
     trainer.fit(make_module(), datamodule=make_data())
     metrics = trainer.logged_metrics
@@ -140,6 +140,6 @@ def test_raises_without_class_names_or_end(make_module, make_data, make_trainer)
         make_trainer(max_epochs=-1).fit(make_module(), datamodule=make_data())
 
 
-def test_warns_where_the_warmup_takes_the_whole_training(make_module, make_data, make_trainer):
+def test_warns_if_the_warmup_takes_the_whole_training(make_module, make_data, make_trainer):
     with pytest.warns(UserWarning, match="warm-up of 5 epochs"):
         make_trainer(limit_val_batches=0).fit(make_module(warmup_epochs=5), datamodule=make_data())

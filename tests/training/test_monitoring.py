@@ -1,4 +1,4 @@
-"""Speed, gradient norm, progress bar, skipped clips and the confusion picture."""
+"""Speed, gradient norm, progress bar, skipped clips and the confusion matrix."""
 
 import csv
 import time
@@ -14,7 +14,7 @@ from tc_clip_pl.training.confusion_matrix import ConfusionMatrixPicture
 from tc_clip_pl.training.monitoring import GradientNorm, SkippedClips, SpeedMonitor, TrainingProgressBar
 
 
-def test_speed_monitor_tells_waiting_from_working():
+def test_speed_monitor_separates_waiting_from_working():
     monitor, batch = SpeedMonitor(), SimpleNamespace(video_id=["a", "b"])
     trainer, module = SimpleNamespace(world_size=2), SimpleNamespace(log=lambda *_, **__: None)
     for index in range(4):
@@ -22,9 +22,9 @@ def test_speed_monitor_tells_waiting_from_working():
         monitor.on_train_batch_start(trainer, module, batch, index)
         time.sleep(0.01)
         monitor.on_train_batch_end(trainer, module, None, batch, index)
-    figures = monitor.figures(world_size=2)
-    assert figures["data_wait_share"] == pytest.approx(0.75, abs=0.15)
-    assert figures["videos_per_second"] == pytest.approx(2 * 2 / 0.04, rel=0.3)
+    speed = monitor.compute(world_size=2)
+    assert speed["data_wait_share"] == pytest.approx(0.75, abs=0.15)
+    assert speed["videos_per_second"] == pytest.approx(2 * 2 / 0.04, rel=0.3)
 
 
 def test_logs_speed_and_gradient_norm(make_module, make_data, make_trainer, tmp_path):

@@ -1,4 +1,4 @@
-"""Weights between CLIP's and the fine-tuned ones while testing, and only then."""
+"""The test runs with weights between CLIP's and the fine-tuned ones, and nothing else does."""
 
 import pytest
 import torch
@@ -8,7 +8,7 @@ from tc_clip_pl.training import WeightSpaceEnsemble
 
 
 class Spy(Callback):
-    """Copies the weights that a test runs with, and may end it early."""
+    """Copies the weights that a test runs with, and raises an error if given one."""
 
     def __init__(self, error=None):
         self.error, self.seen = error, None
@@ -59,7 +59,7 @@ def test_restores_bit_for_bit_whatever_ends_the_test(fine_tuned, make_data, make
     assert all(torch.equal(value, before[name]) for name, value in _weights(fine_tuned).items())
 
 
-def test_changes_nothing_where_clip_is_gone(fine_tuned, make_data, make_trainer):
+def test_changes_nothing_if_clip_is_gone(fine_tuned, make_data, make_trainer):
     before = _weights(fine_tuned)
     fine_tuned.model.config.clip_name_or_path = "/nowhere"
     with pytest.raises(OSError, match="nowhere"):
@@ -67,12 +67,12 @@ def test_changes_nothing_where_clip_is_gone(fine_tuned, make_data, make_trainer)
     assert all(torch.equal(value, before[name]) for name, value in _weights(fine_tuned).items())
 
 
-def test_weight_one_never_asks_for_clip(fine_tuned, make_data, make_trainer):
+def test_weight_one_never_loads_clip(fine_tuned, make_data, make_trainer):
     fine_tuned.model.config.clip_name_or_path = "/nowhere"
     make_trainer(WeightSpaceEnsemble(1.0)).test(fine_tuned, datamodule=make_data(), verbose=False)
 
 
-def test_keeps_parameters_as_objects_so_that_an_optimizer_goes_on(fine_tuned, make_data, make_trainer):
+def test_writes_in_place_so_that_an_optimizer_keeps_its_parameters(fine_tuned, make_data, make_trainer):
     before = {name: p.data_ptr() for name, p in fine_tuned.model.named_parameters()}
     make_trainer(WeightSpaceEnsemble(0.5)).test(fine_tuned, datamodule=make_data(), verbose=False)
     assert {name: p.data_ptr() for name, p in fine_tuned.model.named_parameters()} == before
