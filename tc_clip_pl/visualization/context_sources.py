@@ -103,7 +103,7 @@ def draw_context_tokens(
     drawn = np.where(token_borders(tokens, border)[..., None], line[tokens], fill[tokens])
     if highlight is None:
         return drawn
-    # At most a quarter of a patch, so that half of it still shows the fill; at least a pixel, or nothing is highlighted.
+    # At most a quarter of a patch, so that half of it still shows the fill.
     width = max(1, border, min(2 * border, images.shape[1] // grid_side(patches.shape[1]) // 4))
     outline = token_borders(np.where(tokens == highlight, tokens, NO_TOKEN), width)
     return np.where(outline[..., None], RED, drawn)

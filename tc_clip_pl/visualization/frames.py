@@ -121,7 +121,9 @@ def plot_frames(
         draw_images(row, images)
         row[0].set_ylabel(name)
         if name in color_bars:
-            bar = figure.colorbar(ScalarMappable(cmap=HEAT_COLORS), ax=row, aspect=12, fraction=0.3, pad=0.005)
+            # Inside the last frame's axes, beyond its right edge: bars of their own would shift this row's frames.
+            beside = row[-1].inset_axes((1.06, 0, 0.07, 1))
+            bar = figure.colorbar(ScalarMappable(cmap=HEAT_COLORS), cax=beside)
             bar.set_ticks([0, 1], labels=color_bars[name])
     figure.suptitle(title)
     return figure
