@@ -8,6 +8,7 @@ from tc_clip_pl.visualization.attention_maps import (
     cls_attention_maps,
     draw_heatmap,
     draw_patch_outline,
+    heatmap_range,
     patch_attention_maps,
 )
 from tc_clip_pl.visualization.context_sources import (
@@ -26,6 +27,7 @@ __all__ = [
     "draw_heatmap",
     "draw_patch_outline",
     "draw_seed_tokens",
+    "heatmap_range",
     "map_context_tokens",
     "most_persistent_token",
     "patch_attention_maps",

@@ -7,7 +7,7 @@ import torch
 from matplotlib import colormaps
 from torch import Tensor
 
-from tc_clip_pl.visualization.frames import RED, grid_side
+from tc_clip_pl.visualization.frames import HEAT_COLORS, RED, grid_side
 
 
 class PatchQuery(NamedTuple):
@@ -92,8 +92,21 @@ def draw_heatmap(images: np.ndarray, maps: np.ndarray, per_frame: bool = True, o
     scaled = (maps - low) / np.where(high > low, high - low, 1)  # a constant map is all "least", not 0 / 0
     size = images.shape[1:3]
     smooth = torch.nn.functional.interpolate(torch.from_numpy(scaled)[:, None], size, mode="bilinear")[:, 0]
-    heat = colormaps["turbo"](smooth.numpy())[..., :3]
+    heat = colormaps[HEAT_COLORS](smooth.numpy())[..., :3]
     return (1 - opacity) * images.mean(axis=-1, keepdims=True) + opacity * heat
+
+
+def heatmap_range(maps: np.ndarray, per_frame: bool = True) -> tuple[str, str]:
+    """Return what the two ends of the color bar of a heatmap mean, for `plot_frames`.
+
+    Args:
+        maps: (T, side, side), as in `draw_heatmap`.
+        per_frame: As in `draw_heatmap`. With one scale per frame no number holds for all frames.
+
+    Returns:
+        Labels of the least and the most: two values, or the two words.
+    """
+    return ("least", "most") if per_frame else (f"{maps.min():.2g}", f"{maps.max():.2g}")
 
 
 def draw_patch_outline(images: np.ndarray, query: PatchQuery, side: int) -> np.ndarray:

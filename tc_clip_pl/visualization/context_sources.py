@@ -5,7 +5,7 @@ import torch
 from matplotlib import colormaps
 from torch import Tensor
 
-from tc_clip_pl.visualization.frames import RED, patches_to_pixels
+from tc_clip_pl.visualization.frames import RED, grid_side, patches_to_pixels
 
 NO_TOKEN = -1
 WHITE = 1.0
@@ -75,12 +75,13 @@ def draw_context_tokens(
 ) -> np.ndarray:
     """Fill the sources of each context token with their average color (Figs. 6 and 9, "context tokens").
 
-    Patches with the same fill and border color, in any frame, belong to the same context token.
+    Patches with the same fill and border color, in any frame, belong to the same context token. The highlighted token
+    keeps its fill, so that the figure still shows what it is, and has a red border of twice the width.
 
     Args:
         images: (T, H, W, 3), values in 0..1.
         sources: (K, T * P) bool.
-        highlight: Context token to show in red, in [0, K), or None.
+        highlight: Context token to outline in red, in [0, K), or None.
         border: Width of the borders between tokens in pixels; 0 for none.
 
     Returns:
@@ -92,13 +93,20 @@ def draw_context_tokens(
     num_tokens = len(sources)
     if highlight is not None and not 0 <= highlight < num_tokens:
         raise ValueError(f"There is no context token {highlight}: choose one of 0 to {num_tokens - 1}.")
-    tokens = patches_to_pixels(map_context_tokens(sources, len(images)), images.shape[1:3])  # (T, H, W)
-    fill, line = average_colors(images, tokens, num_tokens), border_colors(num_tokens)
-    if highlight is not None:
-        fill[highlight] = line[highlight] = RED
+    patches = map_context_tokens(sources, len(images))
+    tokens = patches_to_pixels(patches, images.shape[1:3])  # (T, H, W)
     # NO_TOKEN is -1, so indexing with it takes the white row appended at the end.
-    fill, line = (np.vstack((colors, np.full((1, 3), WHITE))) for colors in (fill, line))
-    return np.where(token_borders(tokens, border)[..., None], line[tokens], fill[tokens])
+    fill, line = (
+        np.vstack((colors, np.full((1, 3), WHITE)))
+        for colors in (average_colors(images, tokens, num_tokens), border_colors(num_tokens))
+    )
+    drawn = np.where(token_borders(tokens, border)[..., None], line[tokens], fill[tokens])
+    if highlight is None:
+        return drawn
+    # At most a quarter of a patch, so that half of it still shows the fill.
+    width = max(1, border, min(2 * border, images.shape[1] // grid_side(patches.shape[1]) // 4))
+    outline = token_borders(np.where(tokens == highlight, tokens, NO_TOKEN), width)
+    return np.where(outline[..., None], RED, drawn)
 
 
 def average_colors(images: np.ndarray, tokens: np.ndarray, num_tokens: int) -> np.ndarray:

@@ -6,10 +6,13 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import torch
 from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure
 from torch import Tensor
 
 INCHES_PER_FRAME = 1.3
+HEAT_COLORS = "turbo"
+"""matplotlib's color map of all heatmaps, from blue (least) to red (most)."""
 RED = (1.0, 0.0, 0.0)
 """Marks what a figure is about: the query patch, the highlighted context token."""
 
@@ -84,29 +87,44 @@ def patches_to_pixels(values: np.ndarray, frame_size: Sequence[int]) -> np.ndarr
     return grid.repeat(height // side, axis=1).repeat(width // side, axis=2)
 
 
-def plot_frames(rows: Mapping[str, np.ndarray], title: str = "") -> Figure:
+def plot_frames(
+    rows: Mapping[str, np.ndarray], title: str = "", color_bars: Mapping[str, tuple[str, str]] | None = None
+) -> Figure:
     """Plot videos below each other, one row of frames each (the layout of Figs. 6, 7 and 9-11).
 
     Args:
         rows: Label of each row -> (T, H, W, 3) frames, values in 0..1; the same T in every row.
         title: Title of the figure.
+        color_bars: Label of a heatmap's row -> labels of the two ends of its color bar, from `heatmap_range`.
 
     Returns:
-        A figure with ``len(rows) * T`` axes, to display in a notebook or to save with ``figure.savefig(path)``.
+        A figure with ``len(rows) * T`` axes and one per color bar, to display in a notebook or to save with
+        ``figure.savefig(path)``.
 
     Raises:
-        ValueError: If there are no rows, or their numbers of frames differ.
+        ValueError: If there are no rows, their numbers of frames differ, or a color bar belongs to no row.
     """
     lengths = {name: len(images) for name, images in rows.items()}
     if len(set(lengths.values())) != 1:
         raise ValueError(f"Pass one or more rows with the same number of frames, not {lengths}.")
+    color_bars = color_bars or {}
+    if unknown := color_bars.keys() - rows:
+        raise ValueError(f"There is no row {', '.join(unknown)} for a color bar: name one of {', '.join(rows)}.")
     num_frames = next(iter(lengths.values()))
-    size = (INCHES_PER_FRAME * num_frames + 0.3, INCHES_PER_FRAME * len(rows) + (0.3 if title else 0))
+    size = (
+        INCHES_PER_FRAME * num_frames + (1 if color_bars else 0.3),
+        INCHES_PER_FRAME * len(rows) + (0.3 if title else 0),
+    )
     figure = new_figure(size)
     axes = figure.subplots(len(rows), num_frames, squeeze=False)
     for row, (name, images) in zip(axes, rows.items(), strict=True):
         draw_images(row, images)
         row[0].set_ylabel(name)
+        if name in color_bars:
+            # Inside the last frame's axes, beyond its right edge: bars of their own would shift this row's frames.
+            beside = row[-1].inset_axes((1.06, 0, 0.07, 1))
+            bar = figure.colorbar(ScalarMappable(cmap=HEAT_COLORS), cax=beside)
+            bar.set_ticks([0, 1], labels=color_bars[name])
     figure.suptitle(title)
     return figure
 

@@ -1,5 +1,6 @@
 """A clip and the classes that the model predicts for it."""
 
+import textwrap
 from collections.abc import Sequence
 
 import numpy as np
@@ -11,6 +12,7 @@ from tc_clip_pl.visualization.frames import INCHES_PER_FRAME, draw_images, new_f
 
 CORRECT_COLOR, WRONG_COLOR, OTHER_COLOR = "tab:green", "tab:red", "lightgrey"
 BARS_INCHES = 4.5
+NAME_WIDTH = 32  # characters; longer class names continue on the next line and leave room for the bars
 
 
 def plot_prediction(
@@ -40,7 +42,7 @@ def plot_prediction(
     width = INCHES_PER_FRAME * columns
     figure = new_figure((width + BARS_INCHES, 2 * INCHES_PER_FRAME + 0.3))
     figure.suptitle(f"true class: {class_names[label]}")
-    left, right = figure.subfigures(1, 2, width_ratios=(width, BARS_INCHES))
+    left, right = figure.subfigures(1, 2, width_ratios=(width, BARS_INCHES), wspace=0.02)
     axes = left.subplots(2, columns).ravel()
     draw_images(axes[: len(images)], images)
     for empty in axes[len(images) :]:
@@ -55,7 +57,9 @@ def _draw_bars(axes: Axes, probabilities: Tensor, class_names: Sequence[str], la
     predicted = classes[0]
     # Correct first: where the prediction is right, its bar is green.
     colors = [CORRECT_COLOR if c == label else WRONG_COLOR if c == predicted else OTHER_COLOR for c in classes]
-    bars = axes.barh([class_names[c] for c in classes], values.tolist(), color=colors)
+    # Bars stand at positions, not at names: two classes may have the same name.
+    bars = axes.barh(range(top_k), values.tolist(), color=colors)
+    axes.set_yticks(range(top_k), [textwrap.fill(class_names[c], NAME_WIDTH) for c in classes])
     axes.bar_label(bars, fmt="{:.0%}", padding=3)
     axes.invert_yaxis()  # matplotlib stacks bars upwards; the most probable belongs on top
     axes.set(xlim=(0, 1.15), xticks=[])  # room for the label of a bar that reaches 100 %

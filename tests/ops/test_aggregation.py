@@ -138,3 +138,22 @@ def test_random_groups_have_equal_sizes(seeds):
 def test_autocast_does_not_change_the_seeds(seeds):
     half = Seeds(seeds.tokens.float().bfloat16(), seeds.indices, seeds.attention)
     assert half.detached.dtype == torch.float32 and not half.detached.requires_grad
+
+
+def test_empty_group_takes_the_farthest_seed_that_is_not_alone():
+    distances = torch.tensor([[[0.1, 9, 9], [0.2, 9, 9], [9, 5, 9]]])
+    filled = fill_empty_groups(torch.tensor([[0, 0, 1]]), distances)
+    assert filled.tolist() == [[0, 2, 1]]  # seed 2 is farther from its center, but alone in its group
+
+
+def test_all_empty_groups_are_filled():
+    distances = torch.arange(12.0).view(1, 4, 3)
+    assert fill_empty_groups(torch.zeros(1, 4, dtype=torch.int64), distances).tolist() == [[0, 0, 2, 1]]
+
+
+@pytest.mark.parametrize("num_seeds", [3, 8])
+def test_random_groups_are_drawn_anew_for_every_video(num_seeds, seeds):
+    tokens = torch.randn(4, num_seeds, 6, dtype=torch.float64)
+    groups = aggregate("random", Seeds(tokens, seeds.indices, seeds.attention)).groups
+    assert [sorted(row) for row in groups.tolist()] == [sorted(s % K for s in range(num_seeds))] * 4
+    assert len({tuple(row) for row in groups.tolist()}) > 1

@@ -129,3 +129,9 @@ def test_saliency_is_highest_for_the_sharpest_patch():
 def test_unknown_name_lists_the_choices():
     with pytest.raises(ValueError, match="seed_selection is 'best': choose one of averaged_cls_attention"):
         SEED_SELECTORS["best"]
+
+
+def test_a_higher_rank_outweighs_any_mean():
+    """Patch 0 is the first choice of one head and worth nothing to the other; patch 1 is the second choice of both."""
+    scores = torch.tensor([[[[1.0, 0.9, 0.0], [0.0, 0.9, 1.0]]]])
+    assert sorted(top_of_any_head(scores, 2)[0, 0].tolist()) == [0, 2]

@@ -30,3 +30,17 @@ def test_sources_partition_the_seeds():
     masks = source_masks(torch.tensor([[0, 1, 1, 2]]), seeds, 3, 4)
     assert masks.shape == (1, 3, 8)
     assert [row.nonzero().flatten().tolist() for row in masks[0]] == [[2], [0, 7], [5]]
+
+
+def test_weights_belong_to_the_tokens_of_their_own_video():
+    """Three videos and three groups: a swapped axis would broadcast without an error."""
+    generator = torch.Generator().manual_seed(0)
+    tokens = torch.randn(3, 6, 4, generator=generator, dtype=torch.float64)
+    weights = torch.rand(3, 6, generator=generator, dtype=torch.float64)
+    groups = torch.tensor([[0, 1, 2, 0, 1, 2], [2, 1, 0, 0, 0, 1], [0, 0, 1, 1, 2, 2]])
+    means = average_groups(tokens, groups, 3, weights)
+    for b in range(3):
+        for k in range(3):
+            members = groups[b] == k
+            expected = (weights[b, members, None] * tokens[b, members]).sum(0) / weights[b, members].sum()
+            torch.testing.assert_close(means[b, k], expected, rtol=0, atol=1e-12)

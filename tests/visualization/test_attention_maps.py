@@ -9,6 +9,7 @@ from tc_clip_pl.visualization import (
     cls_attention_maps,
     draw_heatmap,
     draw_patch_outline,
+    heatmap_range,
     patch_attention_maps,
 )
 
@@ -86,6 +87,12 @@ def test_heatmap_is_scaled_per_frame_or_jointly(images):
 def test_heatmap_with_zero_opacity_is_the_grayscale_frame(images):
     plain = draw_heatmap(images, np.zeros((3, 2, 2), np.float32), opacity=0)
     np.testing.assert_allclose(plain, images.mean(-1, keepdims=True).repeat(3, -1), atol=1e-6)
+
+
+def test_range_names_the_values_only_if_all_frames_share_a_scale():
+    maps = np.array([[[0.0125, 0.5]], [[0.25, 0.0]]])
+    assert heatmap_range(maps) == ("least", "most")
+    assert heatmap_range(maps, per_frame=False) == ("0", "0.5")
 
 
 def test_raises_without_one_map_per_frame(images):

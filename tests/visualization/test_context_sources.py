@@ -45,9 +45,9 @@ def test_only_patches_without_seed_fade(images, sources, tokens):
 
 
 def test_fill_is_the_average_color(images, sources, tokens):
-    drawn = draw_context_tokens(images, sources, highlight=3, border=0)
-    colors = {-1: np.ones(3), 3: np.array([1.0, 0.0, 0.0])}
-    for k in range(3):
+    drawn = draw_context_tokens(images, sources, border=0)
+    colors = {-1: np.ones(3)}
+    for k in range(4):
         pixels = [images[i] for i in np.ndindex(3, 16, 16) if token_at(tokens, *i) == k]
         colors[k] = np.mean(pixels, axis=0)
     for t, y, x in np.ndindex(3, 16, 16):
@@ -61,6 +61,16 @@ def test_border_has_the_color_of_its_token(images, sources, tokens):
     for t, y, x in np.ndindex(3, 16, 16):
         expected = line[token_at(tokens, t, y, x)] if is_border[t, y, x] else plain[t, y, x]
         np.testing.assert_allclose(drawn[t, y, x], expected, atol=1e-6)
+
+
+@pytest.mark.parametrize(("border", "width"), [(0, 1), (1, 2), (2, 2), (3, 3)])
+def test_highlight_is_a_red_outline_that_leaves_the_fill_visible(images, sources, tokens, border, width):
+    plain, drawn = (draw_context_tokens(images, sources, k, border) for k in (None, 3))
+    pixels = np.where(tokens == 3, 3, -1).reshape(3, 2, 2).repeat(8, 1).repeat(8, 2)
+    is_outline = token_borders(pixels, width)
+    assert (drawn[is_outline] == (1, 0, 0)).all()
+    np.testing.assert_array_equal(drawn[~is_outline], plain[~is_outline])
+    assert (pixels == 3).sum() > is_outline.sum() > 0
 
 
 def test_borders_run_between_tokens_and_along_the_frame():

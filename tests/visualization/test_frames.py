@@ -68,3 +68,20 @@ def test_plot_frames_has_one_axis_per_frame(images):
 def test_plot_frames_raises_on_rows_of_different_length(images, lengths):
     with pytest.raises(ValueError, match="one or more rows with the same number of frames"):
         plot_frames({f"row {n}": images[:length] for n, length in enumerate(lengths)})
+
+
+def test_color_bar_stands_beside_its_row_and_moves_no_frame(images):
+    figure = plot_frames({"video": images, "heat": images}, color_bars={"heat": ("0", "0.25")})
+    figure.canvas.draw()
+    assert len(figure.axes) == 6
+    (bar,) = figure.axes[5].child_axes
+    assert [label.get_text() for label in bar.get_yticklabels()] == ["0", "0.25"]
+    left, right = (axes.get_position() for axes in (figure.axes[2], figure.axes[5]))
+    assert left.x0 == pytest.approx(right.x0) and left.width == pytest.approx(right.width)
+    box = bar.get_tightbbox()
+    assert box.x0 > figure.axes[5].get_window_extent().x1 and box.x1 <= figure.bbox.x1  # beside, and not cut off
+
+
+def test_raises_on_a_color_bar_without_row(images):
+    with pytest.raises(ValueError, match="no row heat for a color bar: name one of video"):
+        plot_frames({"video": images}, color_bars={"heat": ("least", "most")})

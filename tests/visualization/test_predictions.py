@@ -43,3 +43,11 @@ def test_shows_only_the_top_k(images):
 def test_raises_without_one_probability_per_class(images):
     with pytest.raises(ValueError, match=r"one probability per class, \(3,\), not \(1, 3\)"):
         plot_prediction(images, torch.tensor([[0.1, 0.6, 0.3]]), NAMES, label=0)
+
+
+def test_long_class_names_leave_room_for_the_bars(images):
+    long = "putting something that cannot roll onto a slanted surface, so it stays where it is"
+    figure = plot_prediction(images, torch.tensor([0.1, 0.6, 0.3]), [long, long, "wave"], label=1)
+    figure.canvas.draw()
+    assert [name.replace("\n", " ") for name, _ in bars_of(figure)] == [long, "wave", long]  # twins have a bar each
+    assert figure.axes[-1].get_position().width > 0.5

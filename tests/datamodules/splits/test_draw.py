@@ -112,3 +112,15 @@ def test_raises_on_a_bad_share_or_a_single_clip():
             hold_out(CLIPS, share, 1, Path("x"))
     with pytest.raises(DataError, match="'c' in x has one clip"):
         hold_out([*CLIPS, ("c/0.mp4", "c")], 0.5, 1, Path("x"))
+
+
+@pytest.mark.parametrize(("num_classes", "num_base"), [(2, 1), (3, 2), (4, 2), (51, 26), (400, 200)])
+def test_base_has_half_of_the_classes_or_one_more(num_classes, num_base):
+    base, novel = halve_classes([f"class {n}" for n in range(num_classes)], seed=0)
+    assert len(base) == num_base
+    assert sorted(base + novel) == list(range(num_classes))
+
+
+def test_two_clips_are_enough_for_a_test_clip():
+    train, test = hold_out([("a/1.mp4", "a"), ("a/2.mp4", "a")], 0.5, 1, Path("videos"))
+    assert len(train) == len(test) == 1

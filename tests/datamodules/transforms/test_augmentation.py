@@ -73,3 +73,10 @@ def test_seeding_restores_the_generator():
     assert torch.equal(torch.get_rng_state(), state)
     with seeded(5):
         assert torch.equal(torch.rand(3), first)
+
+
+def test_defaults_are_the_published_ones():
+    settings = Augmentation()
+    assert (settings.flip_probability, settings.color_jitter_probability) == (0.5, 0.8)
+    assert (settings.grayscale_probability, settings.mix_probability) == (0.2, 1.0)
+    assert (settings.mixup_alpha, settings.cutmix_alpha) == (0.8, 1.0)

@@ -58,3 +58,12 @@ def test_odd_last_clip_and_probability_zero_are_not_mixed():
 
 def test_alpha_zero_disables_a_mixer():
     assert [len(build_mixers(*alphas, CLASSES)) for alphas in ((0, 0), (0.8, 0), (0, 1), (0.8, 1))] == [0, 1, 1, 2]
+
+
+@pytest.mark.parametrize(("probability", "least", "most"), [(1.0, 100, 100), (0.5, 35, 65)])
+def test_pairs_are_mixed_with_the_given_probability(probability, least, most):
+    video, label, seed = batch(200)
+    mixed, _ = mix_pairs(video, label, seed, build_mixers(0.8, 0.0, CLASSES), probability, CLASSES)
+    is_mixed = (mixed != video).flatten(1).any(1).view(100, 2)
+    assert torch.equal(is_mixed[:, 0], is_mixed[:, 1])
+    assert least <= is_mixed[:, 0].sum() <= most

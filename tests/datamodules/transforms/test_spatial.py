@@ -5,7 +5,13 @@ import torch
 from torchvision.transforms.v2 import functional as F
 
 from datamodules.transforms.seeding import seeded
-from datamodules.transforms.spatial import MultiScaleCrop, ThreeCrops, build_evaluation_crop, build_training_crop
+from datamodules.transforms.spatial import (
+    SHORT_SIDE_RATIO,
+    MultiScaleCrop,
+    ThreeCrops,
+    build_evaluation_crop,
+    build_training_crop,
+)
 
 SIZES = [(240, 320), (320, 240), (67, 131), (50, 50), (9, 300)]
 
@@ -74,3 +80,7 @@ def test_three_crops_run_along_the_long_side(size):
 
 def test_three_crops_of_the_evaluation_have_the_image_size():
     assert build_evaluation_crop(56, 3)(noise(2, 4, 3, 90, 120)).shape == (6, 4, 3, 56, 56)
+
+
+def test_short_side_is_256_for_crops_of_224():
+    assert pytest.approx(256) == 224 * SHORT_SIDE_RATIO

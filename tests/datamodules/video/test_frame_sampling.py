@@ -55,3 +55,9 @@ def test_sampler_stays_inside_the_video_and_can_be_pickled(kind, num_available):
     sampler = pickle.loads(pickle.dumps(FrameSampler(kind, 16, num_views=4)))
     indices = sampler(num_available, np.random.default_rng(0))
     assert indices.shape == (4, 16) and indices.min() >= 0 and indices.max() < num_available
+
+
+def test_sampler_takes_one_view_unless_told():
+    rng = np.random.default_rng(0)
+    assert FrameSampler("center", 8)(97, rng).tolist() == [segment_center(97, 8).tolist()]
+    assert FrameSampler("random", 8)(97, rng).shape == (1, 8)

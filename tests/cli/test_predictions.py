@@ -1,0 +1,62 @@
+"""What `predictions.csv` says of a model with known logits, and which of two epochs is the best checkpoint."""
+
+import csv
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import torch
+import yaml
+from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.callbacks import ModelCheckpoint
+
+from tc_clip_pl.cli.write_outputs import write_predictions
+
+DEFAULTS = Path(__file__).parents[2] / "configs" / "defaults.yaml"
+
+
+def test_every_class_stands_by_its_own_name_and_probability(tmp_path):
+    probabilities = torch.tensor([[0.1, 0.2, 0.6, 0.1], [0.7, 0.0, 0.1, 0.2]])
+    batch = {"probabilities": probabilities, "video_id": ["b.mp4", "a.mp4"], "label": torch.tensor([0, 0])}
+    trainer = SimpleNamespace(log_dir=str(tmp_path), is_global_zero=True)
+    write_predictions([batch], ["wave", "jump", "brush hair", "run"], trainer)
+    rows = list(csv.reader((tmp_path / "predictions.csv").open()))
+    assert rows[1] == ["a.mp4", "wave", "0.7000", "run", "0.2000", "brush hair", "0.1000"]
+    assert rows[2][:5] == ["b.mp4", "brush hair", "0.6000", "jump", "0.2000"]
+
+
+class ScriptedModel(LightningModule):
+    """Reports a given validation accuracy in every epoch."""
+
+    def __init__(self, accuracies):
+        super().__init__()
+        self.accuracies = accuracies
+        self.weight = torch.nn.Parameter(torch.zeros(()))
+
+    def training_step(self, batch, batch_idx):
+        return self.weight * 0
+
+    def validation_step(self, batch, batch_idx):
+        self.log("val/top1", self.accuracies[self.current_epoch])
+
+    def configure_optimizers(self):
+        return torch.optim.SGD(self.parameters(), lr=0.1)
+
+
+@pytest.mark.parametrize(("accuracies", "best"), [([0.2, 0.8], 0.8), ([0.9, 0.3], 0.9)])
+def test_best_checkpoint_is_the_better_of_two_epochs(tmp_path, accuracies, best):
+    defaults = yaml.safe_load(DEFAULTS.read_text())
+    options = next(
+        entry["init_args"]
+        for entry in defaults["trainer"]["callbacks"]
+        if entry["class_path"].endswith("ModelCheckpoint") and entry["init_args"]["filename"] == "best"
+    )
+    checkpoint = ModelCheckpoint(**{**options, "dirpath": tmp_path})
+    loader = torch.utils.data.DataLoader(torch.zeros(1))
+    trainer = Trainer(
+        max_epochs=2, callbacks=[checkpoint], logger=False, accelerator="cpu", num_sanity_val_steps=0,
+        enable_progress_bar=False, enable_model_summary=False, default_root_dir=tmp_path,
+    )  # fmt: skip
+    trainer.fit(ScriptedModel(accuracies), loader, loader)
+    assert checkpoint.best_model_score.item() == pytest.approx(best)
+    assert torch.load(tmp_path / "best.ckpt")["epoch"] == accuracies.index(best)

@@ -1,0 +1,63 @@
+"""The mutated files and the tests of each. Tests mirror the code, so most need no entry."""
+
+from pathlib import Path
+
+PACKAGES = (
+    "datamodules/video",
+    "datamodules/transforms",
+    "datamodules/splits",
+    "tc_clip_pl/ops",
+    "tc_clip_pl/ops/aggregation",
+    "tc_clip_pl/training",
+    "tc_clip_pl/evaluation",
+)
+# Files that are tested through another one. The equations are also tested by the models that consist of them.
+ELSEWHERE = {
+    "datamodules/video/loaders.py": ["tests/datamodules/test_loading.py", "tests/datamodules/test_base.py"],
+    "datamodules/transforms/seeding.py": ["tests/datamodules/transforms"],
+    "datamodules/splits/published.py": ["tests/datamodules/splits", "tests/datamodules/datasets"],
+    "datamodules/splits/request.py": ["tests/datamodules/splits", "tests/datamodules/datasets"],
+    "tc_clip_pl/ops/aggregation/base.py": ["tests/ops/test_aggregation.py", "tests/ops/test_bipartite.py"],
+    "tc_clip_pl/ops/aggregation/baselines.py": ["tests/ops/test_aggregation.py"],
+    "tc_clip_pl/ops/aggregation/bipartite.py": ["tests/ops/test_bipartite.py", "tests/ops/test_aggregation.py"],
+    "tc_clip_pl/ops/aggregation/dpc_knn.py": ["tests/ops/test_aggregation.py"],
+    "tc_clip_pl/ops/aggregation/kmeans.py": ["tests/ops/test_aggregation.py"],
+    "tc_clip_pl/ops/cosine_logits.py": ["tests/ops/test_frame_pooling.py", "tests/modules/test_tc_clip.py"],
+    "tc_clip_pl/ops/frame_attention.py": ["tests/ops/test_seed_selection.py"],
+    "tc_clip_pl/ops/precision.py": ["tests/ops/test_bipartite.py", "tests/ops/test_frame_pooling.py"],
+    "tc_clip_pl/ops/prompt_attention.py": ["tests/ops/test_attention.py", "tests/modules/test_tc_clip.py"],
+    "tc_clip_pl/ops/tokens.py": ["tests/ops/test_tokens.py", "tests/ops/test_aggregation.py"],
+    "tc_clip_pl/evaluation/collect_runs.py": ["tests/evaluation/test_report.py"],
+    "tc_clip_pl/evaluation/paper_tables.py": ["tests/evaluation/test_report.py"],
+    "tc_clip_pl/evaluation/pictures.py": ["tests/evaluation", "tests/training/test_monitoring.py"],
+    "tc_clip_pl/evaluation/tables.py": ["tests/evaluation/test_report.py"],
+    "tc_clip_pl/training/confusion_matrix.py": ["tests/training/test_module.py", "tests/training/test_monitoring.py"],
+}
+# Its tests start processes of their own, which import the file and not the mutant.
+NOT_MUTATED = ("tc_clip_pl/training/distributed.py",)
+
+
+def tests_of(only: list[str] | None = None) -> dict[str, list[str]]:
+    """Return the tests of each file.
+
+    Args:
+        only: Paths to restrict the files to; a folder selects its files.
+
+    Raises:
+        SystemExit: If a file has no tests.
+    """
+    files = [path for package in PACKAGES for path in sorted(Path(package).glob("[!_]*.py"))]
+    files = [path for path in files if str(path) not in NOT_MUTATED]
+    if only:
+        files = [path for path in files if any(path.is_relative_to(chosen) for chosen in only)]
+    tests = {str(path): ELSEWHERE.get(str(path)) or [str(mirror_of(path))] for path in files}
+    for path, folders in tests.items():
+        if missing := [test for test in folders if not Path(test).exists()]:
+            raise SystemExit(f"{path} has no tests at {', '.join(missing)}: name them in tests/mutation/modules.py.")
+    return tests
+
+
+def mirror_of(path: Path) -> Path:
+    """Return where the tests of a file belong."""
+    package = path.parent if path.parts[0] == "datamodules" else path.parent.relative_to("tc_clip_pl")
+    return Path("tests") / package / f"test_{path.name}"
