@@ -16,6 +16,7 @@ import numpy as np
 from datamodules.errors import DataError
 from datamodules.video.decoding import decode_frames
 from datamodules.video.frame_sampling import segment_center
+from datamodules.video.truncation import find_missing_bytes
 
 CHUNK_SIZE = 16  # files per task: many enough to be efficient, few enough to narrow down a crash
 
@@ -44,6 +45,8 @@ def read_header(path: str) -> Finding:
             stream = container.streams.best("video")
             if stream is None:
                 return Finding(kind="undecodable", detail="no video stream")
+            if missing := find_missing_bytes(path):
+                return Finding(kind="undecodable", detail=f"truncated: its header promises {missing} more bytes")
             return Finding(stream.frames or None)  # 0 means that the container does not store the number
     except (av.FFmpegError, OSError) as error:
         return Finding(kind="undecodable", detail=error.strerror or type(error).__name__)

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 from datamodules.base import VideoDataModule
 from datamodules.errors import DataError
+from datamodules.splits.class_names import label_of, normalize
 from datamodules.splits.draw import NamedClip, hold_out
 from datamodules.splits.lookup import RootIndex
 from datamodules.splits.published import Parts, PublishedFiles, base_to_novel_files
@@ -86,10 +87,13 @@ def _class_folders(root: Path, with_clips: set[str]) -> list[str]:
     Read from disk and not from the clips: an empty folder is more likely a failed download than no class.
 
     Raises:
-        DataError: A folder has no video.
+        DataError: A folder has no video, or two names differ only in spelling.
     """
     with os.scandir(root) as entries:
         folders = sorted(entry.name for entry in entries if entry.is_dir() and not entry.name.startswith("."))
     if without := [name for name in folders if name not in with_clips]:
         raise DataError(f"The class folder {root / without[0]} has no video; add clips, or remove the folder.")
+    if twins := [name for name in folders if folders[label_of(folders)[normalize(name)]] != name]:
+        other = folders[label_of(folders)[normalize(twins[0])]]
+        raise DataError(f"The class folders {twins[0]!r} and {other!r} in {root} are one name; merge or rename them.")
     return folders

@@ -48,6 +48,7 @@ def test_train_and_val_folders_are_the_splits(made, ready, video_ids, tmp_path):
         (["a/1.mp4", "a/2.mp4", "b.mp4"], r"1 videos \(such as b\.mp4\) are outside class folders"),
         (["a/1.txt"], "There are no videos in class folders"),
         (["a/1.mp4", "b/1.mp4", "b/2.mp4"], "'a' in .* has one clip"),
+        (["brush_hair/1.mp4", "brush hair/1.mp4", "b/2.mp4"], "'brush hair' and 'brush_hair' in .* are one name"),
         (["train/a/1.mp4"], "no clips to evaluate on"),
         (["train/a/1.mp4", "test/b/1.mp4"], "class 'b' in .*test has no folder"),
     ],
