@@ -32,6 +32,7 @@ from datamodules.transforms.augmentation import Augmentation, augment_clips, bui
 from datamodules.transforms.mixing import build_mixers, mix_pairs
 from datamodules.video.batch import VideoBatch
 from datamodules.video.dataset import VideoDataset
+from datamodules.video.file_heads import check_heads
 
 
 class VideoDataModule(LightningDataModule):
@@ -262,6 +263,11 @@ class VideoDataModule(LightningDataModule):
         self.test_sets.append(test_set)
         if len(self.test_sets) == 1:  # validate on the first
             self.datasets["val"] = build_validation_dataset(records, self.options)
+
+    def _predict_unlabeled(self, records: list[VideoRecord], class_names: list[str]) -> None:
+        check_heads(records, skips_bad=self.options.on_bad_video == "skip")
+        self.test_datasets = [build_test_dataset(records, self.options)]
+        self.test_sets = [EvaluationSet(self.name, "unlabeled", class_names)]
 
     def _process(self) -> Process:
         trainer = self.trainer

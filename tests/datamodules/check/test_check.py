@@ -230,3 +230,15 @@ def test_a_file_that_crashes_its_process_does_not_stop_the_others(tmp_path, monk
 def test_presence_opens_nothing():
     assert build_inspection("presence", 16, "auto") is None
     assert isinstance(build_inspection("decode", 16, "auto"), partial)
+
+
+def test_a_single_class_cannot_be_trained(tree, tmp_path):
+    data = tree.write(TRAIN[:2], TEST[:2])
+    (tree.splits / "labels" / "hmdb_51_labels.csv").write_text("id,name\n0,run\n")
+    assert problems(data, tmp_path) == {("train", "list", "1 class to train on; at least 2 are needed")}
+
+
+def test_every_missing_clip_is_reported(tree, tmp_path):
+    for line in TRAIN[:3] + TEST[:3]:
+        (tree.root / line.rpartition(" ")[0]).unlink()
+    assert len({found for found in problems(tree.write(), tmp_path) if found[1] == "missing"}) == 6
