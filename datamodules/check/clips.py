@@ -5,7 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import signal
 from collections.abc import Callable, Generator, Iterator, Sequence
-from concurrent.futures import Executor, ProcessPoolExecutor, as_completed
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
 from typing import NamedTuple
@@ -132,6 +132,9 @@ def _inspect_chunks(
                 continue  # a crash fails all pending futures, but results that are already there still count
             done.add(futures[future])
         unfinished = [chunk for number, chunk in enumerate(chunks) if number not in done]
+    except KeyboardInterrupt:
+        _kill(pool)
+        raise
     finally:
         pool.shutdown(cancel_futures=True)
     return unfinished
@@ -159,7 +162,14 @@ def _inspect_safely(path: str, inspect: Inspect) -> Finding:
         return Finding(kind="undecodable", detail=f"{type(error).__name__}: {error}")
 
 
-def _start_processes(number: int) -> Executor:
+def _kill(pool: ProcessPoolExecutor) -> None:
+    """End the processes of a pool, which ignore Ctrl-C and would first finish all the files of their task."""
+    # `kill_workers` of Python 3.14 does the same; before, the processes are only in this attribute.
+    for process in list((pool._processes or {}).values()):
+        process.kill()
+
+
+def _start_processes(number: int) -> ProcessPoolExecutor:
     # Spawned, not forked: a fork copies the locks of a library's threads, but not the threads that release them.
     context = multiprocessing.get_context("spawn")
     # Ctrl-C reaches every process of the terminal. Only the parent handles it, or each child prints a traceback.
