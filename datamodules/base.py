@@ -32,6 +32,7 @@ from datamodules.transforms.augmentation import Augmentation, augment_clips, bui
 from datamodules.transforms.mixing import build_mixers, mix_pairs
 from datamodules.video.batch import VideoBatch
 from datamodules.video.dataset import VideoDataset
+from datamodules.video.file_heads import check_heads
 
 
 class VideoDataModule(LightningDataModule):
@@ -189,7 +190,7 @@ class VideoDataModule(LightningDataModule):
 
     def val_dataloader(self) -> DataLoader[VideoBatch]:
         """Return a loader of the first of `test_sets`, one center view per clip."""
-        return build_evaluation_loader(self.datasets["val"], self.options, self._process())
+        return build_evaluation_loader(self.datasets["val"], self.options, self._process(), keep_workers=True)
 
     def test_dataloader(self) -> DataLoader[VideoBatch] | list[DataLoader[VideoBatch]]:
         """Return a loader of all views for each of `test_sets`; if there is only one, without a list."""
@@ -247,10 +248,14 @@ class VideoDataModule(LightningDataModule):
         self.datasets: dict[str, VideoDataset] = {}
         self.test_datasets: list[VideoDataset] = []
         self.test_sets: list[EvaluationSet] = []
+        self.skipped_clips: list[str] = []  # "path: missing", for the report of a run with on_bad_video="skip"
 
     def _find(self, name: str, split: Split, source: SplitSource) -> list[VideoRecord]:
         self.splits[name] = split
-        return find_clips(split, self.request.root, source.label_order, self.options)
+        records, missing = find_clips(split, self.request.root, source.label_order, self.options)
+        # A clip may be in several lists; it is reported once.
+        self.skipped_clips += [line for name in missing if (line := f"{name}: missing") not in self.skipped_clips]
+        return records
 
     def _add_test_set(self, test_set: EvaluationSet, source: SplitSource) -> None:
         records = self._find(test_set.name, source.test_split(), source)
@@ -258,6 +263,11 @@ class VideoDataModule(LightningDataModule):
         self.test_sets.append(test_set)
         if len(self.test_sets) == 1:  # validate on the first
             self.datasets["val"] = build_validation_dataset(records, self.options)
+
+    def _predict_unlabeled(self, records: list[VideoRecord], class_names: list[str]) -> None:
+        check_heads(records, skips_bad=self.options.on_bad_video == "skip")
+        self.test_datasets = [build_test_dataset(records, self.options)]
+        self.test_sets = [EvaluationSet(self.name, "unlabeled", class_names)]
 
     def _process(self) -> Process:
         trainer = self.trainer

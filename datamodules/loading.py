@@ -29,7 +29,9 @@ class Process(NamedTuple):
     num_local: int = 1
 
 
-def find_clips(split: Split, root: Path, class_names: Sequence[str], options: ClipOptions) -> list[VideoRecord]:
+def find_clips(
+    split: Split, root: Path, class_names: Sequence[str], options: ClipOptions
+) -> tuple[list[VideoRecord], list[str]]:
     """Find the clips of a split, and check what can be checked without decoding.
 
     Args:
@@ -38,15 +40,17 @@ def find_clips(split: Split, root: Path, class_names: Sequence[str], options: Cl
         class_names: Y names as the dataset has them.
         options: `on_bad_video` decides what happens to missing and unreadable clips.
 
+    Returns:
+        The clips on disk, and the names of the missing ones (only with `on_bad_video="skip"`).
+
     Raises:
         DataError: Clips are missing, are not videos, or are in the folders of other classes.
     """
     skips = options.on_bad_video == "skip"
-    records = find_records(split, root, skip_missing=skips)
+    records, missing = find_records(split, root, skip_missing=skips)
     check_folders(records, class_names, split.files[0])
-    if not skips:  # otherwise the dataset reports unreadable clips when it reads them
-        check_heads(records)
-    return records
+    check_heads(records, skips)
+    return records, missing
 
 
 def build_training_dataset(records: list[VideoRecord], options: ClipOptions) -> VideoDataset:
@@ -71,13 +75,22 @@ def build_test_dataset(records: list[VideoRecord], options: ClipOptions) -> Vide
 def build_training_loader(dataset: VideoDataset, options: ClipOptions, process: Process) -> DataLoader[VideoBatch]:
     """Build a loader of this process's share of the clips, shuffled anew in every epoch."""
     sampler = TrainingSampler(len(dataset), options.batch_size, options.seed, process.rank, process.world_size)
-    return _build_loader(dataset, sampler, collate_training_clips, options, process)
+    return _build_loader(dataset, sampler, collate_training_clips, options, process, keep_workers=True)
 
 
-def build_evaluation_loader(dataset: VideoDataset, options: ClipOptions, process: Process) -> DataLoader[VideoBatch]:
-    """Build a loader of this process's share of the clips, in order."""
+def build_evaluation_loader(
+    dataset: VideoDataset, options: ClipOptions, process: Process, keep_workers: bool = False
+) -> DataLoader[VideoBatch]:
+    """Build a loader of this process's share of the clips, in order.
+
+    Args:
+        dataset: The clips.
+        options: The options.
+        process: This process.
+        keep_workers: Whether the workers stay for the next reading; they should if there is one in every epoch.
+    """
     sampler = EvaluationSampler(len(dataset), process.rank, process.world_size)
-    return _build_loader(dataset, sampler, collate_evaluation_clips, options, process)
+    return _build_loader(dataset, sampler, collate_evaluation_clips, options, process, keep_workers)
 
 
 def _build_dataset(
@@ -92,7 +105,9 @@ def _build_loader(
     collate: Callable[[list[Clip]], VideoBatch],
     options: ClipOptions,
     process: Process,
+    keep_workers: bool,
 ) -> DataLoader[VideoBatch]:
     # Every device has its own process and loader, and all of these share the cores of one machine.
     num_workers = default_workers(process.num_local) if options.num_workers is None else options.num_workers
-    return build_loader(dataset, sampler, collate, options.batch_size, num_workers, options.worker_timeout)
+    size, timeout = options.batch_size, options.worker_timeout
+    return build_loader(dataset, sampler, collate, size, num_workers, timeout, keep_workers)

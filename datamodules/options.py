@@ -12,6 +12,18 @@ Decoder = Literal["auto", "pyav", "decord"]
 OnBadVideo = Literal["raise", "skip"]
 SpatialViews = Literal[1, 3]
 FrameSampling = Literal["center", "random"]
+# Option -> its least and its largest value. The largest ones are far above any use, but below what ends in a kill by
+# the operating system: 1024 frames of 224 x 224 pixels are 0.6 GB as float32, for every clip of a batch.
+BOUNDS: dict[str, tuple[int, int | None]] = {
+    "num_frames": (1, 1024),
+    "image_size": (1, 2048),
+    "batch_size": (1, 65536),
+    "global_batch_size": (1, None),
+    "num_temporal_views": (1, 1024),
+    "num_workers": (0, 1024),
+    "worker_timeout": (0, None),
+    "seed": (0, None),
+}
 
 
 @dataclass(frozen=True)
@@ -59,19 +71,27 @@ class ClipOptions:
         Not done on construction: jsonargparse would bury the message in one about types.
 
         Raises:
-            DataError: A value is too small, or none of the known ones.
+            DataError: A value is too small or too large, or none of the known ones.
         """
-        check_positive(
-            num_frames=self.num_frames,
-            image_size=self.image_size,
-            batch_size=self.batch_size,
-            num_temporal_views=self.num_temporal_views,
-        )
+        for name, (least, most) in BOUNDS.items():
+            check_range(name, getattr(self, name), least, most)
         # The command line checks these words by their types; a Python caller has no such check.
         check_choice("decoder", self.decoder, get_args(Decoder))
         check_choice("on_bad_video", self.on_bad_video, get_args(OnBadVideo))
         check_choice("num_spatial_views", self.num_spatial_views, get_args(SpatialViews))
         check_choice("frame_sampling", self.frame_sampling, get_args(FrameSampling))
+
+
+def check_range(name: str, value: float | None, least: int, most: int | None = None) -> None:
+    """Check that an option is between two bounds, inclusive; None means "not set".
+
+    Raises:
+        DataError: It is not.
+    """
+    if value is not None and not least <= value:
+        raise DataError(f"--data.{name} is {value}; it must be at least {least}.")
+    if value is not None and most is not None and value > most:
+        raise DataError(f"--data.{name} is {value}; it must be at most {most}, as more would exhaust the memory.")
 
 
 def check_positive(**options: int | None) -> None:
@@ -81,8 +101,7 @@ def check_positive(**options: int | None) -> None:
         DataError: A value is 0 or less.
     """
     for name, value in options.items():
-        if value is not None and value < 1:
-            raise DataError(f"--data.{name} is {value}; it must be at least 1.")
+        check_range(name, value, 1)
 
 
 def check_choice(name: str, value: object, known: Collection[object]) -> None:

@@ -128,8 +128,15 @@ class EvaluationSuite(LightningDataModule):
 
     def summary(self) -> dict[str, Any]:
         """Return what a report records about the data; call it after `setup`."""
+        # Not by the stage: the test after a training sets the suite up again, but describes the same run.
+        has_trained = self.train is not None and "train" in self.train.splits
         tests = {name: data.summary() for name, data in self.tests.items()}
-        return {"train": self.train.summary() if self._is_training else None, "tests": tests}
+        return {"train": self.train.summary() if has_trained else None, "tests": tests}
+
+    @property
+    def skipped_clips(self) -> list[str]:
+        """`"path: missing"` of the clips that are not on disk, of all datasets; see `VideoDataModule.skipped_clips`."""
+        return list(dict.fromkeys(clip for data in self._datasets() for clip in data.skipped_clips))
 
     def _datasets(self) -> list[VideoDataModule]:
         """Return all datasets, the one to train on first."""

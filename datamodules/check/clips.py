@@ -5,7 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import signal
 from collections.abc import Callable, Generator, Iterator, Sequence
-from concurrent.futures import Executor, ProcessPoolExecutor, as_completed
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
 from typing import NamedTuple
@@ -16,6 +16,7 @@ import numpy as np
 from datamodules.errors import DataError
 from datamodules.video.decoding import decode_frames
 from datamodules.video.frame_sampling import segment_center
+from datamodules.video.truncation import find_missing_bytes
 
 CHUNK_SIZE = 16  # files per task: many enough to be efficient, few enough to narrow down a crash
 
@@ -44,6 +45,8 @@ def read_header(path: str) -> Finding:
             stream = container.streams.best("video")
             if stream is None:
                 return Finding(kind="undecodable", detail="no video stream")
+            if missing := find_missing_bytes(path):
+                return Finding(kind="undecodable", detail=f"truncated: its header promises {missing} more bytes")
             return Finding(stream.frames or None)  # 0 means that the container does not store the number
     except (av.FFmpegError, OSError) as error:
         return Finding(kind="undecodable", detail=error.strerror or type(error).__name__)
@@ -129,6 +132,9 @@ def _inspect_chunks(
                 continue  # a crash fails all pending futures, but results that are already there still count
             done.add(futures[future])
         unfinished = [chunk for number, chunk in enumerate(chunks) if number not in done]
+    except KeyboardInterrupt:
+        _kill(pool)
+        raise
     finally:
         pool.shutdown(cancel_futures=True)
     return unfinished
@@ -156,7 +162,14 @@ def _inspect_safely(path: str, inspect: Inspect) -> Finding:
         return Finding(kind="undecodable", detail=f"{type(error).__name__}: {error}")
 
 
-def _start_processes(number: int) -> Executor:
+def _kill(pool: ProcessPoolExecutor) -> None:
+    """End the processes of a pool, which ignore Ctrl-C and would first finish all the files of their task."""
+    # `kill_workers` of Python 3.14 does the same; before, the processes are only in this attribute.
+    for process in list((pool._processes or {}).values()):
+        process.kill()
+
+
+def _start_processes(number: int) -> ProcessPoolExecutor:
     # Spawned, not forked: a fork copies the locks of a library's threads, but not the threads that release them.
     context = multiprocessing.get_context("spawn")
     # Ctrl-C reaches every process of the terminal. Only the parent handles it, or each child prints a traceback.

@@ -9,10 +9,11 @@ from typing import Any, ClassVar
 
 from datamodules.base import VideoDataModule
 from datamodules.errors import DataError
+from datamodules.splits.class_names import label_of, normalize
 from datamodules.splits.draw import NamedClip, hold_out
-from datamodules.splits.lookup import RootIndex
+from datamodules.splits.lookup import RootIndex, scan_root
 from datamodules.splits.published import Parts, PublishedFiles, base_to_novel_files
-from datamodules.splits.split import Annotations
+from datamodules.splits.split import UNLABELED, Annotations, VideoRecord
 
 VIDEO_SUFFIXES = (".mp4", ".avi", ".mkv", ".webm", ".mov", ".m4v", ".mpg", ".mpeg", ".wmv", ".flv", ".3gp", ".ts")
 # Top folders that are splits, not classes. If several are for evaluation, the first in this order is used.
@@ -29,6 +30,8 @@ class FolderDataModule(VideoDataModule):
     Args:
         root: Directory of the class folders.
         test_share: Share of each class that is held out.
+        classes: Class names, as a list or with commas between. All videos under the root, in any layout, are then
+            predicted among these classes; there is nothing to train or test on.
         **settings: The other arguments of `VideoDataModule`.
     """
 
@@ -41,9 +44,45 @@ class FolderDataModule(VideoDataModule):
     )
     other_settings: ClassVar[Mapping[str, Parts]] = {"base_to_novel": base_to_novel_files("folder_splits", "folder")}
 
-    def __init__(self, root: str, test_share: float = 0.2, **settings: Any) -> None:
+    def __init__(
+        self, root: str, test_share: float = 0.2, classes: list[str] | str | None = None, **settings: Any
+    ) -> None:
         super().__init__(root, **settings)
         self.test_share = test_share
+        given = classes.split(",") if isinstance(classes, str) else classes or []
+        self.classes = [name.strip() for name in given]
+
+    @property
+    def class_names(self) -> list[str]:
+        """Y names of the classes: those given, or those of the folders."""
+        return self.classes or super().class_names
+
+    def setup(self, stage: str | None = None) -> None:
+        """Read splits and class names, and find every clip; with `classes`, find all videos, without labels.
+
+        Args:
+            stage: `fit`, `validate`, `test` or `predict`; None prepares everything.
+
+        Raises:
+            DataError: As in `VideoDataModule.setup`; or `classes` are given for another stage than `predict`.
+        """
+        if not self.classes:
+            super().setup(stage)
+            return
+        self.options.check()
+        if stage != "predict":
+            raise DataError(
+                "Videos with --data.classes have no labels; use `tcclip predict`, or class folders instead."
+            )
+        if not all(self.classes) or len(set(map(normalize, self.classes))) < len(self.classes):
+            raise DataError(
+                f"--data.classes is {', '.join(self.classes)!r}; give different names, with commas between."
+            )
+        root = self.request.root
+        videos = sorted(file for file in scan_root(root).files if file.lower().endswith(VIDEO_SUFFIXES))
+        if not videos:
+            raise DataError(f"There is no video under {root}; set --data.root to the directory of the videos.")
+        self._predict_unlabeled([VideoRecord(f"{root}/{file}", file, UNLABELED) for file in videos], self.classes)
 
     def read_annotations(self, index: RootIndex, split: int) -> Annotations:
         """Take the classes from the folders, and the split from the top folders or from a draw."""
@@ -86,10 +125,13 @@ def _class_folders(root: Path, with_clips: set[str]) -> list[str]:
     Read from disk and not from the clips: an empty folder is more likely a failed download than no class.
 
     Raises:
-        DataError: A folder has no video.
+        DataError: A folder has no video, or two names differ only in spelling.
     """
     with os.scandir(root) as entries:
         folders = sorted(entry.name for entry in entries if entry.is_dir() and not entry.name.startswith("."))
     if without := [name for name in folders if name not in with_clips]:
         raise DataError(f"The class folder {root / without[0]} has no video; add clips, or remove the folder.")
+    if twins := [name for name in folders if folders[label_of(folders)[normalize(name)]] != name]:
+        other = folders[label_of(folders)[normalize(twins[0])]]
+        raise DataError(f"The class folders {twins[0]!r} and {other!r} in {root} are one name; merge or rename them.")
     return folders

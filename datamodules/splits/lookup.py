@@ -87,13 +87,16 @@ def scan_root(root: Path, refresh: bool = False) -> RootIndex:
     return _scan(root)
 
 
-def find_records(split: Split, root: Path, skip_missing: bool = False) -> list[VideoRecord]:
+def find_records(split: Split, root: Path, skip_missing: bool = False) -> tuple[list[VideoRecord], list[str]]:
     """Find the clips of a split on disk.
 
     Args:
         split: The split.
         root: Directory of the videos.
         skip_missing: Whether to leave missing clips out with a warning instead of raising an error.
+
+    Returns:
+        The clips on disk, and the names of the missing ones.
 
     Raises:
         DataError: Clips are missing (the message gives their number and the first five), or a name is ambiguous.
@@ -112,7 +115,7 @@ def find_records(split: Split, root: Path, skip_missing: bool = False) -> list[V
             advice = "check --data.root, complete the dataset, or skip them with --data.on_bad_video skip"
             raise DataError(f"{problem}; {advice}.")
         warnings.warn(f"{problem}; they are skipped.", stacklevel=2)
-    return [VideoRecord(f"{root}/{path}", path, entry.label) for entry, path in found if path is not None]
+    return [VideoRecord(f"{root}/{path}", path, entry.label) for entry, path in found if path is not None], missing
 
 
 def _look_up(split: Split, index: RootIndex) -> list[tuple[Entry, str | None]]:

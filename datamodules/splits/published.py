@@ -17,7 +17,7 @@ class PublishedFiles:
     Attributes:
         labels: The label file.
         train: The whole training split; None if these classes are only tested on.
-        few_shot: The K-shot training lists, if there are any; `{num_shots}` stands for K.
+        few_shot: The K-shot training lists; `{num_shots}` stands for K. None draws shots from the training split.
         test: The evaluation split.
     """
 

@@ -89,7 +89,7 @@ class SplitSource:
         """Return the training split.
 
         Args:
-            num_shots: Clips per class; None for all. K-shot lists are published where `splits_dir` is set, else drawn.
+            num_shots: Clips per class; None for all. K-shot lists are read where they are published, else drawn.
             seed: Seed of the draw.
             reader: Reads and checks a published list.
 
@@ -98,8 +98,8 @@ class SplitSource:
         """
         split = self._read_training_split(num_shots, reader)
         reader.check_labels(split, self.label_order)
-        # Published K-shot lists are drawn already; only annotations are drawn from.
-        if num_shots is not None and self.splits_dir is None:
+        # Published K-shot lists are drawn already.
+        if num_shots is not None and (self.splits_dir is None or self.published.few_shot is None):
             return draw_shots(split, num_shots, seed, self.label_order)
         check_every_class_trains(split, self.label_order, num_shots)
         return split
@@ -128,9 +128,7 @@ class SplitSource:
             return self.annotations.split("train", self.label_order)
         if self.published.train is None:
             raise DataError("These classes are only tested on; train on another dataset.")
-        if num_shots is not None:
-            if self.published.few_shot is None:
-                raise DataError(f"No {num_shots}-shot list of these classes is published; leave out --data.num_shots.")
+        if num_shots is not None and self.published.few_shot is not None:
             template, what = self.published.few_shot, f"{num_shots}-shot training list"
             file = find_published(self.splits_dir, template, what, split=self.split, num_shots=num_shots)
             return reader.read(file)

@@ -11,6 +11,8 @@ from typing import NamedTuple
 from datamodules.errors import DataError
 from datamodules.splits.class_names import label_of, normalize
 
+UNLABELED = -1  # the label of a clip whose class is not known; batches mark padding by the same number
+
 
 class Entry(NamedTuple):
     """One line of a split: the clip's name as written there, and its label."""

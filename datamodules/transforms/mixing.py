@@ -12,7 +12,9 @@ from torch import Tensor
 from torchvision import tv_tensors
 from torchvision.transforms import v2
 
-from datamodules.transforms.seeding import seeded
+from datamodules.transforms.seeding import derive_seed, seeded
+
+MIXING_STREAM = 0  # the stream of a clip's draws that belongs to mixing; see `derive_seed`
 
 
 def mix_pairs(
@@ -38,7 +40,8 @@ def mix_pairs(
         pair = slice(start, start + 2)
         # Both clips share one draw, and a pair has no seed of its own. The first clip's serves as well as any: it is
         # fixed by epoch and index, and known on the process that holds the pair.
-        with seeded(int(seed[start])):
+        # But that clip's flip is the first draw from its seed itself, and must not decide whether the pair is mixed.
+        with seeded(derive_seed(int(seed[start]), MIXING_STREAM)):
             mixed_video, target = _mix_pair(video[pair], label[pair], mixers, probability, num_classes)
         videos.append(mixed_video)
         labels.append(target)

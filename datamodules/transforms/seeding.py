@@ -3,7 +3,21 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import numpy as np
 import torch
+
+
+def derive_seed(seed: int, stream: int) -> int:
+    """Return the seed of a further stream of draws for the same clip, below 2**63.
+
+    Two uses of one seed would start with the same random numbers: mixed clips would be exactly the mirrored ones.
+
+    Args:
+        seed: The clip's seed.
+        stream: Number of the stream, from 0; the seed itself belongs to none of them.
+    """
+    sequence = np.random.SeedSequence(seed, spawn_key=(stream,))
+    return int(sequence.generate_state(1, np.uint64)[0] >> np.uint64(1))
 
 
 @contextmanager

@@ -13,8 +13,12 @@ NUM_THREADS = 16  # they wait for the disk, so there may be more of them than co
 CHUNK_SIZE = 256  # files per task: with one, handing out tasks would cost more than reading
 
 
-def check_heads(records: Sequence[VideoRecord]) -> None:
+def check_heads(records: Sequence[VideoRecord], skips_bad: bool = False) -> None:
     """Check that every clip can be opened and is neither empty nor a text file.
+
+    Args:
+        records: The clips.
+        skips_bad: Whether a run leaves such clips out (and reports them as it reads them), unless no other is left.
 
     Raises:
         DataError: Some are not; the message has their number, the first five, and what is wrong with the first.
@@ -24,11 +28,12 @@ def check_heads(records: Sequence[VideoRecord]) -> None:
     with ThreadPoolExecutor(NUM_THREADS) as pool:
         errors = [error for found in pool.map(_check_chunk, chunks) for error in found]
     bad = [(record.video_id, error) for record, error in zip(records, errors, strict=True) if error]
-    if bad:
-        names = ", ".join(name for name, _ in bad[:5])
+    if bad and (not skips_bad or len(bad) == len(records)):
+        names = ", ".join(name for name, _ in bad[:5]) + (", ..." if len(bad) > 5 else "")
+        advice = "replace them, or skip them with --data.on_bad_video skip"
         raise DataError(
             f"{len(bad)} of the {len(records)} clips cannot be videos (the first is {bad[0][1]}): {names}; "
-            "replace them, or skip them with --data.on_bad_video skip."
+            f"{'replace them, since skipping would leave no clip' if skips_bad else advice}."
         )
 
 

@@ -22,6 +22,7 @@ def build_loader(
     batch_size: int,
     num_workers: int,
     worker_timeout: int,
+    keep_workers: bool,
 ) -> DataLoader[VideoBatch]:
     """Build the loader of one process.
 
@@ -32,6 +33,7 @@ def build_loader(
         batch_size: Videos per batch.
         num_workers: Decoding processes; 0 decodes in this one.
         worker_timeout: Seconds to wait for a batch; 0 waits forever.
+        keep_workers: Whether the processes wait for the next epoch; otherwise they end with the last batch.
     """
     return DataLoader(
         dataset,
@@ -40,7 +42,9 @@ def build_loader(
         collate_fn=collate,
         num_workers=num_workers,
         timeout=worker_timeout if num_workers else 0,  # DataLoader refuses a timeout without workers
-        persistent_workers=num_workers > 0,  # starting them takes seconds, every epoch
+        # Starting them takes seconds, every epoch. A loader that is read once must not keep them: with several test
+        # sets, the processes of all earlier ones would stay in memory.
+        persistent_workers=keep_workers and num_workers > 0,
         pin_memory=torch.cuda.is_available(),
         # Its own generator: a loader draws a seed for its workers, which must not shift the model's random numbers.
         generator=torch.Generator(),

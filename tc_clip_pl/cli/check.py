@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from datamodules.check.run import CheckReport, CheckSettings, Progress
     from datamodules.options import ClipOptions
 
+INTERRUPTED = 130  # exit code of a program that Ctrl-C ended: 128 + SIGINT
 HELP = """\
 tcclip check --data NAME | --config NAME [--data.KEY VALUE ...]:
 validate a dataset against its split files before a long run
@@ -54,7 +55,7 @@ def check_data(argv: list[str]) -> int:
         argv: Arguments after `tcclip check`; see `HELP`.
 
     Returns:
-        The exit code: 1 if there are errors.
+        The exit code: 1 if there are errors, 130 after Ctrl-C.
 
     Raises:
         UserError: The arguments are wrong.
@@ -72,8 +73,13 @@ def check_data(argv: list[str]) -> int:
         # also go through everything that the imported libraries have created.
         gc.freeze()
         lists, settings = read_lists(data.requests), _build_settings(data.options, options)
-    with _progress_bar() as progress:
-        report = check_files(lists, settings, progress)
+    try:
+        with _progress_bar() as progress:
+            report = check_files(lists, settings, progress)
+    except KeyboardInterrupt:
+        # The good files so far are in the cache.
+        print("Interrupted; the same command continues where this one stopped.", file=sys.stderr)
+        return INTERRUPTED
     print_report(report)  # a summary; the file has every problem
     print(f"Full report: {_write(report, options.report)}")
     return 1 if report.errors else 0

@@ -106,3 +106,13 @@ def test_help_fits_on_a_screen(capsys):
     assert main(["check", "--help"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) < 30 and max(map(len, lines)) <= 80
+
+
+def test_ctrl_c_is_one_sentence_and_exit_code_130(demo, check, monkeypatch):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("datamodules.check.run.check_files", interrupt)
+    code, _, err, report = check(demo / "data")
+    assert (code, report) == (130, None)
+    assert err == "Interrupted; the same command continues where this one stopped.\n"

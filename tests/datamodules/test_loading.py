@@ -1,5 +1,6 @@
 """Datasets and loaders follow the clip options and the number of processes."""
 
+import multiprocessing
 from dataclasses import replace
 
 import pytest
@@ -65,5 +66,21 @@ def test_missing_and_unreadable_clips_are_refused_or_skipped(tmp_path):
     with pytest.raises(DataError, match="a text file"):
         find_clips(Split(split.entries[:2], files), tmp_path, ["run"], OPTIONS)
     with pytest.warns(UserWarning, match=r"gone\.avi"):
-        records = find_clips(split, tmp_path, ["run"], replace(OPTIONS, on_bad_video="skip"))
-    assert [record.video_id for record in records] == ["a.avi", "page.avi"]  # the dataset reports the second
+        records, missing = find_clips(split, tmp_path, ["run"], replace(OPTIONS, on_bad_video="skip"))
+    assert [record.video_id for record in records] == ["a.avi", "page.avi"] and missing == [
+        "gone.avi"
+    ]  # the dataset reports the second
+
+
+def test_workers_end_with_the_last_batch_unless_the_loader_is_read_again(records):
+    dataset, options = build_validation_dataset(records, OPTIONS), replace(OPTIONS, num_workers=1)
+
+    def count_workers(**settings):
+        loader = build_evaluation_loader(dataset, options, Process(), **settings)
+        before = len(multiprocessing.active_children())
+        assert len([*loader]) == 3
+        return len(multiprocessing.active_children()) - before
+
+    assert count_workers() == 0
+    kept = build_evaluation_loader(dataset, options, Process(), keep_workers=True)
+    assert kept.persistent_workers and build_training_loader(dataset, options, Process()).persistent_workers

@@ -26,6 +26,23 @@ def test_raises_on_zero(name):
         ClipOptions(**{name: 0}).check()
 
 
+@pytest.mark.parametrize("name", ["num_workers", "worker_timeout", "seed"])
+def test_raises_on_negative_numbers(name):
+    with pytest.raises(DataError, match=rf"^--data\.{name} is -1; it must be at least 0\.$"):
+        ClipOptions(**{name: -1}).check()
+
+
+@pytest.mark.parametrize(
+    ("name", "most"), [("num_frames", 1024), ("image_size", 2048), ("num_temporal_views", 1024), ("num_workers", 1024)]
+)
+def test_raises_before_memory_runs_out(name, most):
+    ClipOptions(**{name: most}).check()
+    with pytest.raises(
+        DataError, match=rf"^--data\.{name} is 100000; it must be at most {most}, as more would exhaust"
+    ):
+        ClipOptions(**{name: 100_000}).check()
+
+
 @pytest.mark.parametrize(
     ("name", "value", "known"),
     [

@@ -1,7 +1,9 @@
 """The check of a dataset: every kind of problem is found, all at once, and good files are read only once."""
 
 import json
+import multiprocessing
 import os
+import time
 from functools import partial
 from types import SimpleNamespace
 
@@ -230,3 +232,36 @@ def test_a_file_that_crashes_its_process_does_not_stop_the_others(tmp_path, monk
 def test_presence_opens_nothing():
     assert build_inspection("presence", 16, "auto") is None
     assert isinstance(build_inspection("decode", 16, "auto"), partial)
+
+
+def test_a_single_class_cannot_be_trained(tree, tmp_path):
+    data = tree.write(TRAIN[:2], TEST[:2])
+    (tree.splits / "labels" / "hmdb_51_labels.csv").write_text("id,name\n0,run\n")
+    assert problems(data, tmp_path) == {("train", "list", "1 class to train on; at least 2 are needed")}
+
+
+def test_every_missing_clip_is_reported(tree, tmp_path):
+    for line in TRAIN[:3] + TEST[:3]:
+        (tree.root / line.rpartition(" ")[0]).unlink()
+    assert len({found for found in problems(tree.write(), tmp_path) if found[1] == "missing"}) == 6
+
+
+def test_ctrl_c_ends_the_processes_at_once(tmp_path, monkeypatch):
+    (tmp_path / "slow.py").write_text(
+        "import time\n"
+        "from datamodules.check.clips import Finding\n"
+        "def inspect(path):\n"
+        "    time.sleep(60 if path == 'slow' else 0)\n"
+        "    return Finding(9)\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    import slow
+
+    monkeypatch.setattr("datamodules.check.clips.CHUNK_SIZE", 1)
+    found = inspect_files(["quick", "slow"], slow.inspect, num_workers=2)
+    assert next(found) == ("quick", (9, None, ""))
+    start = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        found.throw(KeyboardInterrupt)
+    assert time.monotonic() - start < 30
+    assert not multiprocessing.active_children()

@@ -48,6 +48,7 @@ def test_train_and_val_folders_are_the_splits(made, ready, video_ids, tmp_path):
         (["a/1.mp4", "a/2.mp4", "b.mp4"], r"1 videos \(such as b\.mp4\) are outside class folders"),
         (["a/1.txt"], "There are no videos in class folders"),
         (["a/1.mp4", "b/1.mp4", "b/2.mp4"], "'a' in .* has one clip"),
+        (["brush_hair/1.mp4", "brush hair/1.mp4", "b/2.mp4"], "'brush hair' and 'brush_hair' in .* are one name"),
         (["train/a/1.mp4"], "no clips to evaluate on"),
         (["train/a/1.mp4", "test/b/1.mp4"], "class 'b' in .*test has no folder"),
     ],
@@ -65,3 +66,28 @@ def test_raises_on_an_empty_class_folder_or_a_bad_share(folders, ready):
     (folders / "swim").rmdir()
     with pytest.raises(DataError, match=r"test_share is 1\.5"):
         ready(FolderDataModule, folders, test_share=1.5)
+
+
+@pytest.mark.parametrize("classes", ["dig, rake leaves ,swim", ["dig", "rake leaves", "swim"]])
+def test_loose_videos_are_predicted_among_given_classes(made, ready, video_ids, tmp_path, classes):
+    made.touch(tmp_path, "b.mp4", "deep/a.WEBM", "note.txt")
+    data = ready(FolderDataModule, tmp_path, stage="predict", classes=classes)
+    assert data.class_names == ["dig", "rake leaves", "swim"] == data.test_sets[0].class_names
+    assert [record[1:] for record in data.test_datasets[0].records] == [("b.mp4", -1), ("deep/a.WEBM", -1)]
+    assert len(data.predict_dataloader()) == 1 and data.num_classes == 3
+    for stage in ("fit", "test"):
+        with pytest.raises(DataError, match=r"^Videos with --data\.classes have no labels; use `tcclip predict`"):
+            ready(FolderDataModule, tmp_path, stage=stage, classes=classes)
+
+
+@pytest.mark.parametrize("classes", ["a,,b", "a b, A_b"])
+def test_raises_on_empty_or_equal_class_names(made, ready, tmp_path, classes):
+    made.touch(tmp_path, "b.mp4")
+    with pytest.raises(DataError, match="give different names"):
+        ready(FolderDataModule, tmp_path, stage="predict", classes=classes)
+
+
+def test_raises_without_a_video_to_predict(made, ready, tmp_path):
+    made.touch(tmp_path, "b.txt")
+    with pytest.raises(DataError, match="There is no video under"):
+        ready(FolderDataModule, tmp_path, stage="predict", classes="a,b")

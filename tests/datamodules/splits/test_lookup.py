@@ -55,8 +55,8 @@ def test_missing_clips_are_counted_and_five_named(split_of, tmp_path):
 def test_missing_clips_are_skipped_with_a_warning_unless_all_are_missing(split_of, tmp_path):
     (tmp_path / "here.avi").touch()
     with pytest.warns(UserWarning, match=r"1 of the 2 clips in list\.txt .* gone\.avi; they are skipped"):
-        records = find_records(split_of([("here.avi", 0), ("gone.avi", 1)]), tmp_path, skip_missing=True)
-    assert [record.video_id for record in records] == ["here.avi"]
+        records, missing = find_records(split_of([("here.avi", 0), ("gone.avi", 1)]), tmp_path, skip_missing=True)
+    assert [record.video_id for record in records] == ["here.avi"] and missing == ["gone.avi"]
     with pytest.raises(DataError, match="1 of the 1 clips"):
         find_records(split_of([("gone.avi", 1)]), tmp_path, skip_missing=True)
 
@@ -67,4 +67,4 @@ def test_clips_added_after_a_failure_are_found(split_of, tmp_path):
     with pytest.raises(DataError):
         find_records(split, tmp_path)
     (tmp_path / "late.avi").touch()
-    assert find_records(split, tmp_path) == [(str(tmp_path / "late.avi"), "late.avi", 3)]
+    assert find_records(split, tmp_path) == ([(str(tmp_path / "late.avi"), "late.avi", 3)], [])

@@ -127,7 +127,13 @@ def test_temporal_and_static_subsets(made, tmp_path, subset):
     data = ready(SSv2DataModule, tmp_path / "root", **settings)
     assert data.test_sets[0].name == f"ssv2/{settings['setting']}" and data.num_classes == 2
     assert len(data.datasets["train"]) == 3 + 4 and len(data.test_datasets[0]) == 1 + 2
-    with pytest.raises(DataError, match="No 4-shot list"):
+    # No K-shot lists of the subsets are published: the shots are drawn from the published training list.
+    drawn = [
+        ready(SSv2DataModule, tmp_path / "root", num_shots=2, seed=s, **settings).datasets["train"] for s in (1, 1)
+    ]
+    assert drawn[0].records == drawn[1].records
+    assert sorted(record.label for record in drawn[0].records) == [0, 0, 1, 1]
+    with pytest.raises(DataError, match="fewer than the 4 shots"):
         ready(SSv2DataModule, tmp_path / "root", num_shots=4, **settings)
 
 

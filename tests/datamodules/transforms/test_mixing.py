@@ -2,8 +2,10 @@
 
 import pytest
 import torch
+from torchvision.transforms import v2
 
 from datamodules.transforms.mixing import build_mixers, mix_pairs
+from datamodules.transforms.seeding import seeded
 
 CLASSES = 5
 
@@ -67,3 +69,16 @@ def test_pairs_are_mixed_with_the_given_probability(probability, least, most):
     is_mixed = (mixed != video).flatten(1).any(1).view(100, 2)
     assert torch.equal(is_mixed[:, 0], is_mixed[:, 1])
     assert least <= is_mixed[:, 0].sum() <= most
+
+
+def test_whether_a_pair_is_mixed_is_independent_of_the_flip():
+    mixers, flip = build_mixers(0.8, 0.0, CLASSES), v2.RandomHorizontalFlip(0.5)
+    counts = torch.zeros(2, 2)
+    video, label, ramp = torch.zeros(2, 1, 3, 2, 2), torch.tensor([0, 1]), torch.arange(2.0).expand(1, 3, 2, 2)
+    for number in range(400):
+        seed = torch.tensor([number, number])
+        with seeded(number):  # the flip is the first draw of a clip's augmentation
+            flipped = not torch.equal(flip(ramp), ramp)
+        mixed = mix_pairs(video, label, seed, mixers, 0.5, CLASSES)[1].max() < 1
+        counts[int(flipped), int(mixed)] += 1
+    assert counts.min() > 70  # 100 each if independent; two of them are 0 if the draws are the same

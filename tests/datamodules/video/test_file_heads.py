@@ -24,5 +24,8 @@ def test_raises_on_other_files(videos, tmp_path, content, reason):
         if content is not None:
             path.write_bytes(content)
         records.append(VideoRecord(str(path), path.name, 0))
-    with pytest.raises(DataError, match=rf"7 of the 8 clips cannot be videos.*{reason}.*bad0\.mp4.*bad4\.mp4;"):
+    with pytest.raises(DataError, match=rf"7 of the 8 clips cannot be videos.*{reason}.*bad0\.mp4.*bad4\.mp4, \.\.\.;"):
         check_heads(records)
+    check_heads(records, skips_bad=True)  # the good one is left
+    with pytest.raises(DataError, match=r"^7 of the 7 clips .* skipping would leave no clip\.$"):
+        check_heads(records[1:], skips_bad=True)

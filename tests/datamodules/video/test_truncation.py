@@ -1,0 +1,50 @@
+"""Matroska and WebM files cut off at any place are refused; whole ones are not."""
+
+import av
+import numpy as np
+import pytest
+
+from datamodules.check.clips import decode_clip, read_header
+from datamodules.errors import DataError
+from datamodules.video.decoding import decode_frames
+from datamodules.video.truncation import ends_early, find_missing_bytes
+
+KINDS = [("a.mkv", "libx264"), ("a.webm", "libvpx-vp9"), ("a.webm", "libvpx")]
+
+
+@pytest.mark.parametrize(("name", "codec"), KINDS)
+@pytest.mark.parametrize("share", [0.38, 0.7, 0.98])
+def test_a_cut_file_is_refused_at_both_levels(videos, tmp_path, name, codec, share):
+    whole = videos.write(tmp_path / name, 60, codec=codec)
+    assert read_header(str(whole)).kind is None and decode_clip(str(whole), 4, "auto").num_frames == 60
+    cut = tmp_path / f"cut_{name}"
+    cut.write_bytes(whole.read_bytes()[: int(share * whole.stat().st_size)])
+    for finding in (read_header(str(cut)), decode_clip(str(cut), 4, "auto")):
+        assert finding.kind == "undecodable" and "truncated" in finding.detail
+    with pytest.raises(DataError, match="is truncated"):
+        decode_frames(cut, lambda n: np.arange(n))
+
+
+@pytest.mark.parametrize(("name", "codec"), KINDS)
+def test_a_file_without_its_last_packets_ends_early(videos, tmp_path, name, codec):
+    with av.open(str(videos.write(tmp_path / name, 60, codec=codec))) as container:
+        stream = container.streams.video[0]
+        packets = [packet for packet in container.demux(stream) if packet.size]
+        assert not ends_early(container, stream, packets)
+        assert ends_early(container, stream, packets[:20])
+
+
+@pytest.mark.parametrize("gap", [lambda n: 40 + 30 * (n % 3), lambda n: 2000 if n == 28 else 40])
+def test_a_variable_rate_is_no_truncation(videos, tmp_path, gap):
+    path = videos.write(tmp_path / "a.mkv", 30, gap=gap)
+    assert decode_clip(str(path), 4, "auto").num_frames == 30
+
+
+def test_unknown_sizes_and_other_containers_are_whole(videos, tmp_path):
+    live = videos.write(tmp_path / "live.mkv", 30, mux={"live": "1"})
+    live.write_bytes(live.read_bytes()[:-200])
+    assert find_missing_bytes(str(live)) == 0
+    assert find_missing_bytes(str(videos.write(tmp_path / "a.mp4", 5))) == 0
+    for content in (b"", b"\x1a\x45", b"text"):
+        (tmp_path / "b.mkv").write_bytes(content)
+        assert find_missing_bytes(str(tmp_path / "b.mkv")) == 0
