@@ -80,7 +80,7 @@ def print_folders(
 def report_folders(folders: Sequence[Path], paper: str | None = None) -> Report:
     """Build the report of all results below some folders; see `print_folders`."""
     # pandas, which these need, takes half a second to import: too long for `tcclip --help`, which reads HELP above.
-    from tc_clip_pl.evaluation.collect_runs import FinishedRun, collect_measurements
+    from tc_clip_pl.evaluation.collect_runs import collect_measurements
     from tc_clip_pl.evaluation.paper_tables import paper_layout
     from tc_clip_pl.evaluation.report import build_report, build_report_of_protocol
     from tc_clip_pl.evaluation.results import read_results
