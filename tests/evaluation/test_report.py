@@ -161,7 +161,9 @@ def test_methods_are_named_by_the_settings_that_differ():
 
 def test_nested_settings_are_named_without_their_wrappers():
     def trained(name, **init_args):
-        return results(sha=str((name, init_args)), optimizer={"class_path": f"torch.optim.{name}", "init_args": init_args})
+        return results(
+            sha=str((name, init_args)), optimizer={"class_path": f"torch.optim.{name}", "init_args": init_args}
+        )
 
     assert methods_of(trained("AdamW", lr=1e-5, eps=1e-8), trained("AdamW", lr=2e-6, eps=1e-8)) == [
         "optimizer.lr=1e-05", "optimizer.lr=2e-06",
