@@ -1,6 +1,7 @@
 """The `tcclip` command. Each subcommand is imported only when it runs: most take seconds to import."""
 
 import os
+import select
 import sys
 import time
 from importlib import import_module
@@ -22,6 +23,7 @@ SUBCOMMANDS = {
 }
 """Where the function of each subcommand is."""
 
+PIPE_CLOSED = 128 + 13  # what a shell reports for a program that SIGPIPE ended
 RANK_VARIABLES = ("RANK", "SLURM_PROCID", "LOCAL_RANK")  # of torchrun, of SLURM, of Lightning's own launcher
 
 
@@ -33,8 +35,19 @@ def main(argv: list[str] | None = None) -> int:
 
     Returns:
         The exit code: 0, 1 for a mistake in data, model or configuration, 2 for an unknown subcommand, 130 for an
-        interruption.
+        interruption, 141 where the reader of a pipe has left.
     """
+    try:
+        code = _main(argv)
+        sys.stdout.flush()  # here rather than at exit, where Python would print the error
+    except BrokenPipeError:
+        # As after `| head -1`. What is still buffered goes nowhere: flushing it at exit would fail again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return PIPE_CLOSED
+    return code
+
+
+def _main(argv: list[str] | None) -> int:
     argv = list(sys.argv[1:] if argv is None else argv)
     debug = "--debug" in argv or bool(os.environ.get("TCCLIP_DEBUG"))
     argv = [argument for argument in argv if argument != "--debug"]
@@ -64,7 +77,7 @@ def _run(argv: list[str], debug: bool) -> int:
         print(f"\nInterrupted{resume}.", file=sys.stderr)
         return 130
     except (UserError, ValueError, OSError) as error:
-        if debug:
+        if debug or (isinstance(error, BrokenPipeError) and _has_lost_reader()):
             raise
         _explain(error)
     except RuntimeError as error:
@@ -73,6 +86,16 @@ def _run(argv: list[str], debug: bool) -> int:
             raise
         _explain(RuntimeError("Lost the connection to another process; the error of that process is the cause."))
     return 1
+
+
+def _has_lost_reader() -> bool:
+    """Return whether stdout is a pipe that nobody reads any more; a broken pipe may also be that to a worker."""
+    try:
+        poll = select.poll()
+        poll.register(sys.stdout.fileno(), 0)  # errors only, which are always reported
+        return bool(poll.poll(0))
+    except (OSError, ValueError):  # no file behind stdout
+        return False
 
 
 def _explain(error: Exception) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from tc_clip_pl.cli.sweep.plan import RUN_FILE
 
 if TYPE_CHECKING:
     from tc_clip_pl.evaluation.report import Report
+    from tc_clip_pl.evaluation.run_identity import FinishedRun
 
 HELP = """\
 tcclip report DIR ... [--paper TABLE]: join the results of several runs in one table
@@ -22,12 +24,14 @@ tcclip report DIR ... [--paper TABLE]: join the results of several runs in one t
 
 Reads every results.json below the directories. Runs of the same method share a row: seeds and splits are averaged
 (mean ± population standard deviation), base and novel get their harmonic mean (HM), and each dataset and K gets its
-own columns. Methods are named by their variant in a sweep, or by the settings that differ between the runs.
+own columns. Methods are named by their variant in a sweep, or by the settings that differ between the runs, such as
+views or epochs. Tests of only some clips are marked as partial.
 
   --paper TABLE               use the layout of this table of the paper and add its published rows: zero_shot,
                               few_shot, base_to_novel, fully_supervised, temporal, few_shot_from_k400,
                               base_to_novel_from_k400, table_1, table_6, table_7, table_8a, ... table_14
-                              (sweeps of `ablations/` select their table themselves)
+                              (sweeps of `ablations/` select their table themselves); runs of another protocol are
+                              left out
   --format table|markdown     output format (table)
   --output FILE               also write the table to a Markdown file"""
 
@@ -39,7 +43,7 @@ def report(argv: Sequence[str]) -> None:
         argv: Arguments after `tcclip report`.
 
     Raises:
-        UserError: If a directory or its results are missing.
+        UserError: If a directory or its results are missing, or no run has the protocol of the table.
         ValueError: If a results file is unreadable, or the paper has no such table.
     """
     parser = argparse.ArgumentParser("tcclip report", add_help=False, allow_abbrev=False)
@@ -80,23 +84,50 @@ def print_folders(
 def report_folders(folders: Sequence[Path], paper: str | None = None) -> Report:
     """Build the report of all results below some folders; see `print_folders`."""
     # pandas, which these need, takes half a second to import: too long for `tcclip --help`, which reads HELP above.
-    from tc_clip_pl.evaluation.collect_runs import FinishedRun, collect_measurements
+    from tc_clip_pl.evaluation.collect_runs import collect_measurements
     from tc_clip_pl.evaluation.paper_tables import paper_layout
     from tc_clip_pl.evaluation.report import build_report, build_report_of_protocol
     from tc_clip_pl.evaluation.results import read_results
+    from tc_clip_pl.evaluation.run_identity import FinishedRun
 
     paths = _find_all_results(folders)
     descriptions = [_read_description(path) for path in paths]
-    contents = [read_results(path) for path in paths]
-    measurements = collect_measurements(
-        [
-            FinishedRun(results, description.get("method"), description.get("settings", {}))
-            for results, description in zip(contents, descriptions, strict=True)
-        ]
-    )
-    if table := paper or _common([description.get("table") for description in descriptions]):
-        return build_report(measurements, paper_layout(table), with_paper=True)
-    return build_report_of_protocol(measurements, _common([results["config"].get("protocol") for results in contents]))
+    runs = {
+        path: FinishedRun(read_results(path), description.get("method"), description.get("settings", {}))
+        for path, description in zip(paths, descriptions, strict=True)
+    }
+    table = paper or _common([description.get("table") for description in descriptions])
+    if table is None:
+        protocol = _common([run.config.get("protocol") for run in runs.values()])
+        report = build_report_of_protocol(collect_measurements(list(runs.values())), protocol)
+        return replace(report, notes=[*report.notes, *_compare_versions(list(runs.values()))])
+    layout = paper_layout(table)
+    # A sweep says itself which table its runs are for.
+    swept = {path for path, description in zip(paths, descriptions, strict=True) if description.get("table") == table}
+    kept = [run for path, run in runs.items() if path in swept or run.protocol in layout.protocols]
+    others = {path: run for path, run in runs.items() if path not in swept and run.protocol not in layout.protocols}
+    if not kept:
+        found = ", ".join(sorted({run.protocol for run in others.values()}))
+        raise UserError(
+            f"The table {table} has no place for these runs, whose protocol is {found}; choose its --paper."
+        )
+    report = build_report(collect_measurements(kept), layout, with_paper=True)
+    return replace(report, notes=[*report.notes, *_name_left_out(others), *_compare_versions(kept)])
+
+
+def _name_left_out(runs: Mapping[Path, FinishedRun]) -> list[str]:
+    """Return a note that names the runs of another protocol, if there are any."""
+    named = [f"{path.parent.name}/{path.name} ({run.protocol})" for path, run in runs.items()]
+    return [f"Left out, of another protocol: {', '.join(named)}"] if named else []
+
+
+def _compare_versions(runs: Sequence[FinishedRun]) -> list[str]:
+    """Return a note for each package whose version differs between the runs."""
+    found: dict[str, set[str]] = {}
+    for run in runs:
+        for package, version in (run.results.get("versions") or {}).items():
+            found.setdefault(package, set()).add(version)
+    return [f"{name} differs: {', '.join(sorted(each))}" for name, each in found.items() if len(each) > 1]
 
 
 def _find_all_results(folders: Sequence[Path]) -> list[Path]:

@@ -14,7 +14,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from tc_clip_pl.evaluation.aggregate import EvaluationSet
 from tc_clip_pl.evaluation.metrics import PADDING_LABEL
 from tc_clip_pl.evaluation.pictures import draw_confusion_matrix
-from tc_clip_pl.evaluation.results import EvaluationRun, build_results, write_results
+from tc_clip_pl.evaluation.results import EvaluationRun, build_results, find_partial_tests, write_results
 from tc_clip_pl.training.distributed import gather_lists
 
 
@@ -41,8 +41,9 @@ def write_report(
     import rich
 
     # pandas, which these need, is not worth its import time before there are results.
-    from tc_clip_pl.evaluation.collect_runs import FinishedRun, collect_measurements
+    from tc_clip_pl.evaluation.collect_runs import collect_measurements
     from tc_clip_pl.evaluation.report import build_report_of_protocol
+    from tc_clip_pl.evaluation.run_identity import FinishedRun
     from tc_clip_pl.evaluation.tables import print_report, report_markdown, results_table
 
     if not trainer.is_global_zero:
@@ -64,7 +65,8 @@ def write_report(
         _write_pictures(run, evaluation_sets, folder, trainer)
     for logger in trainer.loggers:
         logger.finalize("success")  # the pictures came after Lightning's own, which closed the files
-    rich.print(results_table(runs))
+    clips = {name: metrics.num_clips for name, metrics in runs[0].metrics.items()}
+    rich.print(results_table(runs, partial=find_partial_tests(clips, results["data"])))
     if results["runs"][0]["summary"]:  # with a single test set the report would only repeat the table above
         print_report(report)
     print(f"All metrics: {path}")

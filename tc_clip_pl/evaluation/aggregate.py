@@ -57,8 +57,9 @@ def summarize(
 
     Returns:
         Accuracies as fractions. For a dataset with several splits: `<dataset>/top1_mean`, `top1_std`, `top5_mean` and
-        `top5_std`. For a dataset with base and novel classes: `<dataset>/base_top1`, `novel_top1` and
-        `harmonic_mean`. For several datasets with splits: `all/top1_mean`. Empty for a single test set.
+        `top5_std` (no top-5 with at most five classes). For a dataset with base and novel classes:
+        `<dataset>/base_top1`, `novel_top1` and `harmonic_mean`. For several datasets with splits: `all/top1_mean`.
+        Empty for a single test set.
     """
     datasets: dict[str, dict[str, ClassificationMetrics]] = {}
     for entry in evaluation_sets:
@@ -77,8 +78,11 @@ def _summarize_splits(parts: Mapping[str, ClassificationMetrics]) -> dict[str, f
     if len(splits) < 2:
         return {}
     top1_mean, top1_std = mean_and_std([split.top1 for split in splits])
-    top5_mean, top5_std = mean_and_std([split.top5 for split in splits])
-    return {"top1_mean": top1_mean, "top1_std": top1_std, "top5_mean": top5_mean, "top5_std": top5_std}
+    summary = {"top1_mean": top1_mean, "top1_std": top1_std}
+    # All splits of a dataset have the same classes.
+    if None not in (top5 := [split.reported_top5 for split in splits]):
+        summary["top5_mean"], summary["top5_std"] = mean_and_std(top5)
+    return summary
 
 
 def _summarize_halves(parts: Mapping[str, ClassificationMetrics]) -> dict[str, float]:

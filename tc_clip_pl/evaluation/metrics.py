@@ -10,6 +10,7 @@ from torchmetrics.classification import MulticlassAccuracy, MulticlassConfusionM
 
 PADDING_LABEL = -1
 """Label of entries that only pad distributed batches to equal length; they are never counted."""
+TOP = 5
 
 
 @dataclass(frozen=True)
@@ -19,7 +20,7 @@ class ClassificationMetrics:
     Attributes:
         num_clips: Number of clips counted.
         top1: Share of clips whose label has the highest score.
-        top5: Share of clips whose label is among the five highest scores (among all with fewer classes).
+        top5: Share of clips whose label is among the five highest scores (among all with fewer classes, so always 1).
         per_class: Top-1 accuracy of each class, None for a class without clips.
         confusion: Clip counts, `confusion[true][predicted]`.
     """
@@ -29,6 +30,11 @@ class ClassificationMetrics:
     top5: float
     per_class: list[float | None]
     confusion: list[list[int]]
+
+    @property
+    def reported_top5(self) -> float | None:
+        """`top5`, or None with at most five classes, where it is 1 for any model and says nothing."""
+        return self.top5 if len(self.per_class) > TOP else None
 
 
 def build_metrics(num_classes: int) -> MetricCollection:
@@ -47,7 +53,7 @@ def build_metrics(num_classes: int) -> MetricCollection:
     metrics: dict[str, Metric] = {
         "top1": _build_accuracy(num_classes, top_k=1),
         # torchmetrics raises when top_k exceeds the number of classes.
-        "top5": _build_accuracy(num_classes, top_k=min(5, num_classes)),
+        "top5": _build_accuracy(num_classes, top_k=min(TOP, num_classes)),
         "confusion": MulticlassConfusionMatrix(num_classes, ignore_index=PADDING_LABEL),
     }
     # A compute group shares one state between metrics that agree on the first batch, as top-1 and top-5 may.

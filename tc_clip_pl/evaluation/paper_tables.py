@@ -57,11 +57,19 @@ class PaperRow:
 
 @dataclass(frozen=True)
 class Layout:
-    """A table layout: title, columns by name, and the published rows."""
+    """A table layout.
+
+    Attributes:
+        title: Title without the unit.
+        columns: Columns by name.
+        paper_rows: The published rows.
+        protocols: Protocols whose runs the table shows.
+    """
 
     title: str
     columns: Mapping[str, Column]
     paper_rows: Sequence[PaperRow] = ()
+    protocols: Sequence[str] = ()
 
     @property
     def shown(self) -> dict[str, Column]:
@@ -85,7 +93,7 @@ def paper_layouts() -> dict[str, Layout]:
     import yaml
 
     content = yaml.safe_load(PAPER_FILE.read_text(encoding="utf-8"))
-    return {name: _read_layout(table) for name, table in content.items()}
+    return {name: _read_layout(name, table) for name, table in content.items()}
 
 
 def paper_layout(name: str) -> Layout:
@@ -135,13 +143,13 @@ def _label(part: str) -> str:
     return "" if part.startswith("split") or part == "validation" else part
 
 
-def _read_layout(table: Mapping[str, Any]) -> Layout:
+def _read_layout(name: str, table: Mapping[str, Any]) -> Layout:
     columns = {name: _read_column(column) for name, column in table["columns"].items()}
     rows = [
         PaperRow(method, "" if weight is None else str(weight), list(map(str, metrics)))
         for method, weight, metrics in table["rows"]
     ]
-    return Layout(table["title"], columns, rows)
+    return Layout(table["title"], columns, rows, table.get("protocols", [name]))
 
 
 def _read_column(column: Mapping[str, Any]) -> Column:

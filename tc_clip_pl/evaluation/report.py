@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -12,7 +12,10 @@ from tc_clip_pl.evaluation.paper_tables import Column, Layout, layout_of, paper_
 
 WEIGHT_NOTE = "w: share of the fine-tuned weights, 1 without weight ensembling"
 PAPER_NOTE = "° published in the paper"
-PARTIAL_NOTE = "* average of only some of the column's datasets or K"
+INCOMPLETE, PARTIAL, CHOSEN = "*", "†", "‡"
+INCOMPLETE_NOTE = f"{INCOMPLETE} average of only some of the column's datasets or K"
+PARTIAL_NOTE = f"{PARTIAL} partial test, not comparable: "
+CHOSEN_NOTE = f"{CHOSEN} tested at its best epoch on these clips, which flatters it; `last` is not chosen"
 EMPTY = "-"
 ROW = ["method", "w"]
 
@@ -58,11 +61,14 @@ def build_report(measurements: pd.DataFrame, layout: Layout, with_paper: bool = 
     is_paper = table.pop("is_paper").tolist()
     if not layout.has_weight_column:
         del table["w"]
-    is_partial = table.drop(columns="method").map(lambda cell: cell.endswith("*")).any(axis=None)
-    notes = {WEIGHT_NOTE: layout.has_weight_column, PAPER_NOTE: any(is_paper), PARTIAL_NOTE: is_partial}
+    notes = [
+        *([WEIGHT_NOTE] if layout.has_weight_column else []),
+        *([PAPER_NOTE] if any(is_paper) else []),
+        *_explain_signs(table.loc[[not is_published for is_published in is_paper]], measurements),
+    ]
     table["method"] += ["°" * is_published for is_published in is_paper]
     table.columns = pd.MultiIndex.from_tuples([layout.heading(name) for name in table.columns])
-    return Report(layout.title, table, is_paper, [note for note, is_needed in notes.items() if is_needed])
+    return Report(layout.title, table, is_paper, notes)
 
 
 def build_report_of_protocol(measurements: pd.DataFrame, protocol: str | None) -> Report:
@@ -89,10 +95,13 @@ def _average(measurements: pd.DataFrame, column: Column) -> pd.DataFrame:
     Averaging in two steps gives every dataset and K the same weight, however many splits or seeds it has.
 
     Returns:
-        `value`, `std` (NaN unless several splits or seeds of one dataset and K) and `is_partial`, for each row.
+        `value`, `std` (NaN unless several splits or seeds of one dataset and K) and `signs`, for each row.
     """
     for key, accepted in column.select.items():
         measurements = measurements[measurements[key].isin(accepted)]
+    signs = measurements["partial"].notna().map({True: PARTIAL, False: ""})
+    signs += measurements["is_chosen"].map({True: CHOSEN, False: ""})
+    signs = signs.groupby([measurements[key] for key in ROW]).sum().map(_join_signs)
     groups = measurements.groupby([*ROW, "dataset", "num_shots"], dropna=False)[column.metric]
     # ddof=0: the paper's tables give the population standard deviation.
     groups = pd.DataFrame({"mean": groups.mean(), "std": groups.std(ddof=0), "count": groups.size()})
@@ -100,28 +109,45 @@ def _average(measurements: pd.DataFrame, column: Column) -> pd.DataFrame:
     expected = math.prod(len(column.select.get(key, [None])) for key in ("dataset", "num_shots"))
     has_std = (groups.size() == 1) & (expected == 1) & (groups["count"].first() > 1)
     std = groups["std"].first().where(has_std)
-    return pd.DataFrame({"value": groups["mean"].mean(), "std": std, "is_partial": groups.size() < expected})
+    signs = (groups.size() < expected).map({True: INCOMPLETE, False: ""}) + signs
+    return pd.DataFrame({"value": groups["mean"].mean(), "std": std, "signs": signs})
 
 
 def _combine(column: Column, stats: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     """Return the same for the mean, or harmonic mean, of other columns; NaN where one of them is missing."""
     parts = [stats[name] for name in (*column.mean_of, *column.harmonic_mean_of)]
     values = pd.DataFrame({number: part["value"] for number, part in enumerate(parts)})
-    is_partial = pd.DataFrame({number: part["is_partial"] for number, part in enumerate(parts)}).any(axis=1)
+    rows = zip(*(part["signs"].fillna("") for part in parts), strict=True)
+    signs = pd.Series([_join_signs(row) for row in rows], index=values.index, dtype=object)
     if column.harmonic_mean_of:
         # An accuracy of 0 has an infinite reciprocal, which makes the harmonic mean 0 as it should.
         value = 1 / (1 / values).mean(axis=1, skipna=False)
     else:
         value = values.mean(axis=1, skipna=False)
-    return pd.DataFrame({"value": value, "std": math.nan, "is_partial": is_partial})
+    return pd.DataFrame({"value": value, "std": math.nan, "signs": signs})
 
 
-def _show_cell(value: float, std: float, is_partial: bool) -> str:
-    """Return a fraction in percent with its sign and spread, such as `60.0*` or `60.0 ± 8.2`."""
+def _join_signs(texts: Iterable[str]) -> str:
+    """Return every sign once, in the order of the notes."""
+    found = "".join(texts)
+    return "".join(sign for sign in (INCOMPLETE, PARTIAL, CHOSEN) if sign in found)
+
+
+def _explain_signs(table: pd.DataFrame, measurements: pd.DataFrame) -> list[str]:
+    """Return a note for each sign in the cells."""
+    text = "".join(table.drop(columns="method").to_numpy(dtype=str).ravel())
+    partial = measurements.dropna(subset="partial").drop_duplicates(["dataset", "part", "partial"])
+    reasons = [f"{row.partial} of {row.dataset}/{row.part}" for row in partial.itertuples()]
+    notes = {INCOMPLETE: INCOMPLETE_NOTE, PARTIAL: PARTIAL_NOTE + ", ".join(reasons), CHOSEN: CHOSEN_NOTE}
+    return [note for sign, note in notes.items() if sign in text]
+
+
+def _show_cell(value: float, std: float, signs: str) -> str:
+    """Return a fraction in percent with its signs and spread, such as `60.0*` or `60.0 ± 8.2`."""
     if math.isnan(value):
         return EMPTY
     spread = "" if math.isnan(std) else f" ± {100 * std:.1f}"
-    return f"{100 * value:.1f}{'*' if is_partial else ''}{spread}"
+    return f"{100 * value:.1f}{signs}{spread}"
 
 
 def _add_paper_rows(table: pd.DataFrame, layout: Layout) -> pd.DataFrame:

@@ -40,6 +40,10 @@ def build_results(
     config: Mapping[str, Any],
     data: Mapping[str, Any],
     checkpoint: str | Path | None,
+    checkpoint_facts: Mapping[str, Any] | None = None,
+    clip: Mapping[str, Any] | None = None,
+    training: Mapping[str, Any] | None = None,
+    command: Sequence[str] = (),
     skipped: Sequence[str] = (),
     machine: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
@@ -51,12 +55,21 @@ def build_results(
         config: The whole configuration of the run; `seed_everything` in it is the seed.
         data: Summary from the data module: split files with their hashes, clip counts, views.
         checkpoint: The tested file; None for a model tested as it was loaded.
+        checkpoint_facts: What the checkpoint says of itself: `epoch`, `global_step`, and `selection`, which is `last`
+            or `best`.
+        clip: The CLIP that the model starts from: `name` and `sha256` of its weights.
+        training: How the tested weights were trained: `seed`, `num_shots`, `max_epochs`, `optimizer`, `lr_scheduler`
+            and other settings, by their names in the configuration. They may differ from `config`, which is that of
+            the test.
+        command: The argv of the run.
         skipped: Clips that could not be read, as "path: reason".
         machine: Device, number of processes and precision of the run.
 
     Returns:
-        Plain values, ready for JSON. Accuracies are fractions.
+        Plain values, ready for JSON. Accuracies are fractions; `top5` is None with at most five classes. `partial` is
+        False, or says how many of its clips each incomplete test set counted.
     """
+    partial = find_partial_tests({entry.name: runs[0].metrics[entry.name].num_clips for entry in evaluation_sets}, data)
     return {
         "runs": [
             {
@@ -66,7 +79,11 @@ def build_results(
             }
             for run in runs
         ],
-        "checkpoint": {"path": str(checkpoint), "sha256": hash_file(checkpoint)} if checkpoint else None,
+        "partial": "; ".join(f"{name}: {reason}" for name, reason in partial.items()) or False,
+        "command": list(command),
+        "checkpoint": _describe_checkpoint(checkpoint, checkpoint_facts or {}) if checkpoint else None,
+        "clip": dict(clip) if clip else None,
+        "training": dict(training or {}),
         "seed": config.get("seed_everything"),
         "data": dict(data),
         "skipped_clips": list(skipped),
@@ -74,6 +91,23 @@ def build_results(
         "machine": dict(machine or {}),
         "config": dict(config),
     }
+
+
+def find_partial_tests(num_clips: Mapping[str, int], data: Mapping[str, Any]) -> dict[str, str]:
+    """Find the test sets of which only some clips were tested: `limit_test_batches`, or clips that were skipped.
+
+    Args:
+        num_clips: Number of tested clips by the name of the test set.
+        data: Summary from the data module.
+
+    Returns:
+        A reason such as "16 of 3783 clips" for each of them, by name.
+    """
+    # A suite has one summary per tested data module, each with splits of its own.
+    summaries = (data.get("tests") or {"": data}).values()
+    splits = {name: split for each in summaries for name, split in (each.get("splits") or {}).items()}
+    listed = {name: split["num_clips"] for name, split in splits.items() if "num_clips" in split}
+    return {name: f"{n} of {listed[name]} clips" for name, n in num_clips.items() if n < listed.get(name, n)}
 
 
 def write_results(results: Mapping[str, Any], path: str | Path) -> Path:
@@ -140,13 +174,27 @@ def installed_versions() -> dict[str, str]:
     return versions
 
 
+def _describe_checkpoint(path: str | Path, facts: Mapping[str, Any]) -> dict[str, Any]:
+    # The name of the file tells how it was selected where the caller does not: ModelCheckpoint writes these two.
+    stem = Path(path).stem
+    selection = stem if stem in ("last", "best") else None
+    return {
+        "path": str(path),
+        "sha256": hash_file(path),
+        "epoch": None,
+        "global_step": None,
+        "selection": selection,
+        **facts,
+    }
+
+
 def _describe(entry: EvaluationSet, metrics: ClassificationMetrics) -> dict[str, Any]:
     return {
         "dataset": entry.dataset,
         "part": entry.part,
         "num_clips": metrics.num_clips,
         "top1": metrics.top1,
-        "top5": metrics.top5,
+        "top5": metrics.reported_top5,
         "per_class_top1": dict(zip(entry.class_names, metrics.per_class, strict=True)),
         "confusion_matrix": metrics.confusion,
     }

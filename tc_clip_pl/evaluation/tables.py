@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from tc_clip_pl.evaluation.report import Report
@@ -18,12 +19,15 @@ MAX_METHOD_WIDTH = 30
 """Longer names of methods wrap."""
 
 
-def results_table(runs: Sequence[EvaluationRun], title: str = "Test accuracy (%)") -> Table:
+def results_table(
+    runs: Sequence[EvaluationRun], title: str = "Test accuracy (%)", partial: Mapping[str, str] = MappingProxyType({})
+) -> Table:
     """Build the table of one test: a row per test set, top-1 and top-5 for each ensemble weight.
 
     Args:
         runs: Passes over the same test sets.
         title: Title above the table.
+        partial: Reasons such as "16 of 3783 clips" by the name of the test set, from `find_partial_tests`.
 
     Returns:
         A table for `rich.print`.
@@ -39,8 +43,11 @@ def results_table(runs: Sequence[EvaluationRun], title: str = "Test accuracy (%)
         table.add_column("\ntop-5", justify="right")
     for name in runs[0].metrics:
         metrics = [run.metrics[name] for run in runs]
-        accuracies = [f"{100 * accuracy:.2f}" for each in metrics for accuracy in (each.top1, each.top5)]
-        table.add_row(name, str(metrics[0].num_clips), *accuracies)
+        accuracies = [accuracy for each in metrics for accuracy in (each.top1, each.reported_top5)]
+        shown = ["" if accuracy is None else f"{100 * accuracy:.2f}" for accuracy in accuracies]
+        # "16 of 3783 clips" is short enough for the column, whose heading says clips.
+        clips = partial[name].removesuffix(" clips") + ", partial" if name in partial else str(metrics[0].num_clips)
+        table.add_row(name, clips, *shown)
     return table
 
 

@@ -149,6 +149,21 @@ def test_mistakes_are_reported_in_a_sentence(argv, message):
         sweep(argv, Launcher())
 
 
+@pytest.mark.parametrize("argv", [["--data.num_shot", "2"], ["--sweep", "data.num_shot=[2,4]"]])
+def test_mistyped_key_is_reported_before_the_first_run(argv, tmp_path):
+    launch = Launcher()
+    with pytest.raises(UserError, match=r"data\.num_shot\b.*did you mean data\.(init_args\.)?num_shots\?"):
+        sweep([*B2N, *argv], launch)
+    assert launch.splits == [] and not any(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ABLATIONS)
+def test_table_of_an_ablation_takes_the_protocols_of_its_experiments(name):
+    content = yaml.safe_load(shipped_configs()[name].read_text())
+    experiments = [yaml.safe_load(shipped_configs()[f"{config}.yaml"].read_text()) for config in content["configs"]]
+    assert {each["protocol"] for each in experiments} <= set(paper_layouts()[content["table"]].protocols)
+
+
 @pytest.mark.parametrize("name", ABLATIONS)
 def test_ablation_has_the_rows_of_its_table(name):
     content = yaml.safe_load(shipped_configs()[name].read_text())
@@ -247,3 +262,13 @@ def test_cluster_job_is_recorded_as_json(cluster, tmp_path):
 def test_settings_that_submitit_rejects(settings, message, cluster):
     with pytest.raises(UserError, match=message):
         sweep([*B2N, "--cluster", *settings])
+
+
+def test_closed_pipe_ends_a_command_quietly():
+    import subprocess
+
+    command = f"{sys.executable} -m tc_clip_pl configs | head -1; echo ${{PIPESTATUS[0]}}"
+    run = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True)
+    assert run.stderr == ""
+    assert run.stdout.splitlines()[0] == "Experiments"
+    assert run.stdout.splitlines()[1] in ("0", "141")  # 0 where everything was written before head left

@@ -10,10 +10,10 @@ from tc_clip_pl.evaluation.metrics import ClassificationMetrics
 def summary_of(evaluation_set):
     """Summarizes test sets given as (dataset, part, top-1, top-5)."""
 
-    def summary_of(*rows):
+    def summary_of(*rows, num_classes=6):
         sets = [evaluation_set(dataset, part) for dataset, part, *_ in rows]
         metrics = {
-            entry.name: ClassificationMetrics(10, top1, top5, [], [])
+            entry.name: ClassificationMetrics(10, top1, top5, [None] * num_classes, [])
             for entry, (_, _, top1, top5) in zip(sets, rows, strict=True)
         }
         return summarize(sets, metrics)

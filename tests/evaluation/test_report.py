@@ -6,14 +6,16 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
-from tc_clip_pl.evaluation.collect_runs import FinishedRun, collect_measurements, name_methods
+from tc_clip_pl.evaluation.collect_runs import collect_measurements
+from tc_clip_pl.evaluation.method_names import name_methods
 from tc_clip_pl.evaluation.paper_tables import layout_of, paper_layout, paper_layouts
 from tc_clip_pl.evaluation.report import build_report, build_report_of_protocol
+from tc_clip_pl.evaluation.run_identity import FinishedRun
 from tc_clip_pl.evaluation.tables import report_markdown, report_table
 
 MEASUREMENT = {
     "method": "TC-CLIP", "checkpoint": None, "weight": 1.0, "dataset": "hmdb51", "part": "split1", "num_shots": 2,
-    "top1": 0.5, "top5": 0.9,
+    "top1": 0.5, "top5": 0.9, "partial": None, "is_chosen": False,
 }  # fmt: skip
 
 
@@ -159,7 +161,9 @@ def test_methods_are_named_by_the_settings_that_differ():
 
 def test_nested_settings_are_named_without_their_wrappers():
     def trained(name, **init_args):
-        return results(optimizer={"class_path": f"torch.optim.{name}", "init_args": init_args})
+        return results(
+            sha=str((name, init_args)), optimizer={"class_path": f"torch.optim.{name}", "init_args": init_args}
+        )
 
     assert methods_of(trained("AdamW", lr=1e-5, eps=1e-8), trained("AdamW", lr=2e-6, eps=1e-8)) == [
         "optimizer.lr=1e-05", "optimizer.lr=2e-06",
@@ -179,7 +183,7 @@ def test_swept_setting_is_named_once():
 
 def test_method_named_in_a_configuration_is_distinguished_from_its_namesakes():
     def named(method, **model):
-        run = results(**model)
+        run = results(sha=str(model), **model)
         return FinishedRun({**run, "config": {**run["config"], "method": method}})
 
     runs = [named("ViFi-CLIP", learning_rate=1), named("ViFi-CLIP", learning_rate=2), named("TC-CLIP§", freeze="text")]

@@ -111,3 +111,48 @@ def test_confusion_matrix_is_drawn(num_classes, tmp_path):
     figure.savefig(tmp_path / "picture.png")
     assert (tmp_path / "picture.png").read_bytes().startswith(b"\x89PNG")
     assert figure.axes[0].get_title() == "title"
+
+
+def test_counts_are_written_for_few_classes_only():
+    def texts(n):
+        return [text.get_text() for text in draw_confusion_matrix([[3] * n] * n, ["x"] * n, "title").axes[0].texts]
+
+    assert texts(2) == ["3"] * 4
+    assert len(texts(20)) == 400
+    assert texts(21) == []
+
+
+def test_results_say_how_much_was_tested_and_what_was_run(tmp_path, evaluation_set):
+    (tmp_path / "best.ckpt").touch()
+    found = build_results(
+        [EvaluationRun(1.0, {"hmdb51/split1": METRICS})],
+        [evaluation_set("hmdb51", "split1", CLASS_NAMES)],
+        config={},
+        data={"splits": {"hmdb51/split1": {"num_clips": 3783}}},
+        checkpoint=tmp_path / "best.ckpt",
+        checkpoint_facts={"epoch": 4},
+        clip={"name": "clip", "sha256": "c"},
+        training={"max_epochs": 5},
+        command=["tcclip", "test"],
+    )
+    assert found["partial"] == "hmdb51/split1: 3 of 3783 clips"
+    assert (found["checkpoint"]["selection"], found["checkpoint"]["epoch"]) == ("best", 4)
+    assert (found["clip"]["sha256"], found["training"], found["command"]) == (
+        "c",
+        {"max_epochs": 5},
+        ["tcclip", "test"],
+    )
+    assert found["runs"][0]["test_sets"]["hmdb51/split1"]["top5"] is None  # three classes
+
+
+def test_whole_tests_are_not_partial(results):
+    assert results["partial"] is False
+
+
+def test_table_marks_partial_tests_and_leaves_out_the_top5_of_few_classes():
+    console = Console(width=80, record=True, file=io.StringIO())
+    partial = {"hmdb51/split1": "3 of 3783 clips"}
+    console.print(results_table([EvaluationRun(1.0, {"hmdb51/split1": METRICS})], partial=partial))
+    text = console.export_text()
+    assert "3 of 3783, partial" in text
+    assert "100.00" not in text

@@ -60,6 +60,10 @@ def sweep(argv: Sequence[str], launch: Launch | None = None) -> int:
         print("\n".join(shlex.join(["tcclip", *fit_argv(run, folder / run.name)]) for run in runs))
         return 0
     waiting = [run for run in runs if not is_finished(run, folder / run.name)]
+    if waiting:
+        from tc_clip_pl.cli.sweep.validate import check_runs  # imports Lightning, which --dry_run can do without
+
+        check_runs(waiting)
     print(f"{len(runs)} runs in {folder}" + (f", {len(runs) - len(waiting)} already done" * (waiting != runs)))
     if options.cluster:
         from tc_clip_pl.cli.sweep.cluster import run_on_cluster
