@@ -42,6 +42,10 @@ def build_results(
     checkpoint: str | Path | None,
     skipped: Sequence[str] = (),
     machine: Mapping[str, Any] | None = None,
+    command: Sequence[str] = (),
+    checkpoint_facts: Mapping[str, Any] | None = None,
+    clip: Mapping[str, Any] | None = None,
+    training: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Collect the metrics of a run with everything that produced them.
 
@@ -53,6 +57,10 @@ def build_results(
         checkpoint: The tested file; None for a model tested as it was loaded.
         skipped: Clips that could not be read, as "path: reason".
         machine: Device, number of processes and precision of the run.
+        command: The command line.
+        checkpoint_facts: `epoch`, `global_step` and `selection` ("last", "best" or None) of the tested file.
+        clip: `name` and `sha256` of the CLIP that the model was made from.
+        training: How the tested weights were trained, from their checkpoint; empty if they were not.
 
     Returns:
         Plain values, ready for JSON. Accuracies are fractions.
@@ -66,8 +74,11 @@ def build_results(
             }
             for run in runs
         ],
-        "checkpoint": {"path": str(checkpoint), "sha256": hash_file(checkpoint)} if checkpoint else None,
-        "seed": config.get("seed_everything"),
+        "command": list(command),
+        "checkpoint": _describe_file(checkpoint, checkpoint_facts or {}) if checkpoint else None,
+        "clip": dict(clip or {}),
+        "training": dict(training or {}),
+        "seed": (training or {}).get("seed", config.get("seed_everything")),
         "data": dict(data),
         "skipped_clips": list(skipped),
         "versions": installed_versions(),
@@ -138,6 +149,11 @@ def installed_versions() -> dict[str, str]:
         except metadata.PackageNotFoundError:
             continue
     return versions
+
+
+def _describe_file(checkpoint: str | Path, facts: Mapping[str, Any]) -> dict[str, Any]:
+    known = {name: facts.get(name) for name in ("epoch", "global_step", "selection")}
+    return {"path": str(checkpoint), "sha256": hash_file(checkpoint), **known}
 
 
 def _describe(entry: EvaluationSet, metrics: ClassificationMetrics) -> dict[str, Any]:
