@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import json
 from argparse import ArgumentError
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
 from jsonargparse import Namespace
-from lightning.fabric.plugins import CheckpointIO
-from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
-from lightning.pytorch.callbacks import LearningRateMonitor, ModelCheckpoint, ProgressBar
+from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_info
@@ -23,23 +20,21 @@ from tc_clip_pl.cli.config_args import configs_first, import_plugins
 from tc_clip_pl.cli.configs import DEFAULTS, shipped_config_folder
 from tc_clip_pl.cli.errors import UserError, explain_parser_error
 from tc_clip_pl.cli.library_logging import silence_library_logs
+from tc_clip_pl.cli.trainer_settings import (
+    check_global_batch,
+    check_training_length,
+    choose_precision,
+    usable_callbacks,
+    with_safe_checkpoints,
+)
 from tc_clip_pl.cli.write_outputs import run_folder, write_predictions, write_report
 from tc_clip_pl.evaluation.paper_tables import paper_layout
 from tc_clip_pl.evaluation.results import EvaluationRun
 from tc_clip_pl.modules.loading import is_plain_clip
-from tc_clip_pl.training.accumulation import GlobalBatchSize
 from tc_clip_pl.training.build import build_module, read_image_size
 from tc_clip_pl.training.checkpoint import CheckpointFacts, read_facts
-from tc_clip_pl.training.checkpoint_io import SafeCheckpointIO
 from tc_clip_pl.training.monitoring import SkippedClips
 from tc_clip_pl.training.weight_ensembling import WeightSpaceEnsemble
-
-SWITCHES: dict[str, type[Callback]] = {
-    "enable_checkpointing": ModelCheckpoint,
-    "enable_progress_bar": ProgressBar,
-    "logger": LearningRateMonitor,
-}
-"""Flags of the Trainer, and the callbacks that it refuses where they are off."""
 
 
 def run_experiment(argv: list[str]) -> None:
@@ -278,48 +273,3 @@ class TCCLIPCLI(LightningCLI):
     def _print_skipped_clips(self) -> None:
         if (report := self._skipped_clips.report()) and self.trainer.is_global_zero:
             print(report)
-
-
-def choose_precision(accelerator: str) -> str:
-    """Choose the precision for this machine: on a GPU bf16, or fp16 where it has no bf16; 32 bits on a CPU."""
-    if accelerator not in ("auto", "gpu", "cuda") or not torch.cuda.is_available():
-        return "32-true"
-    return "bf16-mixed" if torch.cuda.is_bf16_supported(including_emulation=False) else "16-mixed"
-
-
-def usable_callbacks(trainer_settings: Mapping[str, Any]) -> list[Callback]:
-    """Return the configured callbacks without those whose Trainer flag is off."""
-    callbacks = trainer_settings["callbacks"] or []
-    off = tuple(kind for flag, kind in SWITCHES.items() if trainer_settings[flag] is False)
-    return [c for c in (callbacks if isinstance(callbacks, list) else [callbacks]) if not isinstance(c, off)]
-
-
-def check_training_length(trainer_settings: Namespace) -> None:
-    """Refuse to train for no epoch, step or batch.
-
-    Raises:
-        UserError: Naming the setting.
-    """
-    for name in ("max_epochs", "max_steps", "limit_train_batches"):
-        if (value := trainer_settings.get(name)) == 0 and value is not None:
-            raise UserError(f"trainer.{name} is {value}, so there is nothing to train: `tcclip test` only tests.")
-
-
-def with_safe_checkpoints(plugins: Any) -> list[Any]:
-    """Add `SafeCheckpointIO` to the Trainer's plugins, unless one of them writes checkpoints itself."""
-    given = plugins if isinstance(plugins, list) else [plugins] if plugins else []
-    return given if any(isinstance(plugin, CheckpointIO) for plugin in given) else [*given, SafeCheckpointIO()]
-
-
-def check_global_batch(trainer: Trainer, datamodule: LightningDataModule) -> None:
-    """Refuse a global batch that nothing would accumulate, as where a list of callbacks replaces the defaults.
-
-    Raises:
-        UserError: If the data asks for one and `GlobalBatchSize` is not among the callbacks.
-    """
-    wanted = getattr(datamodule, "global_batch_size", None)
-    if wanted is not None and not any(isinstance(callback, GlobalBatchSize) for callback in trainer.callbacks):
-        raise UserError(
-            f"data.global_batch_size={wanted} needs the callback GlobalBatchSize, which trainer.callbacks replaces: "
-            "add callbacks to the defaults by --trainer.callbacks+=NAME instead, or by `callbacks+:` in a YAML file."
-        )

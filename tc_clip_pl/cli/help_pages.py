@@ -77,12 +77,11 @@ RUNS = {
     "predict": ("write the top classes of every clip to predictions.csv.", "the checkpoint to predict with"),
 }
 
-WEIGHTS = {
-    "fit": """The model comes from the checkpoint that is resumed; a setting that contradicts it is an error.""",
-    "other": """The model comes from the checkpoint; a setting that contradicts it is an error. Without --config, so does the rest of
-its run's configuration; options override it. Without --ckpt_path, only plain CLIP (--config models/clip.yaml) and saved
-TC-CLIPs can be scored: other models have new parameters that nothing has trained.""",
-}
+RESUMED = "The model comes from the resumed checkpoint; a setting that contradicts it is an error."
+SCORED = """\
+The model comes from the checkpoint; a setting that contradicts it is an error. Without --config, so does the rest of
+the configuration of its run, which options override. Without --ckpt_path, only plain CLIP (--config models/clip.yaml)
+and saved TC-CLIPs are scored: in any other model, nothing has trained the new parameters."""
 
 OTHER_HELP = {
     "check": check.HELP,
@@ -100,5 +99,5 @@ def subcommand_help(name: str) -> str:
     if name in OTHER_HELP:
         return OTHER_HELP[name]
     what, checkpoint = RUNS[name]
-    weights = WEIGHTS.get(name, WEIGHTS["other"])
+    weights = RESUMED if name == "fit" else SCORED
     return RUN_HELP.format(name=name, what=what, checkpoint=checkpoint, weights=weights)

@@ -71,7 +71,8 @@ def _check_config(stored: dict[str, Any], path: str) -> None:
     try:
         BackboneConfig.from_dict({**stored, "model_type": BackboneConfig.model_type})
     except (StrictDataclassError, TypeError, AttributeError) as error:
-        raise ValueError(f"{path} does not describe a CLIP ({' '.join(str(error).split())}): copy it again.") from error
+        reason = " ".join(str(error).split()).partition(". Errors:")[0]  # the rest repeats it for every allowed type
+        raise ValueError(f"{path} does not describe a CLIP ({reason}): copy or download the model again.") from error
 
 
 def load_clip(name_or_path: str) -> BackboneModel:

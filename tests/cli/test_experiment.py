@@ -7,7 +7,7 @@ import pytest
 import torch
 import yaml
 
-from tc_clip_pl.cli.experiment import choose_precision
+from tc_clip_pl.cli.trainer_settings import choose_precision
 from tc_clip_pl.training import load_model
 
 
@@ -120,7 +120,8 @@ def test_optimizer_and_callbacks_from_the_command_line(run, tmp_path):
 
 
 def test_saved_configuration_can_be_run_again(fitted, run):
-    code, _, err = run("test", "--config", fitted / "config.yaml", "--ensembling.weight", 1)
+    options = ("--ckpt_path", fitted / "checkpoints" / "last.ckpt", "--ensembling.weight", 1)
+    code, _, err = run("test", "--config", fitted / "config.yaml", *options)
     assert code == 0, err
 
 

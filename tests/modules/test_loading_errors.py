@@ -5,6 +5,7 @@ import os
 import pickle
 import shutil
 import socket
+import threading
 import time
 
 import pytest
@@ -46,7 +47,7 @@ def message(name_or_path):
     with pytest.raises((OSError, ValueError)) as caught:
         TCCLIP.from_pretrained(name_or_path, num_frames=16)
     text = str(caught.value)
-    assert len(text) < 350 and text.count("\n") == 0
+    assert len(text) < 400 and text.count("\n") == 0
     return text
 
 
@@ -107,10 +108,17 @@ def test_absent_network_costs_no_time(offline, name, tmp_path, monkeypatch):
 
 
 def test_name_server_that_never_answers(offline, monkeypatch):
-    monkeypatch.setattr(socket, "create_connection", lambda *args: time.sleep(30))
+    test_is_over = threading.Event()
+
+    def hang(*args):
+        test_is_over.wait(30)
+        raise OSError
+
+    monkeypatch.setattr(socket, "create_connection", hang)
     start = time.perf_counter()
     assert "no network" in message("openai/clip-vit-base-patch16")
     assert time.perf_counter() - start < 3
+    test_is_over.set()
 
 
 def test_hub_is_asked_where_it_answers(offline, monkeypatch):
