@@ -2,37 +2,39 @@
 
 from __future__ import annotations
 
+import json
 from argparse import ArgumentError
-from collections.abc import Mapping
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
-import torch
-from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
-from lightning.pytorch.callbacks import LearningRateMonitor, ModelCheckpoint, ProgressBar
+from jsonargparse import Namespace
+from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_info
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
+from tc_clip_pl.cli.checkpoint_config import adopt_checkpoint, find_checkpoint, record_run, recorded_run
 from tc_clip_pl.cli.config_args import configs_first, import_plugins
 from tc_clip_pl.cli.configs import DEFAULTS, shipped_config_folder
 from tc_clip_pl.cli.errors import UserError, explain_parser_error
 from tc_clip_pl.cli.library_logging import silence_library_logs
+from tc_clip_pl.cli.trainer_settings import (
+    check_global_batch,
+    check_training_length,
+    choose_precision,
+    usable_callbacks,
+    with_safe_checkpoints,
+)
 from tc_clip_pl.cli.write_outputs import run_folder, write_predictions, write_report
 from tc_clip_pl.evaluation.paper_tables import paper_layout
 from tc_clip_pl.evaluation.results import EvaluationRun
-from tc_clip_pl.training.accumulation import GlobalBatchSize
+from tc_clip_pl.modules.loading import is_plain_clip
 from tc_clip_pl.training.build import build_module, read_image_size
-from tc_clip_pl.training.checkpoint import read_checkpoint
+from tc_clip_pl.training.checkpoint import CheckpointFacts, read_facts
 from tc_clip_pl.training.monitoring import SkippedClips
 from tc_clip_pl.training.weight_ensembling import WeightSpaceEnsemble
-
-SWITCHES: dict[str, type[Callback]] = {
-    "enable_checkpointing": ModelCheckpoint,
-    "enable_progress_bar": ProgressBar,
-    "logger": LearningRateMonitor,
-}
-"""Flags of the Trainer, and the callbacks that it refuses where they are off."""
 
 
 def run_experiment(argv: list[str]) -> None:
@@ -48,11 +50,16 @@ def run_experiment(argv: list[str]) -> None:
     options, configs = configs_first(argv[1:])
     name = configs[0].stem if configs else "experiment"
     silence_library_logs()
+    ckpt_path = find_checkpoint(options)
+    if ckpt_path and not configs and argv[0] != "fit":
+        name, recorded = recorded_run(ckpt_path)
+        # First, as a file would be, so that the options of this command override it.
+        options = ["--config", json.dumps(recorded), f"--plugins={json.dumps(recorded['plugins'])}", *options]
     import_plugins(options, configs)
     if "--help-all" in options:
         options = ["--help"]
     try:
-        TCCLIPCLI(name, [argv[0], *options])
+        TCCLIPCLI(name, [argv[0], *options], command=["tcclip", *argv])
     except MisconfigurationException as error:
         raise UserError(str(error)) from error
 
@@ -63,10 +70,13 @@ class TCCLIPCLI(LightningCLI):
     Args:
         experiment_name: Folder of the outputs, below `--output_dir`.
         args: The subcommand and its options.
+        command: The command line as it was typed, for checkpoints and reports.
     """
 
-    def __init__(self, experiment_name: str, args: list[str]) -> None:
+    def __init__(self, experiment_name: str, args: list[str], command: Sequence[str] = ()) -> None:
         self.experiment_name, self.chosen_subcommand = experiment_name, args[0]
+        self.command = list(command)
+        self.checkpoint: CheckpointFacts | None = None
         strict = {"exit_on_error": False, "allow_abbrev": False}
         defaults = {"default_config_files": [str(shipped_config_folder() / DEFAULTS)]}
         super().__init__(
@@ -106,21 +116,58 @@ class TCCLIPCLI(LightningCLI):
             raise UserError(explain_parser_error(error.message, known)) from error
 
     def _parse_ckpt_path(self) -> None:
-        """Check the checkpoint before anything slow; unlike Lightning's, ours hold no arguments to parse."""
+        """Check the checkpoint before anything slow; Lightning would parse arguments that ours do not hold."""
         if path := self.config[self.config.subcommand].get("ckpt_path"):
-            read_checkpoint(path)
+            self.checkpoint = read_facts(path)
+            if self.config.subcommand == "fit" and not self.checkpoint.resumable:
+                raise UserError(
+                    f"{path} holds only weights, without the state of the optimizer: resume from last.ckpt, or start "
+                    f"a new training from these weights by --model.init_from {path}."
+                )
 
     def before_instantiate_classes(self) -> None:
-        """Match both sides: the data sets the number of frames, the pretrained model their size."""
+        """Match both sides: the data sets the number of frames, the checkpoint or pretrained model their size.
+
+        Raises:
+            UserError: If a setting contradicts the checkpoint, or there is nothing to train.
+        """
         config = self.config[self.subcommand]
+        if self.subcommand == "fit":
+            check_training_length(config.trainer)
         if config.protocol is not None:
             paper_layout(config.protocol)  # a wrong name must not wait for the end of the test
+        if self.checkpoint is not None:
+            defaults = self._subcommand_parsers[self.subcommand].get_defaults(skip_validation=True)
+            for note in adopt_checkpoint(config, self.checkpoint, defaults.model.pretrained):
+                rank_zero_info(note)
+        self._match_frames(config)
+
+    def _match_frames(self, config: Namespace) -> None:
         data = config.data.get("init_args") or {}
         if config.model.config.num_frames is None:
             config.model.config.num_frames = data.get("num_frames")
-        if "image_size" in data and data["image_size"] != (size := read_image_size(config.model.pretrained)):
-            rank_zero_info(f"{config.model.pretrained} takes frames of {size} x {size} pixels: data.image_size={size}.")
+        source = self.checkpoint.path if self.checkpoint else config.model.pretrained
+        if "image_size" in data and data["image_size"] != (size := read_image_size(str(source))):
+            rank_zero_info(f"{source} takes frames of {size} x {size} pixels: data.image_size={size}.")
             data["image_size"] = size
+
+    def instantiate_classes(self) -> None:
+        """Build data, model and Trainer, the model from the checkpoint if there is one.
+
+        The configuration names CLIP and the options of the model in both cases, as reports and config.yaml show it.
+        """
+        config = self.config.clone()
+        if self.checkpoint is not None:
+            # The name of the CLIP stays in the configuration: ensembling needs it, rebuilding the model does not.
+            config[self.subcommand].model.pretrained = str(self.checkpoint.path)
+        self.config_init = self.parser.instantiate_classes(config)
+        self.datamodule, self.model = self._get(self.config_init, "data"), self._get(self.config_init, "model")
+        if self.checkpoint is not None:
+            self.model.model.config.clip_name_or_path = self._absolute(self.config[self.subcommand].model.pretrained)
+        plain_config = json.loads(self._parser(self.subcommand).dump(self.config[self.subcommand], format="json"))
+        self.model.run_record = record_run(self.experiment_name, plain_config, self.command)
+        self._check_weights()
+        self.trainer = self.instantiate_trainer()
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         """Build the Trainer with a new output folder and, unless given, a fitting precision."""
@@ -132,7 +179,34 @@ class TCCLIPCLI(LightningCLI):
         if self.subcommand != "fit":
             kwargs["enable_checkpointing"] = False  # only training has something to save
         settings = {**config.trainer.as_dict(), **kwargs}
+        kwargs["plugins"] = with_safe_checkpoints(settings["plugins"])
         return super().instantiate_trainer(**kwargs, callbacks=usable_callbacks(settings))
+
+    @staticmethod
+    def _absolute(name_or_path: str) -> str:
+        return str(Path(name_or_path).resolve()) if Path(name_or_path).exists() else name_or_path
+
+    def _check_weights(self) -> None:
+        """Check before anything slow that the weights to score are trained, and that CLIP is there for ensembling.
+
+        Raises:
+            UserError: If the model has parameters that nothing has trained.
+            OSError, ValueError: If ensembling needs a CLIP that is gone or has changed.
+        """
+        config, model = self.config[self.subcommand], self.model.model
+        is_from_clip = self.checkpoint is None and is_plain_clip(config.model.pretrained)
+        is_untrained = self.subcommand != "fit" and is_from_clip and config.model.init_from is None
+        if is_untrained and model.new_parameter_names():
+            raise UserError(
+                f"There is nothing to {self.subcommand}: bias and prompting of this model are not trained; give "
+                "--ckpt_path, or --config models/clip.yaml for CLIP itself."
+            )
+        self._is_plain_clip = is_untrained
+        if is_untrained:
+            rank_zero_info("Without --ckpt_path nothing is fine-tuned: this scores plain CLIP, w = 0.")
+        # A model that was just made from its CLIP has it.
+        if not is_from_clip and self.subcommand != "validate" and config.ensembling.weight < 1:
+            model.clip_state_dict()
 
     def after_instantiate_classes(self) -> None:
         """Print the number of parameters."""
@@ -148,9 +222,14 @@ class TCCLIPCLI(LightningCLI):
         self.trainer.fit(**kwargs)
         if self.trainer.fast_dev_run or self.trainer.interrupted:
             return
-        # Without checkpoints the weights in memory are tested: they are the same, but the report names no file.
+        self.test(self.model, self.datamodule, ckpt_path=self._choose_weights())
+
+    def _choose_weights(self) -> str | None:
+        """Return the checkpoint that is tested after training: the last one, or None for the weights in memory."""
         last = next((c.best_model_path for c in self.trainer.checkpoint_callbacks if c.monitor is None), None)
-        self.test(self.model, self.datamodule, ckpt_path=last)
+        if last is None:
+            rank_zero_info("No checkpoint was written: the weights in memory, of the last step, are tested.")
+        return last
 
     def validate(self, model: LightningModule, datamodule: LightningDataModule, **kwargs: Any) -> None:
         """Validate a checkpoint."""
@@ -164,7 +243,7 @@ class TCCLIPCLI(LightningCLI):
         ensembling = next(c for c in self.trainer.callbacks if isinstance(c, WeightSpaceEnsemble))
         wanted, runs = ensembling.weight, []
         try:
-            for weight in dict.fromkeys((1.0, wanted)):  # once where both are the same
+            for weight in self._ensemble_weights(wanted):
                 ensembling.weight = weight
                 self.trainer.test(model, datamodule=datamodule, ckpt_path=ckpt_path, **{**kwargs, "verbose": False})
                 runs.append(EvaluationRun(weight, model.test_results))
@@ -176,8 +255,12 @@ class TCCLIPCLI(LightningCLI):
                 write_report(runs, folder, self.trainer, config, ckpt_path, list(self._skipped_clips.clips))
         self._print_skipped_clips()
 
+    def _ensemble_weights(self, wanted: float) -> list[float]:
+        """Return the weights to test with, each once; a model without anything trained is CLIP, so w = 0."""
+        return [0.0] if self._is_plain_clip else list(dict.fromkeys((1.0, wanted)))
+
     def predict(self, model: LightningModule, datamodule: LightningDataModule, **kwargs: Any) -> None:
-        """Predict, and write the three best classes of every clip to predictions.csv."""
+        """Predict with the weights at `ensembling.weight`, and write the best three classes to predictions.csv."""
         predictions = self.trainer.predict(model, datamodule=datamodule, **{**kwargs, "return_predictions": True})
         write_predictions(predictions, datamodule.class_names, self.trainer)
         self._print_skipped_clips()
@@ -190,31 +273,3 @@ class TCCLIPCLI(LightningCLI):
     def _print_skipped_clips(self) -> None:
         if (report := self._skipped_clips.report()) and self.trainer.is_global_zero:
             print(report)
-
-
-def choose_precision(accelerator: str) -> str:
-    """Choose the precision for this machine: on a GPU bf16, or fp16 where it has no bf16; 32 bits on a CPU."""
-    if accelerator not in ("auto", "gpu", "cuda") or not torch.cuda.is_available():
-        return "32-true"
-    return "bf16-mixed" if torch.cuda.is_bf16_supported(including_emulation=False) else "16-mixed"
-
-
-def usable_callbacks(trainer_settings: Mapping[str, Any]) -> list[Callback]:
-    """Return the configured callbacks without those whose Trainer flag is off."""
-    callbacks = trainer_settings["callbacks"] or []
-    off = tuple(kind for flag, kind in SWITCHES.items() if trainer_settings[flag] is False)
-    return [c for c in (callbacks if isinstance(callbacks, list) else [callbacks]) if not isinstance(c, off)]
-
-
-def check_global_batch(trainer: Trainer, datamodule: LightningDataModule) -> None:
-    """Refuse a global batch that nothing would accumulate, as where a list of callbacks replaces the defaults.
-
-    Raises:
-        UserError: If the data asks for one and `GlobalBatchSize` is not among the callbacks.
-    """
-    wanted = getattr(datamodule, "global_batch_size", None)
-    if wanted is not None and not any(isinstance(callback, GlobalBatchSize) for callback in trainer.callbacks):
-        raise UserError(
-            f"data.global_batch_size={wanted} needs the callback GlobalBatchSize, which trainer.callbacks replaces: "
-            "add callbacks to the defaults by --trainer.callbacks+=NAME instead, or by `callbacks+:` in a YAML file."
-        )

@@ -7,9 +7,9 @@ TOP_LEVEL_HELP = """\
 tcclip: video action recognition with TC-CLIP
 
   tcclip fit --config NAME       train, then test the last weights without and with weight ensembling
-  tcclip test --config NAME --ckpt_path CKPT        test a checkpoint
-  tcclip validate --config NAME --ckpt_path CKPT    validate a checkpoint
-  tcclip predict --config NAME --ckpt_path CKPT     write the top classes of every clip to a file
+  tcclip test --ckpt_path CKPT [--config NAME]      test a checkpoint, by default on the data of its run
+  tcclip validate --ckpt_path CKPT [--config NAME]  validate a checkpoint
+  tcclip predict --ckpt_path CKPT [--config NAME]   write the top classes of every clip to a file
   tcclip check --data NAME --data.root DIR          validate a dataset against its split files before a long run
   tcclip split --data NAME --data.root DIR --output_dir DIR    draw few-shot and base/novel splits
   tcclip profile --config NAME   count parameters and multiply-adds, measure the speed
@@ -55,13 +55,16 @@ NAME is a file or a shipped configuration (`tcclip configs`); several are merged
     --trainer.accelerator cpu|gpu    auto takes a GPU if there is one
     --trainer.precision P            default: bf16-mixed on a GPU, 32-true on a CPU
     --trainer.callbacks+=CLASS       add a callback to the default ones
-    --ensembling.weight W            share of the fine-tuned weights when testing; 1 tests them alone
+    --ensembling.weight W            share of the fine-tuned weights in tests and predictions; 1 takes
+                                     them alone
     --seed_everything N              seed of the new parameters; the data has --data.seed
     --plugins PACKAGE                import a package first, such as one that registers a seed selection
     --protocol TABLE                 table of the paper that lays out the results, such as few_shot
     --method NAME                    name of the model in reports
     --output_dir DIR                 every run makes a new folder in it
     --ckpt_path CKPT                 {checkpoint}
+
+{weights}
 
 All keys and their values, the defaults included: tcclip {name} --config NAME --print_config
 The complete list, with Lightning's own options: tcclip {name} --help-all
@@ -73,6 +76,12 @@ RUNS = {
     "test": ("test a checkpoint without and with weight ensembling.", "the checkpoint to test"),
     "predict": ("write the top classes of every clip to predictions.csv.", "the checkpoint to predict with"),
 }
+
+RESUMED = "The model comes from the resumed checkpoint; a setting that contradicts it is an error."
+SCORED = """\
+The model comes from the checkpoint; a setting that contradicts it is an error. Without --config, so does the rest of
+the configuration of its run, which options override. Without --ckpt_path, only plain CLIP (--config models/clip.yaml)
+and saved TC-CLIPs are scored: in any other model, nothing has trained the new parameters."""
 
 OTHER_HELP = {
     "check": check.HELP,
@@ -90,4 +99,5 @@ def subcommand_help(name: str) -> str:
     if name in OTHER_HELP:
         return OTHER_HELP[name]
     what, checkpoint = RUNS[name]
-    return RUN_HELP.format(name=name, what=what, checkpoint=checkpoint)
+    weights = RESUMED if name == "fit" else SCORED
+    return RUN_HELP.format(name=name, what=what, checkpoint=checkpoint, weights=weights)

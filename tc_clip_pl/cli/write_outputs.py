@@ -8,13 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from lightning.pytorch import Trainer
+from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.loggers import TensorBoardLogger
 
+from tc_clip_pl.cli.checkpoint_config import describe_training
 from tc_clip_pl.evaluation.aggregate import EvaluationSet
 from tc_clip_pl.evaluation.metrics import PADDING_LABEL
 from tc_clip_pl.evaluation.pictures import draw_confusion_matrix
 from tc_clip_pl.evaluation.results import EvaluationRun, build_results, find_partial_tests, write_results
+from tc_clip_pl.training.checkpoint import CheckpointFacts, read_facts
 from tc_clip_pl.training.distributed import gather_lists
 
 
@@ -49,14 +51,19 @@ def write_report(
     if not trainer.is_global_zero:
         return
     evaluation_sets = trainer.lightning_module.test_sets
+    module, facts = trainer.lightning_module, read_facts(ckpt_path) if ckpt_path else None
     results = build_results(
         runs,
         evaluation_sets,
         config=config,
         data=getattr(trainer.datamodule, "summary", dict)(),
         checkpoint=ckpt_path,
-        skipped=skipped,
+        skipped=[*skipped, *(c for c in getattr(trainer.datamodule, "skipped_clips", []) if c not in skipped)],
         machine=_describe_machine(trainer),
+        command=module.run_record.get("command", []),
+        checkpoint_facts=facts and {name: getattr(facts, name) for name in ("epoch", "global_step", "selection")},
+        clip={"name": module.model.config.clip_name_or_path, "sha256": module.model.config.clip_sha256},
+        training=describe_training(*_training_record(module, facts)),
     )
     path = write_results(results, unused_path(folder / "results.json"))
     report = build_report_of_protocol(collect_measurements([FinishedRun(results)]), config.get("protocol"))
@@ -70,6 +77,16 @@ def write_report(
     if results["runs"][0]["summary"]:  # with a single test set the report would only repeat the table above
         print_report(report)
     print(f"All metrics: {path}")
+
+
+def _training_record(
+    module: LightningModule, facts: CheckpointFacts | None
+) -> tuple[Mapping[str, Any] | None, list[str] | None]:
+    """Return the run that trained the tested weights, and its classes: none if nothing was trained."""
+    if facts is not None:
+        return facts.run, facts.class_names
+    was_trained = module.trainer.global_step > 0  # in this process, without checkpoints
+    return (module.run_record, list(module.trainer.datamodule.class_names)) if was_trained else (None, None)
 
 
 def _describe_machine(trainer: Trainer) -> dict[str, Any]:

@@ -84,7 +84,7 @@ def build_results(
         "checkpoint": _describe_checkpoint(checkpoint, checkpoint_facts or {}) if checkpoint else None,
         "clip": dict(clip) if clip else None,
         "training": dict(training or {}),
-        "seed": config.get("seed_everything"),
+        "seed": (training or {}).get("seed", config.get("seed_everything")),
         "data": dict(data),
         "skipped_clips": list(skipped),
         "versions": installed_versions(),
@@ -174,18 +174,9 @@ def installed_versions() -> dict[str, str]:
     return versions
 
 
-def _describe_checkpoint(path: str | Path, facts: Mapping[str, Any]) -> dict[str, Any]:
-    # The name of the file tells how it was selected where the caller does not: ModelCheckpoint writes these two.
-    stem = Path(path).stem
-    selection = stem if stem in ("last", "best") else None
-    return {
-        "path": str(path),
-        "sha256": hash_file(path),
-        "epoch": None,
-        "global_step": None,
-        "selection": selection,
-        **facts,
-    }
+def _describe_checkpoint(checkpoint: str | Path, facts: Mapping[str, Any]) -> dict[str, Any]:
+    known = {name: facts.get(name) for name in ("epoch", "global_step", "selection")}
+    return {"path": str(checkpoint), "sha256": hash_file(checkpoint), **known}
 
 
 def _describe(entry: EvaluationSet, metrics: ClassificationMetrics) -> dict[str, Any]:

@@ -53,7 +53,8 @@ def results_table(
 
 def run_name(run: EvaluationRun) -> str:
     """Return a short name of the tested weights."""
-    return "fine-tuned" if run.ensemble_weight == 1.0 else f"ensembled, w={run.ensemble_weight:g}"
+    named = {0.0: "CLIP, w=0", 1.0: "fine-tuned"}
+    return named.get(run.ensemble_weight, f"ensembled, w={run.ensemble_weight:g}")
 
 
 def print_report(report: Report) -> None:

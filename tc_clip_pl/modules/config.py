@@ -49,6 +49,7 @@ class TCCLIPConfig(BackboneConfig):
         prompt_token_ids: Token ids of the prompt template, which the vectors replace and start from. The default is "a
             photo of a" in CLIP's vocabulary; `TCCLIP.from_pretrained` asks the model's tokenizer.
         clip_name_or_path: The CLIP that the model was made from, which weight-space ensembling reads again.
+        clip_sha256: `hash_weights` of that CLIP, which tells it from another one of the same shape.
 
     Raises:
         ValueError: If a name is unknown, a number out of range, two choices contradict each other, or an option is set
@@ -77,6 +78,7 @@ class TCCLIPConfig(BackboneConfig):
     frame_pooling: str = "mean_embedding"
     prompt_token_ids: list[int] | tuple[int, ...] = TEMPLATE_TOKEN_IDS
     clip_name_or_path: str | None = None
+    clip_sha256: str | None = None
 
     def __post_init__(self, **kwargs: object) -> None:
         super().__post_init__(**kwargs)

@@ -10,7 +10,14 @@ from torch import Tensor
 from tc_clip_pl.modules.backbone import ENCODER_PARTS, BackboneModel, expand_state_dict, token_embedding
 from tc_clip_pl.modules.class_texts import ClassTexts
 from tc_clip_pl.modules.config import TCCLIPConfig
-from tc_clip_pl.modules.loading import load_checked, load_clip, load_tokenizer, read_config
+from tc_clip_pl.modules.loading import (
+    check_same_clip,
+    hash_weights,
+    load_checked,
+    load_clip,
+    load_tokenizer,
+    read_config,
+)
 from tc_clip_pl.modules.outputs import TCCLIPOutput
 from tc_clip_pl.modules.prompt_learner import PromptLearner
 from tc_clip_pl.modules.text_prompting import PROMPTINGS, TextSide
@@ -138,12 +145,13 @@ class TCCLIP(ClassTexts, BackboneModel):
         """Read the original weights of the CLIP that the model was made from, on the CPU, under this model's names.
 
         Raises:
-            ValueError: If the model does not know its CLIP.
+            ValueError: If the model does not know its CLIP, or another one is there now.
             OSError: If that CLIP is gone.
         """
         if self.config.clip_name_or_path is None:
             raise ValueError("This model does not know the CLIP it was made from: set `config.clip_name_or_path`.")
         weights = load_clip(self.config.clip_name_or_path).state_dict()
+        check_same_clip(self.config, weights)
         return expand_state_dict(weights, self.config.num_position_tables)
 
     @classmethod
@@ -171,7 +179,9 @@ class TCCLIP(ClassTexts, BackboneModel):
         else:
             config.clip_name_or_path = str(Path(source).resolve()) if Path(source).exists() else source
             config.prompt_token_ids = tokenize_template(tokenizer)
-            model = cls.from_clip(load_clip(source), config)
+            clip = load_clip(source)
+            config.clip_sha256 = hash_weights(clip.state_dict())
+            model = cls.from_clip(clip, config)
         model.tokenizer = tokenizer
         return model.eval()
 

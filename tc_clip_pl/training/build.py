@@ -4,16 +4,17 @@ import inspect
 import re
 from collections.abc import Sequence
 from dataclasses import asdict, field, make_dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 from tc_clip_pl.modules.backbone import BackboneConfig
 from tc_clip_pl.modules.config import NAMED_CHOICES, TCCLIPConfig
 from tc_clip_pl.modules.loading import read_config
 from tc_clip_pl.modules.tc_clip import TCCLIP
-from tc_clip_pl.training.checkpoint import load_weights
+from tc_clip_pl.training.checkpoint import check_settings, load_model, load_weights, read_facts
 from tc_clip_pl.training.module import TCCLIPModule
 
-READ_FROM_PRETRAINED = ("prompt_token_ids", "clip_name_or_path")
+READ_FROM_PRETRAINED = ("prompt_token_ids", "clip_name_or_path", "clip_sha256")
 """Fields of `TCCLIPConfig` that loading fills in: not for users to set."""
 
 
@@ -45,13 +46,14 @@ AS_PRETRAINED = ModelOptions()
 
 
 def read_image_size(pretrained: str) -> int:
-    """Return the side, in pixels, of the square frames that a pretrained model takes.
+    """Return the side, in pixels, of the square frames that a pretrained model or a checkpoint takes.
 
     Raises:
         OSError: If the model does not exist, or the hub cannot be reached.
         ValueError: If it is not a CLIP.
     """
-    stored = {**read_config(pretrained), "model_type": BackboneConfig.model_type}
+    stored = read_facts(pretrained).model if Path(pretrained).is_file() else read_config(pretrained)
+    stored = {**stored, "model_type": BackboneConfig.model_type}
     return BackboneConfig.from_dict(stored).vision_config.image_size
 
 
@@ -65,8 +67,9 @@ def build_module(
     """Load a model and build the module that trains it.
 
     Args:
-        pretrained: A folder with a CLIP or a saved TC-CLIP in Hugging Face's format, or a name on its hub.
-        config: Choices and numbers of the model to change.
+        pretrained: A folder with a CLIP or a saved TC-CLIP in Hugging Face's format, a name on its hub, or a checkpoint
+            of `tcclip fit`, which brings its own configuration.
+        config: Choices and numbers of the model to change; those of a checkpoint stay as they are.
         init_from: A checkpoint of `tcclip fit` whose weights training starts from (Appendix A). Weight ensembling
             still interpolates with the CLIP of `pretrained`.
         freeze: Encoders whose own weights are not trained: vision, text or both.
@@ -74,10 +77,13 @@ def build_module(
 
     Raises:
         OSError: If the model or checkpoint does not exist, or the hub cannot be reached.
-        ValueError: If its weights do not fit.
+        ValueError: If its weights do not fit, or the configuration contradicts a checkpoint.
     """
     changes = {name: value for name, value in asdict(config).items() if value is not None}
-    model = TCCLIP.from_pretrained(pretrained, **changes)
+    is_checkpoint = Path(pretrained).is_file()
+    if is_checkpoint:
+        check_settings(changes, read_facts(pretrained))
+    model = load_model(pretrained) if is_checkpoint else TCCLIP.from_pretrained(pretrained, **changes)
     if init_from is not None:
         load_weights(model, init_from)
     model.freeze(freeze)

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import pickle
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,15 +24,109 @@ if TYPE_CHECKING:
 MODEL_PREFIX = "model."
 
 
-def describe_model(model: TCCLIP) -> dict[str, Any]:
-    """Return everything but the weights that it takes to rebuild a model.
+@dataclass(frozen=True)
+class CheckpointFacts:
+    """What a checkpoint says besides its weights; None where an earlier version did not record it.
+
+    Attributes:
+        path: The file.
+        model: Options of `TCCLIPConfig`, among them the name and hash of CLIP.
+        class_names: Y names of the classes trained on.
+        run: `name`, `config` and `command` of the run that wrote it.
+        epoch: Completed epochs before the one it was written in, so that 0 is the first.
+        global_step: Optimizer steps done.
+        resumable: Whether it holds the state of optimizer and schedule besides the weights.
+    """
+
+    path: Path
+    model: Mapping[str, Any]
+    class_names: list[str] | None
+    run: Mapping[str, Any] | None
+    epoch: int | None
+    global_step: int | None
+    resumable: bool
+
+    @property
+    def missing(self) -> list[str]:
+        """What an earlier version did not record, in words."""
+        parts = {
+            "its CLIP's hash": self.model.get("clip_sha256"),
+            "its class names": self.class_names,
+            "the configuration of its run": self.run,
+        }
+        return [name for name, value in parts.items() if not value]
+
+    @property
+    def selection(self) -> str | None:
+        """Which epoch the file stands for: "last", "best" (in validation), or None if its name does not tell."""
+        return self.path.stem if self.path.stem in ("last", "best") else None
+
+
+def describe_model(model: TCCLIP, class_names: Sequence[str] = (), run: Mapping[str, Any] | None = None) -> dict:
+    """Describe everything but the weights of a model, as plain values and text.
+
+    Args:
+        model: The model.
+        class_names: Y names of the classes trained on.
+        run: `name`, `config` and `command` of the run, as JSON has them.
 
     Returns:
-        `config` (of `TCCLIPConfig`) and `tokenizer` (file name -> text; None if the model has none).
+        `config` (of `TCCLIPConfig`), `tokenizer` (file name -> text, None where the model has none), `class_names`, and
+        `run`.
     """
     # Plain values and text only: `read_checkpoint` loads with weights_only=True, which refuses to unpickle objects.
     tokenizer = getattr(model, "tokenizer", None)
-    return {"config": model.config.to_dict(), "tokenizer": tokenizer and _tokenizer_files(tokenizer)}
+    return {
+        "config": model.config.to_dict(),
+        "tokenizer": tokenizer and _tokenizer_files(tokenizer),
+        "class_names": list(class_names),
+        "run": dict(run or {}),
+    }
+
+
+def read_facts(path: str | Path) -> CheckpointFacts:
+    """Read what a checkpoint says about its model and its run.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If the file is not a training checkpoint of this project.
+    """
+    checkpoint = read_checkpoint(path)
+    stored = checkpoint["tc_clip"]
+    return CheckpointFacts(
+        path=Path(path),
+        model=stored["config"],
+        class_names=stored.get("class_names") or None,
+        run=stored.get("run") or None,
+        epoch=checkpoint.get("epoch"),
+        global_step=checkpoint.get("global_step"),
+        resumable="optimizer_states" in checkpoint,
+    )
+
+
+def check_settings(given: Mapping[str, Any], facts: CheckpointFacts) -> None:
+    """Refuse settings of the model that contradict its checkpoint.
+
+    Args:
+        given: Options of `TCCLIPConfig`; None where an option is left open.
+        facts: The checkpoint.
+
+    Raises:
+        ValueError: If one differs, naming both values.
+    """
+    for name, value in given.items():
+        if value is not None and name in facts.model and plain(value) != plain(facts.model[name]):
+            raise ValueError(contradiction(f"model.config.{name}", value, facts.model[name], facts.path))
+
+
+def contradiction(key: str, given: Any, stored: Any, path: Path) -> str:
+    """Return the sentence that names a setting and its two values."""
+    return f"{key} is {plain(given)}, but {path} was trained with {plain(stored)}: leave the setting out."
+
+
+def plain(value: Any) -> Any:
+    """Return a value as JSON has it: a tuple as a list, so that both compare equal."""
+    return list(value) if isinstance(value, tuple) else value
 
 
 def read_checkpoint(path: str | Path) -> dict[str, Any]:

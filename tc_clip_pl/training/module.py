@@ -56,6 +56,7 @@ class TCCLIPModule(LightningModule):
     Attributes:
         test_results: Metrics of the last test by the name of the test set.
         val_results: Metrics of the last validation; None before it.
+        run_record: What checkpoints and reports say about the run: its `name`, `config` and `command`.
     """
 
     def __init__(
@@ -79,6 +80,7 @@ class TCCLIPModule(LightningModule):
         self.test_sets: list[EvaluationSet] = []
         self.test_results: dict[str, ClassificationMetrics] = {}
         self.val_results: ClassificationMetrics | None = None
+        self.run_record: dict[str, Any] = {}
 
     # Preparation
 
@@ -228,8 +230,8 @@ class TCCLIPModule(LightningModule):
             self._class_names = class_names
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Add what `load_model` needs to rebuild the model from this file alone."""
-        checkpoint["tc_clip"] = describe_model(self.model)
+        """Add what rebuilds the model from this file alone, and says how it was trained."""
+        checkpoint["tc_clip"] = describe_model(self.model, self._class_names or (), self.run_record)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Reject weights of another model before any weight is overwritten.

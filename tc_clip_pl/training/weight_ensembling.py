@@ -45,11 +45,14 @@ class WeightSpaceEnsemble(Callback):
         # may fail without having changed the model.
         self._fine_tuned = fine_tuned
         write_parameters(model, ensembled)
-        rank_zero_info(f"Testing with ensembled weights: {self.weight:g} x fine-tuned + {1 - self.weight:g} x CLIP.")
+        rank_zero_info(f"Running with ensembled weights: {self.weight:g} x fine-tuned + {1 - self.weight:g} x CLIP.")
 
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Restore the fine-tuned weights."""
         self._restore(pl_module)
+
+    # Predictions are those of the same weights.
+    on_predict_start, on_predict_end = on_test_start, on_test_end
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         """Restore the fine-tuned weights after an error or an interruption."""

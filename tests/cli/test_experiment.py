@@ -7,7 +7,7 @@ import pytest
 import torch
 import yaml
 
-from tc_clip_pl.cli.experiment import choose_precision
+from tc_clip_pl.cli.trainer_settings import choose_precision
 from tc_clip_pl.training import load_model
 
 
@@ -57,12 +57,14 @@ def test_test_repeats_the_metrics_of_fit_in_a_new_folder(fitted, run, tmp_path):
 
 
 def test_a_second_run_gets_its_own_folder(run, tmp_path):
+    unset = ("--model.config.num_context_tokens", "null", "--model.config.merges_per_round", "null")  # of demo.yaml
     for _ in range(2):
-        assert run("test", "--ensembling.weight", "1")[0] == 0
+        assert run("test", "--config", "models/clip.yaml", *unset)[0] == 0
     assert sorted(path.name for path in (tmp_path / "outputs/demo").iterdir()) == ["version_0", "version_1"]
     results = json.loads((tmp_path / "outputs/demo/version_1/results.json").read_text())
     assert results["checkpoint"] is None
-    assert len(results["runs"]) == 1
+    assert [run["ensemble_weight"] for run in results["runs"]] == [0.0]
+    assert results["training"] == {}
 
 
 def test_predict_writes_the_top_classes_of_every_clip(fitted, run, tmp_path):
@@ -118,7 +120,8 @@ def test_optimizer_and_callbacks_from_the_command_line(run, tmp_path):
 
 
 def test_saved_configuration_can_be_run_again(fitted, run):
-    code, _, err = run("test", "--config", fitted / "config.yaml", "--ensembling.weight", 1)
+    options = ("--ckpt_path", fitted / "checkpoints" / "last.ckpt", "--ensembling.weight", 1)
+    code, _, err = run("test", "--config", fitted / "config.yaml", *options)
     assert code == 0, err
 
 
