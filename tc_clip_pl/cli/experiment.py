@@ -160,24 +160,22 @@ class TCCLIPCLI(LightningCLI):
     def test(
         self, model: LightningModule, datamodule: LightningDataModule, ckpt_path: str | None = None, **kwargs: Any
     ) -> None:
-        """Test without and with weight ensembling, and report both; only the first if the second fails."""
+        """Test with every ensemble weight and report all; where a later pass fails, those before it."""
         ensembling = next(c for c in self.trainer.callbacks if isinstance(c, WeightSpaceEnsemble))
-        wanted, runs = ensembling.weight, []
+        runs: list[EvaluationRun] = []
         try:
-            for weight in dict.fromkeys((1.0, wanted)):  # once where both are the same
-                ensembling.weight = weight
+            for weights in ensembling.passes(self.trainer):
                 self.trainer.test(model, datamodule=datamodule, ckpt_path=ckpt_path, **{**kwargs, "verbose": False})
-                runs.append(EvaluationRun(weight, model.test_results))
+                runs += [EvaluationRun(weight, model.test_results[weight]) for weight in weights]
                 folder = run_folder(self.trainer)  # while all processes are there to agree on it
         finally:
-            ensembling.weight = wanted
-            if runs:  # in `finally`: a failure of the second test must not lose the first
+            if runs:  # in `finally`: a failure of a later pass must not lose the earlier ones
                 config = self.config[self.subcommand].as_dict()
                 write_report(runs, folder, self.trainer, config, ckpt_path, list(self._skipped_clips.clips))
         self._print_skipped_clips()
 
     def predict(self, model: LightningModule, datamodule: LightningDataModule, **kwargs: Any) -> None:
-        """Predict, and write the three best classes of every clip to predictions.csv."""
+        """Predict with the first ensemble weight, and write the three best classes of every clip to predictions.csv."""
         predictions = self.trainer.predict(model, datamodule=datamodule, **{**kwargs, "return_predictions": True})
         write_predictions(predictions, datamodule.class_names, self.trainer)
         self._print_skipped_clips()

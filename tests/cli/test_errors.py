@@ -44,7 +44,9 @@ def _fails(run, tmp_path, *argv, **kwargs):
         ("--model.pretrained", "/nowhere/clip", "/nowhere/clip"),
         ("--model.config.seed_ratio", "0.001", "seed_ratio"),
         ("--data.global_batch_size", "24", "data.global_batch_size=24 is not a multiple"),
-        ("--ensembling.weight", "1.5", "ensembling.weight must be between 0"),
+        ("--ensembling.weights", "1.5", "ensembling.weights must be between 0 (CLIP) and 1 (fine-tuned), got 1.5."),
+        ("--ensembling.weights", "[]", "ensembling.weights is empty: give at least one weight"),
+        ("--ensembling.weights", "[0.5,1,0.5]", "ensembling.weights has 0.5 more than once"),
         ("--data.num_shots", "99", "99"),
         ("--ckpt_path", "none.ckpt", "no checkpoint file none.ckpt"),
     ],
@@ -95,7 +97,7 @@ def test_broken_video_stops_the_run_and_skipping_lists_it(run, tmp_path, demo):
     code, _, err = run("fit", "--data.root", data)
     assert code == 1
     assert broken.name in err and "Traceback" not in err
-    code, out, _ = run("test", "--data.root", data, "--data.on_bad_video", "skip", "--ensembling.weight", "1")
+    code, out, _ = run("test", "--data.root", data, "--data.on_bad_video", "skip", "--ensembling.weights", "1")
     assert code == 0
     assert "1 clip(s) could not be read" in out
     assert broken.name in (tmp_path / "outputs/demo/version_1/results.json").read_text()

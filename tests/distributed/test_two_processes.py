@@ -87,7 +87,7 @@ def test_one_folder_one_table(two):
 
 def test_one_process_goes_on_from_the_checkpoint_of_two(fit_in_two, run_one, tmp_path):
     checkpoint = fit_in_two(DDP)[0] / "checkpoints" / "last.ckpt"
-    options = ("--trainer.max_epochs", "3", "--ckpt_path", str(checkpoint), "--ensembling.weight", "1")
+    options = ("--trainer.max_epochs", "3", "--ckpt_path", str(checkpoint), "--ensembling.weights", "1")
     folder = run_one("fit", tmp_path, *options)
     assert [step for step, _ in read_curves(folder)["train/loss_step"]] == [6, 7, 8]
     moments = torch.load(folder / "checkpoints" / "last.ckpt")["optimizer_states"][0]["state"]
