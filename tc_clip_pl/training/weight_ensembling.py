@@ -53,8 +53,9 @@ class WeightSpaceEnsemble(Callback):
         # Not a sharded model: functional_call would replace parameters that FSDP2 gathers and frees by itself.
         one_by_one = self.sequential or isinstance(trainer.strategy, ModelParallelStrategy)
         try:
-            for self._pass in [(weight,) for weight in self.weights] if one_by_one else [self.weights]:
-                yield self._pass
+            for weights in [(weight,) for weight in self.weights] if one_by_one else [self.weights]:
+                self._pass = weights
+                yield weights
         finally:
             self._pass = self.weights
 
