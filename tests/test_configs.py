@@ -104,7 +104,7 @@ def test_experiment_follows_the_recipe(name, parse):
     assert model["lr_scheduler"]["class_path"].endswith(".ReleasedSchedule")
     assert (optimizer["betas"], optimizer["eps"], optimizer["weight_decay"]) == ([0.9, 0.98], 1e-8, 1e-3)
     assert data["num_frames"] == 16
-    assert (config["seed_everything"], config["ensembling"]["weight"]) == (1024, 0.7)
+    assert (config["seed_everything"], config["ensembling"]["weights"]) == (1024, [1.0, 0.7])
     assert (model["label_smoothing"], model["prompting_lr_factor"]) == (0.1, 10)
 
 

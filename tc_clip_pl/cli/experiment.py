@@ -34,7 +34,7 @@ from tc_clip_pl.modules.loading import is_plain_clip
 from tc_clip_pl.training.build import build_module, read_image_size
 from tc_clip_pl.training.checkpoint import CheckpointFacts, read_facts
 from tc_clip_pl.training.monitoring import SkippedClips
-from tc_clip_pl.training.weight_ensembling import WeightSpaceEnsemble
+from tc_clip_pl.training.weight_ensembling import WeightSpaceEnsemble, check_weights
 
 
 def run_experiment(argv: list[str]) -> None:
@@ -205,7 +205,9 @@ class TCCLIPCLI(LightningCLI):
         if is_untrained:
             rank_zero_info("Without --ckpt_path nothing is fine-tuned: this scores plain CLIP, w = 0.")
         # A model that was just made from its CLIP has it.
-        if not is_from_clip and self.subcommand != "validate" and config.ensembling.weight < 1:
+        weights = check_weights(config.ensembling.weights)
+        used = {"validate": (), "predict": weights[:1]}.get(self.subcommand, weights)
+        if not is_from_clip and any(weight < 1 for weight in used):
             model.clip_state_dict()
 
     def after_instantiate_classes(self) -> None:
@@ -239,28 +241,24 @@ class TCCLIPCLI(LightningCLI):
     def test(
         self, model: LightningModule, datamodule: LightningDataModule, ckpt_path: str | None = None, **kwargs: Any
     ) -> None:
-        """Test without and with weight ensembling, and report both; only the first if the second fails."""
+        """Test with every ensemble weight and report all; where a later pass fails, those before it."""
         ensembling = next(c for c in self.trainer.callbacks if isinstance(c, WeightSpaceEnsemble))
-        wanted, runs = ensembling.weight, []
+        if self._is_plain_clip:  # nothing was trained: the weights are CLIP's, whatever share is asked for
+            ensembling.weights = (0.0,)
+        runs: list[EvaluationRun] = []
         try:
-            for weight in self._ensemble_weights(wanted):
-                ensembling.weight = weight
+            for weights in ensembling.passes(self.trainer):
                 self.trainer.test(model, datamodule=datamodule, ckpt_path=ckpt_path, **{**kwargs, "verbose": False})
-                runs.append(EvaluationRun(weight, model.test_results))
+                runs += [EvaluationRun(weight, model.test_results[weight]) for weight in weights]
                 folder = run_folder(self.trainer)  # while all processes are there to agree on it
         finally:
-            ensembling.weight = wanted
-            if runs:  # in `finally`: a failure of the second test must not lose the first
+            if runs:  # in `finally`: a failure of a later pass must not lose the earlier ones
                 config = self.config[self.subcommand].as_dict()
                 write_report(runs, folder, self.trainer, config, ckpt_path, list(self._skipped_clips.clips))
         self._print_skipped_clips()
 
-    def _ensemble_weights(self, wanted: float) -> list[float]:
-        """Return the weights to test with, each once; a model without anything trained is CLIP, so w = 0."""
-        return [0.0] if self._is_plain_clip else list(dict.fromkeys((1.0, wanted)))
-
     def predict(self, model: LightningModule, datamodule: LightningDataModule, **kwargs: Any) -> None:
-        """Predict with the weights at `ensembling.weight`, and write the best three classes to predictions.csv."""
+        """Predict with the first ensemble weight, and write the three best classes of every clip to predictions.csv."""
         predictions = self.trainer.predict(model, datamodule=datamodule, **{**kwargs, "return_predictions": True})
         write_predictions(predictions, datamodule.class_names, self.trainer)
         self._print_skipped_clips()

@@ -55,8 +55,9 @@ NAME is a file or a shipped configuration (`tcclip configs`); several are merged
     --trainer.accelerator cpu|gpu    auto takes a GPU if there is one
     --trainer.precision P            default: bf16-mixed on a GPU, 32-true on a CPU
     --trainer.callbacks+=CLASS       add a callback to the default ones
-    --ensembling.weight W            share of the fine-tuned weights in tests and predictions; 1 takes
-                                     them alone
+    --ensembling.weights [1.0,0.7]   shares w of the fine-tuned weights, the rest CLIP's: all are tested in one
+                                     pass over the data; 1 is the fine-tuned model; predict uses the first
+    --ensembling.sequential true     one pass for each w, where the device is short of memory
     --seed_everything N              seed of the new parameters; the data has --data.seed
     --plugins PACKAGE                import a package first, such as one that registers a seed selection
     --protocol TABLE                 table of the paper that lays out the results, such as few_shot

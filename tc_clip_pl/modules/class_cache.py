@@ -1,20 +1,22 @@
 """Keeps the encoding of the class names between evaluation batches."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 
 
 class ClassCache:
-    """Holds the last encoding of the classes until it is cleared.
+    """Holds the last encoding of the classes, one for each set of weights, until it is cleared.
 
-    It cannot see whether a weight has changed: whoever changes one clears the cache (`TCCLIP.clear_class_cache`).
+    It cannot see whether a weight has changed: whoever changes one clears the cache (`TCCLIP.clear_class_cache`), and
+    whoever runs the model with other weights for a while says so (`TCCLIP.separate_class_cache`).
     """
 
     def __init__(self) -> None:
-        self._mode: tuple[object, ...] | None = None
-        self._encoding: Any = None
+        self._weights: Hashable = None  # the model's own
+        self._entries: dict[Hashable, tuple[tuple[object, ...], Any]] = {}  # by weights: mode, encoding
 
     def get(self, device_type: str, encode: Callable[[], Any]) -> Any:
         """Return the stored encoding, or a new one if there is none or the precision or grad mode has changed.
@@ -29,10 +31,20 @@ class ClassCache:
             torch.get_autocast_dtype(device_type),
             torch.is_inference_mode_enabled(),
         )
-        if self._mode != mode:
-            self._mode, self._encoding = mode, encode()
-        return self._encoding
+        # One mode per set of weights: a change of mode is rare, and old encodings would only take memory.
+        if self._weights not in self._entries or self._entries[self._weights][0] != mode:
+            self._entries[self._weights] = (mode, encode())
+        return self._entries[self._weights][1]
+
+    @contextmanager
+    def separate(self, weights: Hashable) -> Iterator[None]:
+        """Store and look up under this name inside the context."""
+        previous, self._weights = self._weights, weights
+        try:
+            yield
+        finally:
+            self._weights = previous
 
     def clear(self) -> None:
-        """Drop the encoding."""
-        self._mode = self._encoding = None
+        """Drop the encodings of all weights."""
+        self._entries.clear()

@@ -1,6 +1,7 @@
 """The classes that a model scores videos against: their texts, and how long their encoding stays valid."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
@@ -84,6 +85,17 @@ class ClassTexts(nn.Module):
         evaluation. Call it after any other change of the weights, such as a write through ``.data``.
         """
         self._class_cache.clear()
+
+    def separate_class_cache(self, weights: Hashable) -> AbstractContextManager[None]:
+        """Return a context that keeps its encodings of the classes apart, for calls with other weights.
+
+        Enter it around `torch.func.functional_call`, which the cache cannot see. All that clears the cache clears these
+        encodings too.
+
+        Args:
+            weights: Name of the other weights; the same name must always mean the same weights.
+        """
+        return self._class_cache.separate(weights)
 
     def _encode_classes(self) -> Any:
         raise NotImplementedError

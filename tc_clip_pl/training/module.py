@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -27,6 +27,7 @@ from tc_clip_pl.training.optimizer import (
     group_parameters,
 )
 from tc_clip_pl.training.training_metrics import TrainingMetrics
+from tc_clip_pl.training.weight_ensembling import forward_with
 
 
 class OnlyTestSet(NamedTuple):
@@ -54,7 +55,9 @@ class TCCLIPModule(LightningModule):
         views_per_forward: Views of a video that evaluation runs at once; with 1, memory does not grow with the views.
 
     Attributes:
-        test_results: Metrics of the last test by the name of the test set.
+        weight_sets: What a test runs with: for each ensemble weight the parameters that differ from the model's, by
+            name. `WeightSpaceEnsemble` sets it; by default the model is tested as it is, under the weight 1.
+        test_results: Metrics of the last test by ensemble weight and name of the test set.
         val_results: Metrics of the last validation; None before it.
         run_record: What checkpoints and reports say about the run: its `name`, `config` and `command`.
     """
@@ -78,14 +81,15 @@ class TCCLIPModule(LightningModule):
         self.label_smoothing = label_smoothing
         self.views_per_forward = views_per_forward
         self.test_sets: list[EvaluationSet] = []
-        self.test_results: dict[str, ClassificationMetrics] = {}
+        self.weight_sets: dict[float, Mapping[str, Tensor]] = {1.0: {}}
+        self.test_results: dict[float, dict[str, ClassificationMetrics]] = {}
         self.val_results: ClassificationMetrics | None = None
         self.run_record: dict[str, Any] = {}
 
     # Preparation
 
     def setup(self, stage: str) -> None:
-        """Take the class names from the data module and create the metrics of each set of clips.
+        """Take the class names and test sets from the data module, and create the training and validation metrics.
 
         Raises:
             ValueError: If the data module has no `class_names`.
@@ -98,7 +102,6 @@ class TCCLIPModule(LightningModule):
         self._use_classes(class_names)
         if stage == "test":
             self.test_sets = list(getattr(datamodule, "test_sets", [])) or [OnlyTestSet(class_names)]
-            self.test_metrics = nn.ModuleList([build_metrics(len(entry.class_names)) for entry in self.test_sets])
         elif stage in ("fit", "validate"):
             self.model.train(stage == "fit")  # from_pretrained returns a model in eval mode, which Lightning keeps
             self.train_metrics = nn.ModuleDict({"step": TrainingMetrics(), "epoch": TrainingMetrics()})
@@ -181,10 +184,18 @@ class TCCLIPModule(LightningModule):
         """Update the validation metrics and loss."""
         self._shared_step(batch, self.val_metrics, self.val_loss)
 
+    def on_test_start(self) -> None:
+        """Create metrics for each set of weights and each test set."""
+        # Not in `setup`: callbacks set the weights only after the checkpoint is loaded.
+        per_weight = [[build_metrics(len(entry.class_names)) for entry in self.test_sets] for _ in self.weight_sets]
+        self.test_metrics = nn.ModuleList(map(nn.ModuleList, per_weight)).to(self.device)
+        self.test_results = {}
+
     def test_step(self, batch: Any, batch_idx: int, dataloader_idx: int = 0) -> None:
-        """Update the metrics of one test set, classifying among its own classes."""
+        """Update the metrics of one test set with each set of weights, classifying among its own classes."""
         self._use_classes(self.test_sets[dataloader_idx].class_names)
-        self._shared_step(batch, self.test_metrics[dataloader_idx])
+        for (weight, tensors), metrics in zip(self.weight_sets.items(), self.test_metrics, strict=True):
+            metrics[dataloader_idx].update(forward_with(self, weight, tensors, batch.video), batch.label)
 
     def predict_step(self, batch: Any, batch_idx: int, dataloader_idx: int = 0) -> dict[str, Any]:
         """Return the ids, labels and (B, Y) probabilities of the videos of a batch."""
@@ -209,17 +220,19 @@ class TCCLIPModule(LightningModule):
         self.val_loss.reset()
 
     def on_test_epoch_end(self) -> None:
-        """Log test/<name>/top1 and top5 of every test set and their summary, and keep all in `test_results`."""
-        self.test_results = {}
-        for entry, metrics in zip(self.test_sets, self.test_metrics, strict=True):
-            result = self.test_results[entry.name] = compute_metrics(metrics)
-            accuracies = {f"test/{entry.name}/top1": result.top1, f"test/{entry.name}/top5": result.top5}
-            self.log_dict(accuracies, sync_dist=True)
-            metrics.reset()
-        self.log_dict(
-            {f"test/{key}": value for key, value in summarize(self.test_sets, self.test_results).items()},
-            sync_dist=True,
-        )
+        """Log test/<name>/top1 and top5 of every test set and their summary, and keep all in `test_results`.
+
+        The keys of an ensemble weight other than 1 end in it, such as test/<name>/top1_w0.7.
+        """
+        for weight, metrics in zip(self.weight_sets, self.test_metrics, strict=True):
+            ending = "" if weight == 1.0 else f"_w{weight:g}"
+            names = [entry.name for entry in self.test_sets]
+            results = {name: compute_metrics(metric) for name, metric in zip(names, metrics, strict=True)}
+            logged = {f"{name}/{key}": getattr(results[name], key) for name in names for key in ("top1", "top5")}
+            logged |= summarize(self.test_sets, results)
+            self.log_dict({f"test/{key}{ending}": value for key, value in logged.items()}, sync_dist=True)
+            self.test_results[weight] = results
+        del self.test_metrics
 
     # Class names and checkpoints
 

@@ -132,12 +132,12 @@ def test_a_copy_of_the_same_clip_is_accepted(trained, last, alone, demo, tmp_pat
 
 def test_clip_whose_folder_holds_another_one_is_refused(run, alone, demo, other_clip, tmp_path):
     shutil.copytree(demo / "tiny_clip", tmp_path / "clip")
-    assert run("fit", "--model.pretrained", tmp_path / "clip", "--ensembling.weight", 1)[0] == 0
+    assert run("fit", "--model.pretrained", tmp_path / "clip", "--ensembling.weights", 1)[0] == 0
     shutil.rmtree(tmp_path / "clip")
     shutil.copytree(other_clip, tmp_path / "clip")
     ckpt_path = "outputs/demo/version_0/checkpoints/last.ckpt"
-    assert "holds another CLIP" in sentence(alone("test", ckpt_path, "--ensembling.weight", "0.7"))
-    assert alone("test", ckpt_path, "--ensembling.weight", 1)[0] == 0  # nothing reads CLIP here
+    assert "holds another CLIP" in sentence(alone("test", ckpt_path, "--ensembling.weights", "0.7"))
+    assert alone("test", ckpt_path, "--ensembling.weights", 1)[0] == 0  # nothing reads CLIP here
 
 
 def test_missing_clip_is_noticed_before_the_training(run, demo, tmp_path):
@@ -172,7 +172,7 @@ def test_reports_say_how_the_checkpoint_was_trained(trained, last, alone, tmp_pa
 
 
 def test_weights_in_memory_are_tested_without_checkpoints(run, tmp_path, caplog):
-    code, _, _ = run("fit", "--trainer.enable_checkpointing", "false", "--ensembling.weight", 1)
+    code, _, _ = run("fit", "--trainer.enable_checkpointing", "false", "--ensembling.weights", 1)
     assert code == 0
     assert "weights in memory" in caplog.text
     results = read_results(tmp_path / "outputs/demo/version_0")
@@ -221,7 +221,7 @@ def test_plain_clip_is_scored_under_its_own_name(run, tmp_path, caplog):
 
 def test_predictions_use_the_ensemble_weight(last, alone, tmp_path):
     def predict(number, weight):
-        assert alone("predict", last, "--ensembling.weight", weight)[0] == 0
+        assert alone("predict", last, "--ensembling.weights", weight)[0] == 0
         return list(csv.DictReader((tmp_path / f"outputs/demo/version_{number}/predictions.csv").open()))
 
     fine_tuned, ensembled, again = predict(0, 1), predict(1, 0.5), predict(2, 1)

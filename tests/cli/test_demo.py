@@ -33,7 +33,7 @@ def shuffled_videos(videos, tmp_path):
 def _top1(run, tmp_path, data):
     smaller = ["--data.num_frames", 4, "--model.config.num_context_tokens", 8, "--data.num_temporal_views", 1]
     smaller += ["--data.batch_size", 8, "--data.global_batch_size", 8]
-    shorter = ["--trainer.max_epochs", 5, "--trainer.check_val_every_n_epoch", 99, "--ensembling.weight", 1]
+    shorter = ["--trainer.max_epochs", 5, "--trainer.check_val_every_n_epoch", 99, "--ensembling.weights", 1]
     code, _, err = run("fit", "--data.root", data, *smaller, *shorter)
     assert code == 0, err
     (results,) = tmp_path.glob("outputs/demo/version_0/results.json")

@@ -81,7 +81,7 @@ def test_validate(fitted, run):
 
 
 def test_resumed_fit_ends_with_the_same_weights(run, tmp_path):
-    constant = ("--model.lr_scheduler", "null", "--ensembling.weight", 1)
+    constant = ("--model.lr_scheduler", "null", "--ensembling.weights", 1)
     options = (*constant, "--trainer.limit_test_batches", 1)
     whole, first = "outputs/demo/version_0/checkpoints/last.ckpt", "outputs/demo/version_1/checkpoints/last.ckpt"
     assert run("fit", *options, "--trainer.max_epochs", 2)[0] == 0
@@ -100,7 +100,7 @@ SHORT = ("--trainer.limit_train_batches", 1, "--trainer.limit_val_batches", 0, "
 
 def test_callbacks_are_dropped_with_the_trainers_flags(run, tmp_path):
     off = ("--trainer.enable_checkpointing", "false", "--trainer.logger", "false", "--trainer.enable_progress_bar")
-    assert run("fit", *SHORT, *off, "false", "--trainer.default_root_dir", "here", "--ensembling.weight", 1)[0] == 0
+    assert run("fit", *SHORT, *off, "false", "--trainer.default_root_dir", "here", "--ensembling.weights", 1)[0] == 0
     assert json.loads((tmp_path / "here/results.json").read_text())["checkpoint"] is None
     assert not list(tmp_path.rglob("*.ckpt")) and not list(tmp_path.rglob("*tfevents*"))
 
@@ -108,7 +108,7 @@ def test_callbacks_are_dropped_with_the_trainers_flags(run, tmp_path):
 def test_optimizer_and_callbacks_from_the_command_line(run, tmp_path):
     optimizer = ("--model.optimizer", "torch.optim.SGD", "--model.optimizer.lr", "1e-5")
     added = ("--trainer.callbacks+", "lightning.pytorch.callbacks.ModelSummary")
-    options = (*SHORT, *optimizer, *added, "--model.lr_scheduler", "TextbookSchedule", "--ensembling.weight", 1)
+    options = (*SHORT, *optimizer, *added, "--model.lr_scheduler", "TextbookSchedule", "--ensembling.weights", 1)
     assert run("fit", *options)[0] == 0
     config = yaml.safe_load((tmp_path / "outputs/demo/version_0/config.yaml").read_text())
     assert config["model"]["lr_scheduler"]["class_path"] == "tc_clip_pl.training.schedule.TextbookSchedule"
@@ -120,7 +120,7 @@ def test_optimizer_and_callbacks_from_the_command_line(run, tmp_path):
 
 
 def test_saved_configuration_can_be_run_again(fitted, run):
-    options = ("--ckpt_path", fitted / "checkpoints" / "last.ckpt", "--ensembling.weight", 1)
+    options = ("--ckpt_path", fitted / "checkpoints" / "last.ckpt", "--ensembling.weights", 1)
     code, _, err = run("test", "--config", fitted / "config.yaml", *options)
     assert code == 0, err
 

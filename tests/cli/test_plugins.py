@@ -111,7 +111,7 @@ def write_config(tmp_path, demo):
                 "enable_progress_bar": False,
                 "callbacks+": [{"class_path": "own_package.CountSteps", "init_args": {"file": "steps.txt"}}],
             },
-            "ensembling": {"weight": 1.0},
+            "ensembling": {"weights": [1.0]},
             **more,
         }
         (tmp_path / "own.yaml").write_text(yaml.safe_dump(config))

@@ -52,7 +52,7 @@ def test_zero_shot_suite_gives_mean_and_deviation_over_splits_and_all(fit, demo,
     train = {"class_path": "datamodules.HMDB51DataModule", "init_args": videos}
     data = {"class_path": "datamodules.EvaluationSuite", "init_args": {"train": train, "tests": tests}}
     (tmp_path / "suite.yaml").write_text(yaml.safe_dump({"data": data, "protocol": "zero_shot"}))
-    results, markdown, out = fit("suite.yaml", "--ensembling.weight", 1)
+    results, markdown, out = fit("suite.yaml", "--ensembling.weights", 1)
     summary, first = results["runs"][0]["summary"], results["runs"][0]
     values = [top1(first, f"hmdb51/split{n}") for n in (1, 2)]
     assert summary["hmdb51/top1_mean"] == pytest.approx(sum(values) / 2)
@@ -63,7 +63,7 @@ def test_zero_shot_suite_gives_mean_and_deviation_over_splits_and_all(fit, demo,
 
 def test_fully_supervised_reads_twelve_views(fit, demo):
     data = ("--data", "datamodules.HMDB51DataModule", "--data.root", demo / "data", "--trainer.limit_test_batches", 1)
-    results, _, _ = fit("fully_supervised_k400", *data, "--ensembling.weight", 1)
+    results, _, _ = fit("fully_supervised_k400", *data, "--ensembling.weights", 1)
     assert results["data"]["views"] == {"temporal": 4, "spatial": 3, "frame_sampling": "center"}
 
 

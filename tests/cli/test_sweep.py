@@ -31,7 +31,7 @@ def write_results(argv, weights=(1.0, 0.7)):
     sets = {f"hmdb51/{part}": {"dataset": "hmdb51", "part": part, "top1": top1[part], "top5": 1.0} for part in top1}
     results = {
         "runs": [{"ensemble_weight": weight, "test_sets": sets} for weight in weights],
-        "config": {"model": {}, "ensembling": {"weight": 0.7}, "protocol": "base_to_novel"},
+        "config": {"model": {}, "ensembling": {"weights": [1.0, 0.7]}, "protocol": "base_to_novel"},
         "data": {"num_shots": 16},
         "checkpoint": {"sha256": str(split)},
     }

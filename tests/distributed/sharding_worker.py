@@ -49,7 +49,7 @@ def check_ensembling(whole, sharded):
     fine_tuned, clip = whole.state_dict(), whole.clip_state_dict()
     shared = {name: tensor for name, tensor in clip.items() if name not in whole.new_parameter_names()}
     expected = interpolate_state_dicts(shared, {name: fine_tuned[name] for name in shared}, 0.7)
-    ensemble, module = WeightSpaceEnsemble(0.7), SimpleNamespace(model=sharded)
+    ensemble, module = WeightSpaceEnsemble(0.7), SimpleNamespace(model=sharded, weight_sets={})
     for end in (ensemble.on_test_end, fail_inside_forward):
         ensemble.on_test_start(None, module)
         assert_weights(sharded, {**fine_tuned, **expected})

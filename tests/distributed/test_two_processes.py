@@ -106,7 +106,7 @@ def test_sharded_processes_resume_from_their_checkpoint(fit_in_two, run_one, run
 
 def _resume(folder):
     checkpoint = folder / "checkpoints" / "last.ckpt"
-    return "--trainer.max_epochs", "3", "--ckpt_path", str(checkpoint), "--ensembling.weight", "1"
+    return "--trainer.max_epochs", "3", "--ckpt_path", str(checkpoint), "--ensembling.weights", "1"
 
 
 def _assert_third_epoch_alone(folder):

@@ -153,8 +153,41 @@ def test_training_mode_never_reads_it(counted, tiny_video):
 
 
 @torch.no_grad()
+def test_other_weights_have_their_own_encoding(counted, tiny_video):
+    model, runs = counted
+    name = "text_model.final_layer_norm.weight"
+    others = {factor: {name: factor * model.get_parameter(name)} for factor in (-1.5, 0.5)}
+
+    def run_with(factor):
+        with model.separate_class_cache(factor):
+            return torch.func.functional_call(model, others[factor], (tiny_video,)).logits
+
+    first = model(tiny_video).logits
+    expected = {}
+    for factor, tensors in others.items():
+        expected[factor] = run_with(factor)
+        model.clear_class_cache()
+        assert torch.equal(torch.func.functional_call(model, tensors, (tiny_video,)).logits, expected[factor])
+        model.clear_class_cache()
+    runs.clear()
+    for _ in range(2):
+        assert torch.equal(model(tiny_video).logits, first)
+        assert all(torch.equal(run_with(factor), expected[factor]) for factor in others)
+    assert len(runs) == 3
+    change_classes(model)  # drops all of them
+    assert run_with(0.5).shape[1] == 5
+
+
+def test_an_error_returns_to_the_own_encoding(counted):
+    model, _ = counted
+    with pytest.raises(ZeroDivisionError), model.separate_class_cache("others"):
+        raise ZeroDivisionError
+    assert model._class_cache._weights is None
+
+
+@torch.no_grad()
 def test_a_copy_clears_its_own_encoding(tiny_model, tiny_video):
     tiny_model(tiny_video)
     twin = copy.deepcopy(tiny_model)
     load_other_weights(twin)
-    assert twin._class_cache._encoding is None and tiny_model._class_cache._encoding is not None
+    assert not twin._class_cache._entries and tiny_model._class_cache._entries

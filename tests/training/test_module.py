@@ -111,8 +111,8 @@ def test_each_test_set_has_its_own_classes_and_keys(make_module, make_data, make
     assert trainer.logged_metrics.keys() == {
         "test/toy/split1/top1", "test/toy/split1/top5", "test/other/all/top1", "test/other/all/top5",
     }  # fmt: skip
-    assert [len(module.test_results[s.name].per_class) for s in sets] == [3, 2]
-    assert [module.test_results[s.name].num_clips for s in sets] == [12, 12]
+    assert [len(module.test_results[1.0][s.name].per_class) for s in sets] == [3, 2]
+    assert [module.test_results[1.0][s.name].num_clips for s in sets] == [12, 12]
 
 
 def test_data_module_without_test_sets_has_one(make_module, make_data, make_trainer):

@@ -45,6 +45,8 @@ def is_finished(run: SweepRun, folder: Path) -> bool:
 
 
 def _is_complete(results: Mapping[str, Any]) -> bool:
-    """Return whether the test has run with every ensemble weight: an interruption may leave only the first."""
-    wanted = {1.0, (results["config"].get("ensembling") or {}).get("weight", 1.0)}
-    return wanted <= {entry["ensemble_weight"] for entry in results["runs"]}
+    """Return whether the test has run with every ensemble weight: sequential passes may leave only the first."""
+    wanted = (results["config"].get("ensembling") or {}).get("weights", [1.0])
+    return set(wanted if isinstance(wanted, list) else [wanted]) <= {
+        entry["ensemble_weight"] for entry in results["runs"]
+    }
