@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from argparse import ArgumentError
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
@@ -24,6 +24,7 @@ from tc_clip_pl.evaluation.results import EvaluationRun
 from tc_clip_pl.training.accumulation import GlobalBatchSize
 from tc_clip_pl.training.build import build_module, read_image_size
 from tc_clip_pl.training.checkpoint import read_checkpoint
+from tc_clip_pl.training.finite_loss import FiniteLoss
 from tc_clip_pl.training.monitoring import SkippedClips
 from tc_clip_pl.training.weight_ensembling import WeightSpaceEnsemble
 
@@ -89,6 +90,15 @@ class TCCLIPCLI(LightningCLI):
         parser.add_argument("--output_dir", default="outputs", help="Each run makes a new folder in here.")
         parser.add_argument("--protocol", type=str | None, help="Table of the paper that lays out the results.")
         parser.add_argument("--method", type=str | None, help="Name of the model in reports.")
+        parser.add_argument(
+            "--tested_weights",
+            type=Literal["last", "best"],
+            default="last",
+            help="What `fit` tests: the weights of the last epoch, or of the best validation.",
+        )
+        parser.add_argument(
+            "--max_bad_steps", type=int, default=0, help="Steps whose loss is not finite that `fit` may skip."
+        )
         parser.add_argument("--plugins", type=list[str] | str, default=[], help="Packages to import first.")
         parser.add_lightning_class_args(WeightSpaceEnsemble, "ensembling")
 
@@ -115,6 +125,7 @@ class TCCLIPCLI(LightningCLI):
         config = self.config[self.subcommand]
         if config.protocol is not None:
             paper_layout(config.protocol)  # a wrong name must not wait for the end of the test
+        check_training_numbers(config.trainer)
         data = config.data.get("init_args") or {}
         if config.model.config.num_frames is None:
             config.model.config.num_frames = data.get("num_frames")
@@ -132,7 +143,9 @@ class TCCLIPCLI(LightningCLI):
         if self.subcommand != "fit":
             kwargs["enable_checkpointing"] = False  # only training has something to save
         settings = {**config.trainer.as_dict(), **kwargs}
-        return super().instantiate_trainer(**kwargs, callbacks=usable_callbacks(settings))
+        # Not among the configured callbacks: no list of one's own should switch the check off.
+        callbacks = [*usable_callbacks(settings), FiniteLoss(config.max_bad_steps)]
+        return super().instantiate_trainer(**kwargs, callbacks=callbacks)
 
     def after_instantiate_classes(self) -> None:
         """Print the number of parameters."""
@@ -143,14 +156,20 @@ class TCCLIPCLI(LightningCLI):
     # The four subcommands; LightningCLI calls the method of that name
 
     def fit(self, **kwargs: Any) -> None:
-        """Train, then test the last weights."""
+        """Train, then test the weights of `tested_weights`."""
         check_global_batch(self.trainer, self.datamodule)
+        check_tested_weights(self.trainer, self.config.fit.tested_weights)
         self.trainer.fit(**kwargs)
         if self.trainer.fast_dev_run or self.trainer.interrupted:
             return
-        # Without checkpoints the weights in memory are tested: they are the same, but the report names no file.
-        last = next((c.best_model_path for c in self.trainer.checkpoint_callbacks if c.monitor is None), None)
-        self.test(self.model, self.datamodule, ckpt_path=last)
+        self.test(self.model, self.datamodule, ckpt_path=self._choose_weights())
+
+    def _choose_weights(self) -> str | None:
+        """Return the checkpoint that `tested_weights` names, or None for the weights in memory."""
+        # Without checkpoints the weights in memory are tested: they are the last, but the report names no file.
+        is_best = self.config.fit.tested_weights == "best"
+        paths = (c.best_model_path for c in self.trainer.checkpoint_callbacks if (c.monitor is not None) == is_best)
+        return next(paths, None)
 
     def validate(self, model: LightningModule, datamodule: LightningDataModule, **kwargs: Any) -> None:
         """Validate a checkpoint."""
@@ -204,6 +223,32 @@ def usable_callbacks(trainer_settings: Mapping[str, Any]) -> list[Callback]:
     callbacks = trainer_settings["callbacks"] or []
     off = tuple(kind for flag, kind in SWITCHES.items() if trainer_settings[flag] is False)
     return [c for c in (callbacks if isinstance(callbacks, list) else [callbacks]) if not isinstance(c, off)]
+
+
+def check_tested_weights(trainer: Trainer, tested_weights: str) -> None:
+    """Refuse before the training to test the best weights where no validation chooses them.
+
+    Raises:
+        UserError: If no checkpoint follows a validation metric, or nothing is validated.
+    """
+    if tested_weights != "best" or trainer.fast_dev_run:
+        return
+    if trainer.limit_val_batches == 0 or not any(c.monitor for c in trainer.checkpoint_callbacks):
+        raise UserError(
+            "--tested_weights best needs validation and the checkpoint that follows it: enable "
+            "trainer.limit_val_batches and trainer.enable_checkpointing, or give --tested_weights last."
+        )
+
+
+def check_training_numbers(trainer_settings: Mapping[str, Any]) -> None:
+    """Refuse a negative gradient clipping, which the Trainer would take.
+
+    Raises:
+        UserError: Naming the setting.
+    """
+    value = trainer_settings["gradient_clip_val"]
+    if value is not None and not value >= 0:
+        raise UserError(f"trainer.gradient_clip_val is {value:g}; it must be at least 0.")
 
 
 def check_global_batch(trainer: Trainer, datamodule: LightningDataModule) -> None:
