@@ -161,7 +161,7 @@ def test_validation_of_the_protocol(name, cli):
     built = cli(name)
     due = []
     for epoch in range(built.trainer.max_epochs):
-        built.trainer.fit_loop.epoch_progress.current.processed = epoch
+        built.trainer.fit_loop.epoch_progress.current.completed = epoch
         for callback in built.trainer.callbacks:
             if type(callback).__name__ == "ValidationEpochs":
                 callback.on_train_epoch_start(built.trainer, built.model)
@@ -221,7 +221,7 @@ def test_drawn_mixing(name, cli, monkeypatch):
 
 
 def test_training_draws_frames_and_crops(fit, monkeypatch):
-    """16 frames a clip, so 4 a segment: training draws them, evaluation takes the center."""
+    """One frame from each segment and one window, drawn anew in every epoch."""
     indices, windows, smoothing, lengths = {}, [], set(), {}
     decode, draw = video_dataset.decode_frames, MultiScaleCrop.make_params
     cross_entropy = training_module.F.cross_entropy
@@ -229,9 +229,8 @@ def test_training_draws_frames_and_crops(fit, monkeypatch):
     def spy_decode(path, choose, decoder):
         def spy_choose(num_available):
             chosen = choose(num_available)
-            if len(windows) < num_crops_wanted:
-                indices.setdefault(path, []).append(tuple(chosen[0].tolist()))
-                lengths[path] = num_available
+            indices.setdefault(path, []).append(tuple(chosen[0].tolist()))
+            lengths[path] = num_available
             return chosen
 
         return decode(path, spy_choose, decoder)
@@ -244,7 +243,6 @@ def test_training_draws_frames_and_crops(fit, monkeypatch):
         smoothing.add(label_smoothing)
         return cross_entropy(*args, label_smoothing=label_smoothing, **options)
 
-    num_crops_wanted = 10**9
     monkeypatch.setattr(video_dataset, "decode_frames", spy_decode)
     monkeypatch.setattr(MultiScaleCrop, "make_params", spy_window)
     monkeypatch.setattr(training_module.F, "cross_entropy", spy_loss)
@@ -261,7 +259,8 @@ def test_training_draws_frames_and_crops(fit, monkeypatch):
     shorts = {min(size) for size, _ in windows}
     scales = {(w["height"] / min(size), w["width"] / min(size)) for size, w in windows}
     assert len(shorts) == 1 and len(scales) == 10  # all pairs of neighboring scales
-    places = {(bool(w["top"]), bool(w["left"])) for size, w in windows if w["height"] < size[0] and w["width"] < size[1]}
+    smaller = [w for size, w in windows if w["height"] < size[0] and w["width"] < size[1]]
+    places = {(bool(w["top"]), bool(w["left"])) for w in smaller}
     assert len(places) == 4  # corners too, not only the center
     assert smoothing == {0.1}
 
@@ -334,7 +333,7 @@ def test_resumed_training_equals_the_uninterrupted_one(fit):
         ("--max_bad_steps", "-1", "max_bad_steps is -1; it must be at least 0"),
     ],
 )
-def test_number_that_makes_no_sense_is_refused_in_one_sentence(option, value, message, demo, tmp_path, monkeypatch, capsys):
+def test_senseless_number_is_refused_in_one_sentence(option, value, message, demo, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     argv = ["fit", "--config", "demo", "--data.root", demo / "data", "--model.pretrained", demo / "tiny_clip"]
     assert main([str(argument) for argument in (*argv, f"{option}={value}")]) == 1

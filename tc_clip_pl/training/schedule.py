@@ -88,7 +88,8 @@ class WarmupSchedule(LRScheduler, ABC):
         peak = min(float(group.get("initial_lr", group["lr"])) for group in optimizer.param_groups)
         if not 0 <= final_lr <= peak:
             raise ValueError(
-                f"model.lr_scheduler.final_lr is {final_lr:g}; it must be at least 0 and at most the peak rate {peak:g}."
+                f"model.lr_scheduler.final_lr is {final_lr:g}; it must be at least 0 and at most the peak rate "
+                f"{peak:g}."
             )
         self.total_steps = total_steps
         self.warmup_steps = round(warmup_epochs * steps_per_epoch)

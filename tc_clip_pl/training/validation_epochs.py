@@ -27,5 +27,5 @@ class ValidationEpochs(Callback):
         """Switch the validation of this epoch on or off."""
         epoch = trainer.current_epoch
         is_due = epoch % self.every == 0 or epoch + 1 == trainer.max_epochs
-        # The Trainer validates where (epoch + 1) is a multiple of this: always for 1, never in this epoch for epoch + 2.
+        # The Trainer validates where epoch + 1 is a multiple of this: always for 1, not in this epoch for epoch + 2.
         trainer.check_val_every_n_epoch = 1 if is_due else epoch + 2
