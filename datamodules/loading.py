@@ -60,7 +60,9 @@ def build_training_dataset(records: list[VideoRecord], options: ClipOptions) -> 
 
 
 def build_validation_dataset(records: list[VideoRecord], options: ClipOptions) -> VideoDataset:
-    """Build a dataset of one center view per clip, which is quick and the same in every epoch."""
+    """Build a dataset of one center view per clip, which is quick, or of the views of a test."""
+    if options.val_views == "test":
+        return build_test_dataset(records, options)
     frames = FrameSampler("center", options.num_frames)
     return _build_dataset(records, frames, build_evaluation_crop(options.image_size, 1), options)
 
@@ -74,7 +76,16 @@ def build_test_dataset(records: list[VideoRecord], options: ClipOptions) -> Vide
 
 def build_training_loader(dataset: VideoDataset, options: ClipOptions, process: Process) -> DataLoader[VideoBatch]:
     """Build a loader of this process's share of the clips, shuffled anew in every epoch."""
-    sampler = TrainingSampler(len(dataset), options.batch_size, options.seed, process.rank, process.world_size)
+    # Without a global batch, the processes' batches together are an optimizer step.
+    step_size = options.global_batch_size or options.batch_size * process.world_size
+    sampler = TrainingSampler(
+        len(dataset),
+        options.batch_size,
+        options.seed,
+        process.rank,
+        process.world_size,
+        drop_remainder_of=step_size if options.remainder == "drop" else None,
+    )
     return _build_loader(dataset, sampler, collate_training_clips, options, process, keep_workers=True)
 
 

@@ -12,6 +12,8 @@ Decoder = Literal["auto", "pyav", "decord"]
 OnBadVideo = Literal["raise", "skip"]
 SpatialViews = Literal[1, 3]
 FrameSampling = Literal["center", "random"]
+Remainder = Literal["drop", "keep"]
+ValidationViews = Literal["center", "test"]
 # Option -> its least and its largest value. The largest ones are far above any use, but below what ends in a kill by
 # the operating system: 1024 frames of 224 x 224 pixels are 0.6 GB as float32, for every clip of a batch.
 BOUNDS: dict[str, tuple[int, int | None]] = {
@@ -36,6 +38,9 @@ class ClipOptions:
         batch_size: Videos per batch on one device.
         global_batch_size: Videos per optimizer step, over all devices and accumulated batches. The trainer derives the
             accumulation from it; None means no accumulation.
+        remainder: Training clips left at the end of an epoch after the last whole optimizer step: `drop`, as in the
+            published runs, or `keep` for a shorter step in which every clip counts. An epoch of less than one step is
+            always kept. Which clips are left changes with the epoch.
         num_workers: Decoding processes per loader. None divides the CPU cores among the devices, at most 8 each.
         worker_timeout: Seconds to wait for a batch before the run stops, in case a decoder hangs; 0 waits forever.
         decoder: Library that decodes the files. `auto` is `pyav`, which returns the right frames from any container.
@@ -45,6 +50,7 @@ class ClipOptions:
         num_spatial_views: Crops per temporal view: 1 (center) or 3.
         frame_sampling: Frames of an evaluation view: `center` of each segment, or `random` as in the released TC-CLIP
             code.
+        val_views: Views of a validation clip: one `center` view, or the views of `test`.
         mean: Mean of red, green and blue (0..255) to subtract. The default is what TC-CLIP was trained with.
         std: Standard deviation of red, green and blue (0..255) to divide by.
         seed: Seed of the clip order, of every random draw on a clip, and of the K-shot draw.
@@ -54,6 +60,7 @@ class ClipOptions:
     image_size: int = 224
     batch_size: int = 8
     global_batch_size: int | None = None
+    remainder: Remainder = "drop"
     num_workers: int | None = None
     worker_timeout: int = 600
     decoder: Decoder = "auto"
@@ -61,6 +68,7 @@ class ClipOptions:
     num_temporal_views: int = 2
     num_spatial_views: SpatialViews = 1
     frame_sampling: FrameSampling = "center"
+    val_views: ValidationViews = "center"
     mean: tuple[float, float, float] = (123.675, 116.28, 103.53)
     std: tuple[float, float, float] = (58.395, 57.12, 57.375)
     seed: int = 1024
@@ -80,6 +88,8 @@ class ClipOptions:
         check_choice("on_bad_video", self.on_bad_video, get_args(OnBadVideo))
         check_choice("num_spatial_views", self.num_spatial_views, get_args(SpatialViews))
         check_choice("frame_sampling", self.frame_sampling, get_args(FrameSampling))
+        check_choice("remainder", self.remainder, get_args(Remainder))
+        check_choice("val_views", self.val_views, get_args(ValidationViews))
 
 
 def check_range(name: str, value: float | None, least: int, most: int | None = None) -> None:

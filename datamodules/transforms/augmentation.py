@@ -19,7 +19,8 @@ class Augmentation:
     Attributes:
         flip_probability: Probability of a horizontal flip, where the dataset allows it.
         color_jitter_probability: Probability of changing brightness, contrast, saturation and hue.
-        color_jitter: Largest relative change of brightness, contrast and saturation.
+        color_jitter: Largest relative change of brightness and contrast.
+        saturation_jitter: Largest relative change of saturation.
         hue_jitter: Largest hue shift, as a fraction of the color wheel (0..0.5).
         grayscale_probability: Probability of converting a clip to grayscale.
         mix_probability: Probability of mixing a pair of clips, by MixUp or CutMix with equal chances.
@@ -30,6 +31,7 @@ class Augmentation:
     flip_probability: float = 0.5
     color_jitter_probability: float = 0.8
     color_jitter: float = 0.4
+    saturation_jitter: float = 0.2
     hue_jitter: float = 0.1
     grayscale_probability: float = 0.2
     mix_probability: float = 1.0
@@ -44,7 +46,8 @@ def build_clip_augmentation(settings: Augmentation, allow_flip: bool) -> v2.Tran
         settings: The probabilities and strengths.
         allow_flip: Whether a mirrored clip still shows its class; it does not where classes name left and right.
     """
-    jitter = v2.ColorJitter(*[settings.color_jitter] * 3, settings.hue_jitter)
+    strength = settings.color_jitter
+    jitter = v2.ColorJitter(strength, strength, settings.saturation_jitter, settings.hue_jitter)
     # The order is part of the result: all transforms draw from one generator. Add new ones at the end.
     return v2.Compose(
         [

@@ -1,4 +1,4 @@
-"""Orders clips and assigns them to distributed processes, such that every clip is read exactly once per epoch.
+"""Orders clips and assigns them to distributed processes, such that no clip is read twice in an epoch.
 
 torch's `DistributedSampler` repeats clips until their number divides evenly. That would train on some clips twice,
 count some test clips twice, and make results depend on the number of processes.
@@ -42,10 +42,26 @@ class TrainingSampler(Sampler[SampleKey]):
         seed: Seed of the data; together with the epoch, it determines the order.
         rank: Rank of this process.
         world_size: Number W of processes.
+        drop_remainder_of: Clips of an optimizer step over all processes; those left after the last whole step of the
+            epoch are dropped, unless there is no whole step. None keeps every clip.
+
+    Attributes:
+        num_clips: Clips read in an epoch by all processes together.
     """
 
-    def __init__(self, num_clips: int, batch_size: int, seed: int, rank: int = 0, world_size: int = 1) -> None:
-        self.num_clips, self.batch_size, self.seed = num_clips, batch_size, seed
+    def __init__(
+        self,
+        num_clips: int,
+        batch_size: int,
+        seed: int,
+        rank: int = 0,
+        world_size: int = 1,
+        drop_remainder_of: int | None = None,
+    ) -> None:
+        self.num_available, self.batch_size, self.seed = num_clips, batch_size, seed
+        # Never down to nothing: a dataset smaller than one step still trains, in one short step an epoch.
+        is_cut = drop_remainder_of is not None and num_clips > drop_remainder_of
+        self.num_clips = num_clips - num_clips % drop_remainder_of if is_cut else num_clips
         self.rank, self.world_size = rank, world_size
         self.epoch = 0
 
@@ -57,7 +73,8 @@ class TrainingSampler(Sampler[SampleKey]):
         return self._num_in_full_steps // self.world_size + (max(1, len(self._own_remainder)) if self._remainder else 0)
 
     def __iter__(self) -> Iterator[SampleKey]:
-        order = np.random.default_rng([self.seed, self.epoch]).permutation(self.num_clips)
+        # All clips are shuffled before the cut, so that each epoch drops others.
+        order = np.random.default_rng([self.seed, self.epoch]).permutation(self.num_available)[: self.num_clips]
         # (steps, W, batch): consecutive batches of the epoch go to consecutive ranks, as accumulation would see them.
         steps = order[: self._num_in_full_steps].reshape(-1, self.world_size, self.batch_size)
         own = self._own_remainder

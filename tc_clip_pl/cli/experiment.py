@@ -6,7 +6,7 @@ import json
 from argparse import ArgumentError
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from jsonargparse import Namespace
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer
@@ -22,7 +22,9 @@ from tc_clip_pl.cli.errors import UserError, explain_parser_error
 from tc_clip_pl.cli.library_logging import silence_library_logs
 from tc_clip_pl.cli.trainer_settings import (
     check_global_batch,
+    check_tested_weights,
     check_training_length,
+    check_training_numbers,
     choose_precision,
     usable_callbacks,
     with_safe_checkpoints,
@@ -33,6 +35,7 @@ from tc_clip_pl.evaluation.results import EvaluationRun
 from tc_clip_pl.modules.loading import is_plain_clip
 from tc_clip_pl.training.build import build_module, read_image_size
 from tc_clip_pl.training.checkpoint import CheckpointFacts, read_facts
+from tc_clip_pl.training.finite_loss import FiniteLoss
 from tc_clip_pl.training.monitoring import SkippedClips
 from tc_clip_pl.training.weight_ensembling import WeightSpaceEnsemble, check_weights
 
@@ -99,6 +102,15 @@ class TCCLIPCLI(LightningCLI):
         parser.add_argument("--output_dir", default="outputs", help="Each run makes a new folder in here.")
         parser.add_argument("--protocol", type=str | None, help="Table of the paper that lays out the results.")
         parser.add_argument("--method", type=str | None, help="Name of the model in reports.")
+        parser.add_argument(
+            "--tested_weights",
+            type=Literal["last", "best"],
+            default="last",
+            help="What `fit` tests: the weights of the last epoch, or of the best validation.",
+        )
+        parser.add_argument(
+            "--max_bad_steps", type=int, default=0, help="Steps whose loss is not finite that `fit` may skip."
+        )
         parser.add_argument("--plugins", type=list[str] | str, default=[], help="Packages to import first.")
         parser.add_lightning_class_args(WeightSpaceEnsemble, "ensembling")
 
@@ -134,6 +146,7 @@ class TCCLIPCLI(LightningCLI):
         config = self.config[self.subcommand]
         if self.subcommand == "fit":
             check_training_length(config.trainer)
+            check_training_numbers(config.trainer)
         if config.protocol is not None:
             paper_layout(config.protocol)  # a wrong name must not wait for the end of the test
         if self.checkpoint is not None:
@@ -180,7 +193,9 @@ class TCCLIPCLI(LightningCLI):
             kwargs["enable_checkpointing"] = False  # only training has something to save
         settings = {**config.trainer.as_dict(), **kwargs}
         kwargs["plugins"] = with_safe_checkpoints(settings["plugins"])
-        return super().instantiate_trainer(**kwargs, callbacks=usable_callbacks(settings))
+        # Not among the configured callbacks: replacing their list should not switch the check off.
+        callbacks = [*usable_callbacks(settings), FiniteLoss(config.max_bad_steps)]
+        return super().instantiate_trainer(**kwargs, callbacks=callbacks)
 
     @staticmethod
     def _absolute(name_or_path: str) -> str:
@@ -219,19 +234,22 @@ class TCCLIPCLI(LightningCLI):
     # The four subcommands; LightningCLI calls the method of that name
 
     def fit(self, **kwargs: Any) -> None:
-        """Train, then test the last weights."""
+        """Train, then test the weights of `tested_weights`."""
         check_global_batch(self.trainer, self.datamodule)
+        check_tested_weights(self.trainer, self.config.fit.tested_weights)
         self.trainer.fit(**kwargs)
         if self.trainer.fast_dev_run or self.trainer.interrupted:
             return
         self.test(self.model, self.datamodule, ckpt_path=self._choose_weights())
 
     def _choose_weights(self) -> str | None:
-        """Return the checkpoint that is tested after training: the last one, or None for the weights in memory."""
-        last = next((c.best_model_path for c in self.trainer.checkpoint_callbacks if c.monitor is None), None)
-        if last is None:
+        """Return the checkpoint that `tested_weights` names, or None for the weights in memory."""
+        is_best = self.config.fit.tested_weights == "best"
+        paths = (c.best_model_path for c in self.trainer.checkpoint_callbacks if (c.monitor is not None) == is_best)
+        path = next(paths, None)
+        if path is None:
             rank_zero_info("No checkpoint was written: the weights in memory, of the last step, are tested.")
-        return last
+        return path
 
     def validate(self, model: LightningModule, datamodule: LightningDataModule, **kwargs: Any) -> None:
         """Validate a checkpoint."""

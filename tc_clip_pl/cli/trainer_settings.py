@@ -54,6 +54,32 @@ def with_safe_checkpoints(plugins: Any) -> list[Any]:
     return given if any(isinstance(plugin, CheckpointIO) for plugin in given) else [*given, SafeCheckpointIO()]
 
 
+def check_tested_weights(trainer: Trainer, tested_weights: str) -> None:
+    """Refuse before the training to test the best weights where no validation chooses them.
+
+    Raises:
+        UserError: If no checkpoint follows a validation metric, or nothing is validated.
+    """
+    if tested_weights != "best" or trainer.fast_dev_run:
+        return
+    if trainer.limit_val_batches == 0 or not any(c.monitor for c in trainer.checkpoint_callbacks):
+        raise UserError(
+            "--tested_weights best needs validation and the checkpoint that follows it: enable "
+            "trainer.limit_val_batches and trainer.enable_checkpointing, or give --tested_weights last."
+        )
+
+
+def check_training_numbers(trainer_settings: Mapping[str, Any]) -> None:
+    """Refuse a negative gradient clipping, which the Trainer would take.
+
+    Raises:
+        UserError: Naming the setting.
+    """
+    value = trainer_settings["gradient_clip_val"]
+    if value is not None and not value >= 0:
+        raise UserError(f"trainer.gradient_clip_val is {value:g}; it must be at least 0.")
+
+
 def check_global_batch(trainer: Trainer, datamodule: LightningDataModule) -> None:
     """Refuse a global batch that nothing would accumulate, as where a list of callbacks replaces the defaults.
 

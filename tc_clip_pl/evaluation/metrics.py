@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 from torchmetrics import Metric, MetricCollection
 from torchmetrics.classification import MulticlassAccuracy, MulticlassConfusionMatrix
@@ -37,6 +38,24 @@ class ClassificationMetrics:
         return self.top5 if len(self.per_class) > TOP else None
 
 
+class NonFiniteClips(Metric):
+    """Number of clips with a score that is not finite: `argmax` would turn such scores into an accuracy."""
+
+    count: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.add_state("count", torch.tensor(0), dist_reduce_fx="sum")
+
+    def update(self, scores: Tensor, label: Tensor) -> None:
+        """Count the clips of a batch, without padding: `(scores (B, Y), label (B,))`."""
+        self.count += (~scores.isfinite().all(-1) & (label != PADDING_LABEL)).sum()
+
+    def compute(self) -> Tensor:
+        """Return the number over all processes."""
+        return self.count
+
+
 def build_metrics(num_classes: int) -> MetricCollection:
     """Build the metrics of one test set; update them with `(scores (B, Y), label (B,))`.
 
@@ -55,14 +74,24 @@ def build_metrics(num_classes: int) -> MetricCollection:
         # torchmetrics raises when top_k exceeds the number of classes.
         "top5": _build_accuracy(num_classes, top_k=min(TOP, num_classes)),
         "confusion": MulticlassConfusionMatrix(num_classes, ignore_index=PADDING_LABEL),
+        "not_finite": NonFiniteClips(),
     }
     # A compute group shares one state between metrics that agree on the first batch, as top-1 and top-5 may.
     return MetricCollection(metrics, compute_groups=False)
 
 
 def compute_metrics(metrics: MetricCollection) -> ClassificationMetrics:
-    """Compute the values of metrics from `build_metrics`; the accuracy of an empty test set is 0."""
+    """Compute the values of metrics from `build_metrics`; the accuracy of an empty test set is 0.
+
+    Raises:
+        ValueError: If a clip has scores that are not finite.
+    """
     values = metrics.compute()
+    if bad := int(values["not_finite"]):
+        raise ValueError(
+            f"The scores of {bad} of {int(values['confusion'].sum())} clips are not finite, so there is no accuracy to "
+            "report: the weights have diverged; train with a lower learning rate, or test an earlier checkpoint."
+        )
     confusion = values["confusion"].cpu()
     return ClassificationMetrics(
         num_clips=int(confusion.sum()),

@@ -6,7 +6,7 @@ name or given by its import path.
 """
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 from torch import Tensor, nn
 
@@ -44,7 +44,10 @@ class TextSide:
 
 
 class Prompting(Protocol):
-    """How class names become text embeddings."""
+    """How class names become text embeddings.
+
+    A choice whose texts are not "a photo of a {class name}." names its own in a class attribute `class_text`.
+    """
 
     @staticmethod
     def encode(text: TextSide, inputs_embeds: Tensor, eos: Tensor) -> Any:
@@ -86,6 +89,13 @@ class Template:
     def condition(text: TextSide, classes: Tensor, vision_tokens: None) -> Tensor:
         """Return the (Y, E) text embeddings unchanged."""
         return classes
+
+
+@PROMPTINGS.register("class_name")
+class ClassName(Template):
+    """The bare class name without template and full stop: the paper's rows of vanilla CLIP."""
+
+    class_text: ClassVar[str] = "{}"
 
 
 @PROMPTINGS.register("learnable", reads=VECTOR_OPTIONS)

@@ -7,8 +7,11 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
 from tc_clip_pl.modules.config import TCCLIPConfig
+from tc_clip_pl.modules.text_prompting import PROMPTINGS
 
 PROMPT_TEMPLATE = "a photo of a"
+CLASS_TEXT = f"{PROMPT_TEMPLATE} {{}}."
+"""Text of a class, for every prompting that has no `class_text` of its own."""
 
 
 def tokenize_template(tokenizer: PreTrainedTokenizerBase) -> list[int]:
@@ -19,7 +22,7 @@ def tokenize_template(tokenizer: PreTrainedTokenizerBase) -> list[int]:
 def tokenize_class_names(
     tokenizer: PreTrainedTokenizerBase, class_names: Sequence[str], config: TCCLIPConfig
 ) -> Tensor:
-    """Tokenize "a photo of a {class name}." for every class.
+    """Tokenize the text of every class: "a photo of a {class name}.", or what the prompting makes of the name.
 
     Args:
         tokenizer: The tokenizer of the backbone.
@@ -35,7 +38,8 @@ def tokenize_class_names(
     """
     if not class_names:
         raise ValueError("The list of class names is empty: give at least one class.")
-    ids = tokenizer([f"{PROMPT_TEMPLATE} {name}." for name in class_names])["input_ids"]
+    text = getattr(PROMPTINGS[config.prompting], "class_text", CLASS_TEXT)
+    ids = tokenizer([text.format(name) for name in class_names])["input_ids"]
     room = config.text_config.max_position_embeddings
     for name, row in zip(class_names, ids, strict=True):
         if len(row) + config.num_added_tokens > room:

@@ -28,6 +28,14 @@ def gather_lists(items: list[Item]) -> list[Item]:
     return [item for rank_items in per_rank for item in rank_items]
 
 
+def sum_over_processes(value: Tensor) -> Tensor:
+    """Return the sum of a tensor over all processes, on its device; a collective, so every process must call it."""
+    total = value.clone()
+    if is_distributed():
+        distributed.all_reduce(total)
+    return total
+
+
 def is_sharded(model: Module) -> bool:
     """Return whether FSDP2 shards a model's parameters over the processes."""
     return isinstance(model, FSDPModule)

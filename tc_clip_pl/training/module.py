@@ -24,6 +24,7 @@ from tc_clip_pl.training.optimizer import (
     SchedulerFactory,
     build_optimizer,
     build_scheduler,
+    check_recipe,
     group_parameters,
 )
 from tc_clip_pl.training.training_metrics import TrainingMetrics
@@ -60,6 +61,9 @@ class TCCLIPModule(LightningModule):
         test_results: Metrics of the last test by ensemble weight and name of the test set.
         val_results: Metrics of the last validation; None before it.
         run_record: What checkpoints and reports say about the run: its `name`, `config` and `command`.
+
+    Raises:
+        ValueError: If a rate, the weight decay, the warm-up or the smoothing is out of range.
     """
 
     def __init__(
@@ -72,6 +76,7 @@ class TCCLIPModule(LightningModule):
         views_per_forward: int = 1,
     ) -> None:
         super().__init__()
+        check_recipe(optimizer, lr_scheduler, prompting_lr_factor, label_smoothing)
         # For `load_from_checkpoint(path, model=...)`; not for the logger, since config.yaml has every argument.
         self.save_hyperparameters("prompting_lr_factor", "label_smoothing", "views_per_forward", logger=False)
         self.model = model

@@ -1,7 +1,9 @@
 """Parameter groups: the prompting parameters train at a higher rate than CLIP's own."""
 
+import math
 from collections.abc import Callable, Collection, Iterable
 
+import torch
 from torch.nn import Module
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
@@ -29,6 +31,34 @@ def group_parameters(model: Module, prompting_names: Collection[str]) -> list[di
         {"name": "prompting", "params": [p for name, p in trainable.items() if name in prompting_names]},
     ]
     return [group for group in groups if group["params"]]
+
+
+def check_recipe(
+    optimizer: OptimizerFactory | None,
+    lr_scheduler: SchedulerFactory | None,
+    prompting_lr_factor: float,
+    label_smoothing: float,
+) -> None:
+    """Refuse rates and shares that cannot train anything, before data and model are loaded.
+
+    Raises:
+        ValueError: Naming the setting, its value and what it must be.
+    """
+    if not 0 < prompting_lr_factor < math.inf:
+        raise ValueError(f"model.prompting_lr_factor is {prompting_lr_factor:g}; it must be above 0.")
+    if not 0 <= label_smoothing < 1:
+        raise ValueError(f"model.label_smoothing is {label_smoothing:g}; it must be at least 0 and below 1.")
+    if optimizer is None:
+        return
+    # The factories hide their numbers, so they build for a single parameter what they will build for the model.
+    trial = optimizer([torch.nn.Parameter(torch.zeros(1))])
+    for group in trial.param_groups:
+        if not 0 < float(group["lr"]) < math.inf:
+            raise ValueError(f"model.optimizer.lr is {float(group['lr']):g}; it must be above 0.")
+        if not 0 <= group.get("weight_decay", 0) < math.inf:
+            raise ValueError(f"model.optimizer.weight_decay is {group['weight_decay']:g}; it must be at least 0.")
+    if lr_scheduler is not None:
+        build_scheduler(lr_scheduler, trial, total_steps=10**9, steps_per_epoch=1)  # long, for any warm-up to fit
 
 
 def build_optimizer(factory: OptimizerFactory, groups: list[dict], prompting_lr_factor: float) -> Optimizer:

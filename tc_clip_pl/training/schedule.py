@@ -70,6 +70,9 @@ class WarmupSchedule(LRScheduler, ABC):
         steps_per_epoch: Optimizer steps of one epoch.
         warmup_epochs: Length of the warm-up; fractions are fine.
         final_lr: Rate at the end of training.
+
+    Raises:
+        ValueError: If the warm-up is negative, or the final rate is negative or above a peak.
     """
 
     def __init__(
@@ -80,6 +83,14 @@ class WarmupSchedule(LRScheduler, ABC):
         warmup_epochs: float = 5.0,
         final_lr: float = 2e-8,
     ) -> None:
+        if not 0 <= warmup_epochs < math.inf:
+            raise ValueError(f"model.lr_scheduler.warmup_epochs is {warmup_epochs:g}; it must be at least 0.")
+        peak = min(float(group.get("initial_lr", group["lr"])) for group in optimizer.param_groups)
+        if not 0 <= final_lr <= peak:
+            raise ValueError(
+                f"model.lr_scheduler.final_lr is {final_lr:g}; it must be at least 0 and at most the peak rate "
+                f"{peak:g}."
+            )
         self.total_steps = total_steps
         self.warmup_steps = round(warmup_epochs * steps_per_epoch)
         self.final_lr = final_lr

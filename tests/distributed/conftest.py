@@ -60,7 +60,7 @@ def arguments(demo, cut_clips):
     return [
         "--config", "demo.yaml", "--data.root", f"{demo}/data", "--model.pretrained", f"{demo}/clip",
         "--data.num_workers", "0", "--data.on_bad_video", "skip",
-        "--data.batch_size", "2", "--data.global_batch_size", "8",
+        "--data.batch_size", "2", "--data.global_batch_size", "8", "--data.remainder", "keep",
         "--data.augmentation.mix_probability", "1", "--data.num_frames", "4",
         "--model.optimizer.lr", "1e-4", "--model.lr_scheduler.warmup_epochs", "0",
         "--trainer.max_epochs", "2", "--trainer.check_val_every_n_epoch", "1",

@@ -105,7 +105,7 @@ def make_model(tiny_clip):
 def make_module(make_model):
     def make(learning_rate=1e-3, warmup_epochs=0, **recipe):
         optimizer = partial(AdamW, lr=learning_rate)
-        lr_scheduler = partial(ReleasedSchedule, warmup_epochs=warmup_epochs)
+        lr_scheduler = partial(ReleasedSchedule, warmup_epochs=warmup_epochs, final_lr=min(2e-8, learning_rate))
         return TCCLIPModule(make_model(), **{"optimizer": optimizer, "lr_scheduler": lr_scheduler, **recipe})
 
     return make

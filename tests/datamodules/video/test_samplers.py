@@ -60,6 +60,26 @@ def test_evaluation_counts_every_clip_once(num_clips, world_size):
     assert all(0 <= key.index < num_clips for rank_batches in ranks for key in rank_batches)
 
 
+@pytest.mark.parametrize(("num_clips", "step", "kept"), [(102, 64, 64), (128, 64, 128), (130, 64, 128), (50, 64, 50)])
+@pytest.mark.parametrize("world_size", [1, 2, 4])
+def test_remainder_is_dropped_at_the_global_batch(num_clips, step, kept, world_size):
+    """HMDB 2-shot has 102 clips: one step of 64 an epoch. Less than a step is kept."""
+
+    def read(epoch):
+        seen = []
+        for rank in range(world_size):
+            sampler = TrainingSampler(num_clips, 8, 7, rank, world_size, drop_remainder_of=step)
+            sampler.set_epoch(epoch)
+            keys = list(sampler)
+            assert len(keys) == len(sampler) and sampler.num_clips == kept
+            seen += [key.index for key in keys if not key.is_padding]
+        return seen
+
+    assert len(read(0)) == len(set(read(0))) == kept
+    if kept < num_clips:
+        assert set(read(0)) != set(read(1))  # each epoch drops others
+
+
 def test_clip_seed_depends_on_seed_epoch_and_index():
     seeds = {clip_seed(seed, epoch, index) for seed in range(3) for epoch in range(3) for index in range(3)}
     assert len(seeds) == 27 and all(0 <= seed < 2**63 for seed in seeds)
