@@ -1,4 +1,4 @@
-"""Callbacks that watch a run: speed, gradient norm, progress bar, clips left out."""
+"""Callbacks that watch a run: speed, gradient norm, clips left out."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from collections import deque
 from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
-from lightning.pytorch.callbacks import TQDMProgressBar
 from torch.optim import Optimizer
 
 from tc_clip_pl.training.distributed import gather_lists, gradient_norm
@@ -66,16 +65,6 @@ class GradientNorm(Callback):
             pl_module.log("train/grad_norm", gradient_norm(pl_module), batch_size=1)
 
 
-class TrainingProgressBar(TQDMProgressBar):
-    """A progress bar with loss, accuracy in per cent and videos/s, and nothing twice."""
-
-    def get_metrics(self, trainer: Trainer, pl_module: LightningModule) -> dict[str, int | str | float]:
-        """Shorten the names and round the numbers."""
-        metrics = super().get_metrics(trainer, pl_module)
-        shown = {key: value for key, value in metrics.items() if key != "v_num" and not key.endswith("_epoch")}
-        return {_short_name(key): _short_number(key, value) for key, value in shown.items()}
-
-
 class SkippedClips(Callback):
     """Collects the clips that the data module could not read and left out, and lists them at the end of a run.
 
@@ -101,16 +90,3 @@ class SkippedClips(Callback):
         if not self.clips:
             return None
         return "\n  ".join([f"{len(self.clips)} clip(s) could not be read and were left out:", *self.clips])
-
-
-def _short_name(key: str) -> str:
-    short = key.removeprefix("train/").removesuffix("_step")
-    return {"videos_per_second": "videos/s"}.get(short, short)
-
-
-def _short_number(key: str, value: int | str | float) -> int | str | float:
-    if not isinstance(value, float):
-        return value
-    if "top" in key:
-        return f"{100 * value:.1f}%"
-    return f"{value:.1f}" if "videos" in key else f"{value:.3g}"

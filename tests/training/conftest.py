@@ -71,7 +71,7 @@ class NoiseDataModule(LightningDataModule):
 
     def _loader(self, num_classes, num_views):
         data = Noise(self.num_clips, num_classes, num_views)
-        return DataLoader(data, self.batch_size, sampler=SequentialSampler(data), collate_fn=collate)
+        return DataLoader(data, batch_size=self.batch_size, sampler=SequentialSampler(data), collate_fn=collate)
 
     def train_dataloader(self):
         return self._loader(3, num_views=1)
