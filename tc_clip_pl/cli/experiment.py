@@ -16,8 +16,10 @@ from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from tc_clip_pl.cli.config_args import configs_first, import_plugins
 from tc_clip_pl.cli.configs import DEFAULTS, shipped_config_folder
+from tc_clip_pl.cli.data_module import find_data_modules
 from tc_clip_pl.cli.errors import UserError, explain_parser_error
 from tc_clip_pl.cli.library_logging import silence_library_logs
+from tc_clip_pl.cli.run_folder_notes import RunFolderNotes
 from tc_clip_pl.cli.write_outputs import run_folder, write_predictions, write_report
 from tc_clip_pl.evaluation.paper_tables import paper_layout
 from tc_clip_pl.evaluation.results import EvaluationRun
@@ -48,6 +50,7 @@ def run_experiment(argv: list[str]) -> None:
     options, configs = configs_first(argv[1:])
     name = configs[0].stem if configs else "experiment"
     silence_library_logs()
+    find_data_modules()  # jsonargparse resolves a bare class name only among classes that are already imported
     import_plugins(options, configs)
     if "--help-all" in options:
         options = ["--help"]
@@ -66,7 +69,7 @@ class TCCLIPCLI(LightningCLI):
     """
 
     def __init__(self, experiment_name: str, args: list[str]) -> None:
-        self.experiment_name, self.chosen_subcommand = experiment_name, args[0]
+        self.experiment_name, self.chosen_subcommand, self.argv = experiment_name, args[0], args
         strict = {"exit_on_error": False, "allow_abbrev": False}
         defaults = {"default_config_files": [str(shipped_config_folder() / DEFAULTS)]}
         super().__init__(
@@ -132,7 +135,8 @@ class TCCLIPCLI(LightningCLI):
         if self.subcommand != "fit":
             kwargs["enable_checkpointing"] = False  # only training has something to save
         settings = {**config.trainer.as_dict(), **kwargs}
-        return super().instantiate_trainer(**kwargs, callbacks=usable_callbacks(settings))
+        callbacks = [*usable_callbacks(settings), RunFolderNotes(self.argv)]
+        return super().instantiate_trainer(**kwargs, callbacks=callbacks)
 
     def after_instantiate_classes(self) -> None:
         """Print the number of parameters."""
@@ -154,7 +158,7 @@ class TCCLIPCLI(LightningCLI):
 
     def validate(self, model: LightningModule, datamodule: LightningDataModule, **kwargs: Any) -> None:
         """Validate a checkpoint."""
-        self.trainer.validate(model, datamodule=datamodule, **kwargs)
+        self.trainer.validate(model, datamodule=datamodule, **{**kwargs, "verbose": False})
         self._print_skipped_clips()
 
     def test(

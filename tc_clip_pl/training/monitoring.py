@@ -86,7 +86,7 @@ class SkippedClips(Callback):
     on_train_end = on_validation_end = on_test_end = on_predict_end = _gather
 
     def report(self) -> str | None:
-        """The clips left out, one a line under their number; None if there are none."""
+        """Return the clips left out, one per line below their number; None if there are none."""
         if not self.clips:
             return None
         return "\n  ".join([f"{len(self.clips)} clip(s) could not be read and were left out:", *self.clips])
