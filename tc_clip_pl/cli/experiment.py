@@ -125,6 +125,19 @@ class TCCLIPCLI(LightningCLI):
             rank_zero_info(f"{config.model.pretrained} takes frames of {size} x {size} pixels: data.image_size={size}.")
             data["image_size"] = size
 
+    def instantiate_classes(self) -> None:
+        """Build data, model and Trainer.
+
+        Raises:
+            UserError: If an option of a class has a form that only its constructor refuses.
+        """
+        try:
+            super().instantiate_classes()
+        except ValueError as error:
+            if "must be a mapping" not in str(error):
+                raise
+            raise UserError(explain_parser_error(str(error), [])) from error
+
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         """Build the Trainer with a new output folder and, unless given, a fitting precision."""
         config = self.config_init[self.subcommand]
@@ -136,7 +149,10 @@ class TCCLIPCLI(LightningCLI):
             kwargs["enable_checkpointing"] = False  # only training has something to save
         settings = {**config.trainer.as_dict(), **kwargs}
         callbacks = [*usable_callbacks(settings), RunFolderNotes(self.argv)]
-        return super().instantiate_trainer(**kwargs, callbacks=callbacks)
+        try:
+            return super().instantiate_trainer(**kwargs, callbacks=callbacks)
+        except TypeError as error:  # what Lightning raises for devices that are no number
+            raise UserError(f"The Trainer cannot be built: {error}") from error
 
     def after_instantiate_classes(self) -> None:
         """Print the number of parameters."""

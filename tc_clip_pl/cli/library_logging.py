@@ -14,7 +14,8 @@ USELESS_WARNINGS = (
     r"Glyph \d+ .* missing from",  # a class name in a script that matplotlib's font lacks
 )
 USELESS_LOGS = re.compile(
-    r"Tip:|[TH]PU available|GPU available: False|^Seed set to|Loading `\w+` to estimate|^Restor(ing|ed) |^Loaded model weights|"
+    r"Tip:|[TH]PU available|GPU available: False|^Seed set to|Loading `\w+` to estimate|"
+    r"^Restor(ing|ed) |^Loaded model weights|"
     r"^`Trainer\.fit` stopped: `max_epochs|Detected KeyboardInterrupt"
 )
 LIGHTNING_LOGGERS = (
