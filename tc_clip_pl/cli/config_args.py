@@ -1,5 +1,6 @@
 """What happens to the command line before it is parsed: configurations are found, plugins imported."""
 
+import json
 from collections.abc import Iterable, Iterator
 from importlib import import_module
 from itertools import pairwise
@@ -35,6 +36,34 @@ def configs_first(arguments: list[str]) -> tuple[list[str], list[Path]]:
         paths.append(find_config(value))
         read_config(paths[-1])  # jsonargparse would not name the file that is wrong
     return [part for path in paths for part in ("--config", str(path))] + rest, paths
+
+
+def classes_to_data(options: list[str]) -> list[str]:
+    """Turn `--classes "a, b"` into the options of a folder of unlabeled videos, which has no class folders.
+
+    Args:
+        options: Options of `predict`, configurations first.
+
+    Raises:
+        UserError: If `--classes` names none.
+    """
+    rest, names, remaining = [], None, iter(options)
+    for option in remaining:
+        flag, has_value, value = option.partition("=")
+        if flag == "--classes":
+            names = [name.strip() for name in (value if has_value else next(remaining, "")).split(",") if name.strip()]
+        else:
+            rest.append(option)
+    if names is None:
+        return rest
+    if not names:
+        raise UserError('--classes needs names separated by commas, such as --classes "running, jumping".')
+    ahead = 0  # behind the configurations, whose dataset it replaces, and ahead of the options that change it
+    while rest[ahead : ahead + 1] == ["--config"]:
+        ahead += 2
+    data = ["--data", "datamodules.FolderDataModule", "--data.classes", json.dumps(names)]
+    # `--data CLASS` forgets the arguments of another class, so it has to precede every `--data.KEY`.
+    return [*rest[:ahead], *data, *rest[ahead:]]
 
 
 def read_config(path: Path) -> dict[str, Any]:

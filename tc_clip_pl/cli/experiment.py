@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from argparse import ArgumentError
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 import torch
+from jsonargparse.typing import PositiveInt
 from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.callbacks import LearningRateMonitor, ModelCheckpoint, ProgressBar
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
@@ -14,7 +15,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_info
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
-from tc_clip_pl.cli.config_args import configs_first, import_plugins
+from tc_clip_pl.cli.config_args import classes_to_data, configs_first, import_plugins
 from tc_clip_pl.cli.configs import DEFAULTS, shipped_config_folder
 from tc_clip_pl.cli.data_module import find_data_modules
 from tc_clip_pl.cli.errors import UserError, explain_parser_error
@@ -49,6 +50,8 @@ def run_experiment(argv: list[str]) -> None:
     """
     options, configs = configs_first(argv[1:])
     name = configs[0].stem if configs else "experiment"
+    if argv[0] == "predict":
+        options = classes_to_data(options)
     silence_library_logs()
     find_data_modules()  # jsonargparse resolves a bare class name only among classes that are already imported
     import_plugins(options, configs)
@@ -93,6 +96,10 @@ class TCCLIPCLI(LightningCLI):
         parser.add_argument("--protocol", type=str | None, help="Table of the paper that lays out the results.")
         parser.add_argument("--method", type=str | None, help="Name of the model in reports.")
         parser.add_argument("--plugins", type=list[str] | str, default=[], help="Packages to import first.")
+        if self.chosen_subcommand == "predict":
+            parser.add_argument(
+                "--top", type=PositiveInt | Literal["all"], default=3, help="Classes to write per clip."
+            )
         parser.add_lightning_class_args(WeightSpaceEnsemble, "ensembling")
 
     def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
@@ -197,9 +204,11 @@ class TCCLIPCLI(LightningCLI):
         self._print_skipped_clips()
 
     def predict(self, model: LightningModule, datamodule: LightningDataModule, **kwargs: Any) -> None:
-        """Predict, and write the three best classes of every clip to predictions.csv."""
+        """Predict, and write the `--top` best classes of every clip to predictions.csv."""
         predictions = self.trainer.predict(model, datamodule=datamodule, **{**kwargs, "return_predictions": True})
-        write_predictions(predictions, datamodule.class_names, self.trainer)
+        top = self.config[self.subcommand].top
+        top_k = len(datamodule.class_names) if top == "all" else top
+        write_predictions(predictions, datamodule.class_names, self.trainer, top_k)
         self._print_skipped_clips()
 
     @property
