@@ -4,10 +4,13 @@ import os
 import select
 import sys
 import time
+from collections.abc import Callable
+from contextlib import nullcontext
 from importlib import import_module
 
-from tc_clip_pl.cli.errors import UserError, suggest
+from tc_clip_pl.cli.errors import UserError, ended, suggest
 from tc_clip_pl.cli.help_pages import TOP_LEVEL_HELP, subcommand_help
+from tc_clip_pl.cli.startup import announced, process_rank
 
 HELP_FLAGS = ("-h", "--help")
 RUNS = ("fit", "validate", "test", "predict")
@@ -24,7 +27,7 @@ SUBCOMMANDS = {
 """Where the function of each subcommand is."""
 
 PIPE_CLOSED = 128 + 13  # what a shell reports for a program that SIGPIPE ended
-RANK_VARIABLES = ("RANK", "SLURM_PROCID", "LOCAL_RANK")  # of torchrun, of SLURM, of Lightning's own launcher
+SLOW_IMPORTS = (*RUNS, "profile")  # the others import PyTorch later, if at all
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -55,7 +58,8 @@ def _main(argv: list[str] | None) -> int:
         print(TOP_LEVEL_HELP)
         return 0
     if argv[0] not in SUBCOMMANDS:
-        print(f"tcclip: there is no subcommand {argv[0]}{suggest(argv[0], SUBCOMMANDS)}", file=sys.stderr)
+        known = f" (known: {', '.join(SUBCOMMANDS)})" if not argv[0].strip() else suggest(argv[0], SUBCOMMANDS)
+        print(ended(f"tcclip: There is no subcommand {argv[0]!r}{known}"), file=sys.stderr)
         return 2
     if any(flag in argv for flag in HELP_FLAGS):
         print(subcommand_help(argv[0]))
@@ -68,14 +72,17 @@ def _main(argv: list[str] | None) -> int:
 
 
 def _run(argv: list[str], debug: bool) -> int:
-    module, _, name = SUBCOMMANDS[argv[0]].partition(":")
     try:
-        function = getattr(import_module(module), name)
-        return function(argv if argv[0] in RUNS else argv[1:]) or 0
+        return _load(argv[0])(argv if argv[0] in RUNS else argv[1:]) or 0
     except KeyboardInterrupt:
         resume = "; the same command resumes it" if argv[0] == "sweep" else ""
         print(f"\nInterrupted{resume}.", file=sys.stderr)
         return 130
+    except SystemExit as stop:
+        # Lightning ends an interrupted run by exit(1), after RunFolderNotes has said how to resume it.
+        if isinstance(stop.__context__, KeyboardInterrupt):
+            return 130
+        raise
     except (UserError, ValueError, OSError) as error:
         if debug or (isinstance(error, BrokenPipeError) and _has_lost_reader()):
             raise
@@ -98,9 +105,14 @@ def _has_lost_reader() -> bool:
         return False
 
 
+def _load(subcommand: str) -> Callable[[list[str]], int | None]:
+    module, _, name = SUBCOMMANDS[subcommand].partition(":")
+    with announced("Loading PyTorch and Lightning ...") if subcommand in SLOW_IMPORTS else nullcontext():
+        return getattr(import_module(module), name)
+
+
 def _explain(error: Exception) -> None:
-    rank = int(next((os.environ[name] for name in RANK_VARIABLES if name in os.environ), "0"))
-    if rank:
+    if rank := process_rank():
         time.sleep(3)  # the same mistake fails every process: the first one reports it and ends the others meanwhile
     who = f"tcclip (process {rank})" if rank else "tcclip"
     print(f"{who}: {' '.join(str(error).split())}\n(--debug shows the traceback)", file=sys.stderr)

@@ -52,5 +52,7 @@ def _write_videos(folder: Path) -> None:
 def _write_tiny_clip(folder: Path) -> None:
     from datamodules.synthetic.moving_shapes import CLASSES
     from tc_clip_pl.checkpoints.tiny_clip import save_tiny_clip
+    from tc_clip_pl.cli.library_logging import silence_library_logs
 
+    silence_library_logs()  # transformers draws a bar for a file of one megabyte
     save_tiny_clip(folder, CLASSES)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from jsonargparse import Namespace
+from jsonargparse.typing import PositiveInt
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import TensorBoardLogger
@@ -16,10 +17,12 @@ from lightning.pytorch.utilities import rank_zero_info
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from tc_clip_pl.cli.checkpoint_config import adopt_checkpoint, find_checkpoint, record_run, recorded_run
-from tc_clip_pl.cli.config_args import configs_first, import_plugins
+from tc_clip_pl.cli.config_args import classes_to_data, configs_first, import_plugins
 from tc_clip_pl.cli.configs import DEFAULTS, shipped_config_folder
+from tc_clip_pl.cli.data_module import find_data_modules
 from tc_clip_pl.cli.errors import UserError, explain_parser_error
 from tc_clip_pl.cli.library_logging import silence_library_logs
+from tc_clip_pl.cli.run_folder_notes import RunFolderNotes
 from tc_clip_pl.cli.trainer_settings import (
     check_global_batch,
     check_tested_weights,
@@ -52,12 +55,15 @@ def run_experiment(argv: list[str]) -> None:
     """
     options, configs = configs_first(argv[1:])
     name = configs[0].stem if configs else "experiment"
+    if argv[0] == "predict":
+        options = classes_to_data(options)
     silence_library_logs()
     ckpt_path = find_checkpoint(options)
     if ckpt_path and not configs and argv[0] != "fit":
         name, recorded = recorded_run(ckpt_path)
         # First, as a file would be, so that the options of this command override it.
         options = ["--config", json.dumps(recorded), f"--plugins={json.dumps(recorded['plugins'])}", *options]
+    find_data_modules()  # jsonargparse resolves a bare class name only among classes that are already imported
     import_plugins(options, configs)
     if "--help-all" in options:
         options = ["--help"]
@@ -78,7 +84,7 @@ class TCCLIPCLI(LightningCLI):
 
     def __init__(self, experiment_name: str, args: list[str], command: Sequence[str] = ()) -> None:
         self.experiment_name, self.chosen_subcommand = experiment_name, args[0]
-        self.command = list(command)
+        self.command = list(command) or ["tcclip", *args]
         self.checkpoint: CheckpointFacts | None = None
         strict = {"exit_on_error": False, "allow_abbrev": False}
         defaults = {"default_config_files": [str(shipped_config_folder() / DEFAULTS)]}
@@ -112,6 +118,10 @@ class TCCLIPCLI(LightningCLI):
             "--max_bad_steps", type=int, default=0, help="Steps whose loss is not finite that `fit` may skip."
         )
         parser.add_argument("--plugins", type=list[str] | str, default=[], help="Packages to import first.")
+        if self.chosen_subcommand == "predict":
+            parser.add_argument(
+                "--top", type=PositiveInt | Literal["all"], default=3, help="Classes to write per clip."
+            )
         parser.add_lightning_class_args(WeightSpaceEnsemble, "ensembling")
 
     def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
@@ -168,12 +178,20 @@ class TCCLIPCLI(LightningCLI):
         """Build data, model and Trainer, the model from the checkpoint if there is one.
 
         The configuration names CLIP and the options of the model in both cases, as reports and config.yaml show it.
+
+        Raises:
+            UserError: If an option of a class has a form that only its constructor refuses.
         """
         config = self.config.clone()
         if self.checkpoint is not None:
             # The name of the CLIP stays in the configuration: ensembling needs it, rebuilding the model does not.
             config[self.subcommand].model.pretrained = str(self.checkpoint.path)
-        self.config_init = self.parser.instantiate_classes(config)
+        try:
+            self.config_init = self.parser.instantiate_classes(config)
+        except ValueError as error:
+            if "must be a mapping" not in str(error):
+                raise
+            raise UserError(explain_parser_error(str(error), [])) from error
         self.datamodule, self.model = self._get(self.config_init, "data"), self._get(self.config_init, "model")
         if self.checkpoint is not None:
             self.model.model.config.clip_name_or_path = self._absolute(self.config[self.subcommand].model.pretrained)
@@ -194,8 +212,11 @@ class TCCLIPCLI(LightningCLI):
         settings = {**config.trainer.as_dict(), **kwargs}
         kwargs["plugins"] = with_safe_checkpoints(settings["plugins"])
         # Not among the configured callbacks: replacing their list should not switch the check off.
-        callbacks = [*usable_callbacks(settings), FiniteLoss(config.max_bad_steps)]
-        return super().instantiate_trainer(**kwargs, callbacks=callbacks)
+        callbacks = [*usable_callbacks(settings), FiniteLoss(config.max_bad_steps), RunFolderNotes(self.command[1:])]
+        try:
+            return super().instantiate_trainer(**kwargs, callbacks=callbacks)
+        except TypeError as error:  # what Lightning raises for devices that are no number
+            raise UserError(f"The Trainer cannot be built: {error}") from error
 
     @staticmethod
     def _absolute(name_or_path: str) -> str:
@@ -253,7 +274,7 @@ class TCCLIPCLI(LightningCLI):
 
     def validate(self, model: LightningModule, datamodule: LightningDataModule, **kwargs: Any) -> None:
         """Validate a checkpoint."""
-        self.trainer.validate(model, datamodule=datamodule, **kwargs)
+        self.trainer.validate(model, datamodule=datamodule, **{**kwargs, "verbose": False})
         self._print_skipped_clips()
 
     def test(
@@ -276,9 +297,11 @@ class TCCLIPCLI(LightningCLI):
         self._print_skipped_clips()
 
     def predict(self, model: LightningModule, datamodule: LightningDataModule, **kwargs: Any) -> None:
-        """Predict with the first ensemble weight, and write the three best classes of every clip to predictions.csv."""
+        """Predict with the first ensemble weight, and write the `--top` best classes per clip to predictions.csv."""
         predictions = self.trainer.predict(model, datamodule=datamodule, **{**kwargs, "return_predictions": True})
-        write_predictions(predictions, datamodule.class_names, self.trainer)
+        top = self.config[self.subcommand].top
+        top_k = len(datamodule.class_names) if top == "all" else top
+        write_predictions(predictions, datamodule.class_names, self.trainer, top_k)
         self._print_skipped_clips()
 
     @property

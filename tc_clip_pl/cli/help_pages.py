@@ -65,11 +65,25 @@ NAME is a file or a shipped configuration (`tcclip configs`); several are merged
     --output_dir DIR                 every run makes a new folder in it
     --ckpt_path CKPT                 {checkpoint}
 
-{weights}
+{more}{weights}
 
 All keys and their values, the defaults included: tcclip {name} --config NAME --print_config
 The complete list, with Lightning's own options: tcclip {name} --help-all
 Options of a class: tcclip {name} --data.help datamodules.HMDB51DataModule"""
+
+OWN_VIDEOS = """\
+Your own videos, in one folder per class (my_videos/CLASS/CLIP.mp4):
+  tcclip check --data FolderDataModule --data.root my_videos
+  tcclip fit --data FolderDataModule --data.root my_videos --data.num_workers 4
+  tcclip test --data FolderDataModule --data.root my_videos --ckpt_path outputs/.../last.ckpt
+
+"""
+PREDICT_OPTIONS = """\
+Videos without labels, in one folder: tcclip predict --ckpt_path CKPT --data.root DIR --classes "a, b, c"
+  --classes "a, b, c"              names of the classes to choose from
+  --top N|all                      classes to write per clip (3)
+
+"""
 
 RUNS = {
     "fit": ("train, then test the last weights without and with weight ensembling.", "resume from this checkpoint"),
@@ -101,4 +115,5 @@ def subcommand_help(name: str) -> str:
         return OTHER_HELP[name]
     what, checkpoint = RUNS[name]
     weights = RESUMED if name == "fit" else SCORED
-    return RUN_HELP.format(name=name, what=what, checkpoint=checkpoint, weights=weights)
+    more = PREDICT_OPTIONS if name == "predict" else OWN_VIDEOS
+    return RUN_HELP.format(name=name, what=what, checkpoint=checkpoint, weights=weights, more=more)

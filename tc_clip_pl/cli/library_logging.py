@@ -1,24 +1,48 @@
 """Silences library logs."""
 
 import logging
+import re
 import warnings
 
 USELESS_WARNINGS = (
-    r".*isinstance\(treespec, LeafSpec\)",  # a deprecation inside Lightning
+    r"(?s).*isinstance\(treespec, LeafSpec\)",  # a deprecation inside Lightning
     r"The dirpath has changed from",  # every run has its own folder
     r".*callbacks used to create the checkpoint need to be provided",  # a test saves no checkpoints
+    r"The number of training batches .* is smaller than the logging interval",  # epochs are logged in any case
+    r"The '\w+' does not have many workers",  # data.num_workers is a decision
+    r"Checkpoint directory .* exists and is not empty",  # on resuming in place
+    r"Glyph \d+ .* missing from",  # a class name in a script that matplotlib's font lacks
+)
+USELESS_LOGS = re.compile(
+    r"Tip:|[TH]PU available|GPU available: False|^Seed set to|Loading `\w+` to estimate|"
+    r"^Restor(ing|ed) |^Loaded model weights|"
+    r"^`Trainer\.fit` stopped: `max_epochs|Detected KeyboardInterrupt"
+)
+LIGHTNING_LOGGERS = (
+    "lightning.pytorch.utilities.rank_zero",
+    "lightning.fabric.utilities.rank_zero",
+    "lightning.fabric.utilities.seed",
 )
 
 
 def silence_library_logs() -> None:
-    """Silence advertisements, loading bars and warnings that no user can act on."""
+    """Silence advertisements, loading bars and warnings that no user can act on; shorten the other warnings."""
     from transformers.utils import logging as transformers_logging
 
     transformers_logging.disable_progress_bar()
-    logging.getLogger("lightning.pytorch.utilities.rank_zero").addFilter(_is_not_advertisement)
+    for name in LIGHTNING_LOGGERS:
+        logging.getLogger(name).addFilter(_is_useful)
     for message in USELESS_WARNINGS:
         warnings.filterwarnings("ignore", message=message)
+    warnings.formatwarning = format_note
 
 
-def _is_not_advertisement(record: logging.LogRecord) -> bool:
-    return "Tip:" not in record.getMessage()
+def format_note(
+    message: Warning | str, category: type[Warning], filename: str, lineno: int, line: str | None = None
+) -> str:
+    """Return a warning as one line, without the source line of a library."""
+    return f"Note: {' '.join(str(message).split())}\n"
+
+
+def _is_useful(record: logging.LogRecord) -> bool:
+    return not USELESS_LOGS.search(record.getMessage())

@@ -113,7 +113,7 @@ def _write_pictures(
 
 
 def write_predictions(
-    predictions: Sequence[Mapping[str, Any]], class_names: Sequence[str], trainer: Trainer, best: int = 3
+    predictions: Sequence[Mapping[str, Any]], class_names: Sequence[str], trainer: Trainer, top_k: int = 3
 ) -> None:
     """Write `predictions.csv`: for each clip its path, then its most probable classes with their probabilities.
 
@@ -123,9 +123,9 @@ def write_predictions(
         predictions: Outputs of `TCCLIPModule.predict_step`, one per batch.
         class_names: Y names.
         trainer: The Trainer that has just predicted.
-        best: Number of classes to write.
+        top_k: Number of classes to write; at most Y.
     """
-    folder, best = run_folder(trainer), min(best, len(class_names))
+    folder, best = run_folder(trainer), min(top_k, len(class_names))
     rows = gather_lists([row for batch in predictions for row in _best_classes(batch, class_names, best)])
     if not trainer.is_global_zero:
         return
@@ -135,7 +135,21 @@ def write_predictions(
         writer = csv.writer(file)
         writer.writerow(["video", *(name for n in range(1, best + 1) for name in (f"class{n}", f"probability{n}"))])
         writer.writerows(sorted(rows))  # the order would otherwise depend on the number of processes
+    _print_first_rows(sorted(rows))
     print(f"Predictions: {path}")
+
+
+def _print_first_rows(rows: Sequence[Sequence[str]], shown: int = 20) -> None:
+    import rich
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table("video", "class", "probability", box=None)
+    for video, name, probability, *_ in rows[:shown]:
+        table.add_row(Text(video), Text(name), probability)  # Text: brackets in names are no markup
+    rich.print(table)
+    if len(rows) > shown:
+        print(f"... and {len(rows) - shown} more videos")
 
 
 def _best_classes(batch: Mapping[str, Any], class_names: Sequence[str], best: int) -> Iterator[list[str]]:

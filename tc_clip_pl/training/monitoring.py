@@ -1,4 +1,4 @@
-"""Callbacks that monitor a run: speed, gradient norm, progress bar, skipped clips."""
+"""Callbacks that log or collect something during a run: speed, gradient norm, skipped clips."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from collections import deque
 from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
-from lightning.pytorch.callbacks import TQDMProgressBar
 from torch.optim import Optimizer
 
 from tc_clip_pl.training.distributed import gather_lists, gradient_norm
@@ -71,17 +70,6 @@ class GradientNorm(Callback):
             pl_module.log("train/grad_norm", gradient_norm(pl_module), batch_size=1)
 
 
-class TrainingProgressBar(TQDMProgressBar):
-    """Show loss, accuracy in percent and videos per second, each once."""
-
-    def get_metrics(self, trainer: Trainer, pl_module: LightningModule) -> dict[str, int | str | float]:
-        """Shorten the names and round the numbers."""
-        metrics = super().get_metrics(trainer, pl_module)
-        # The version number is in the output path; epoch averages repeat, with a delay, what the steps show.
-        shown = {key: value for key, value in metrics.items() if key != "v_num" and not key.endswith("_epoch")}
-        return {_short_name(key): _short_number(key, value) for key, value in shown.items()}
-
-
 class SkippedClips(Callback):
     """Collect the clips that the data module could not read and skipped, from all processes.
 
@@ -108,16 +96,3 @@ class SkippedClips(Callback):
         if not self.clips:
             return None
         return "\n  ".join([f"{len(self.clips)} clip(s) could not be read and were skipped:", *self.clips])
-
-
-def _short_name(key: str) -> str:
-    short = key.removeprefix("train/").removesuffix("_step")
-    return {"videos_per_second": "videos/s"}.get(short, short)
-
-
-def _short_number(key: str, value: int | str | float) -> int | str | float:
-    if not isinstance(value, float):
-        return value
-    if "top" in key:
-        return f"{100 * value:.1f}%"
-    return f"{value:.1f}" if "videos" in key else f"{value:.3g}"

@@ -1,4 +1,4 @@
-"""Speed, gradient norm, progress bar, skipped clips and the confusion matrix."""
+"""Speed, gradient norm, skipped clips and the confusion matrix."""
 
 import csv
 import time
@@ -11,7 +11,7 @@ from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from tc_clip_pl.training.confusion_matrix import ConfusionMatrixPicture
-from tc_clip_pl.training.monitoring import GradientNorm, SkippedClips, SpeedMonitor, TrainingProgressBar
+from tc_clip_pl.training.monitoring import GradientNorm, SkippedClips, SpeedMonitor
 
 
 def test_speed_monitor_separates_waiting_from_working():
@@ -56,17 +56,6 @@ def test_skipped_clips_are_listed_once_each():
         callback.on_test_batch_end(None, None, None, SimpleNamespace(skipped=skipped), 0)
     assert callback.report().splitlines()[1:] == ["  a.avi: empty", "  b.avi: truncated"]
     assert callback.report().startswith("2 clip(s)")
-
-
-def test_progress_bar_is_short(monkeypatch):
-    metrics = {
-        "v_num": 3, "train/loss_step": 1.23456, "train/loss_epoch": 2.0, "train/top1_step": 0.5,
-        "train/videos_per_second": 12.34, "val/top1": 0.333,
-    }  # fmt: skip
-    monkeypatch.setattr("lightning.pytorch.callbacks.TQDMProgressBar.get_metrics", lambda *_: dict(metrics))
-    assert TrainingProgressBar().get_metrics(None, None) == {
-        "loss": "1.23", "top1": "50.0%", "videos/s": "12.3", "val/top1": "33.3%",
-    }  # fmt: skip
 
 
 def test_gradient_norm_is_that_of_all_gradients():
