@@ -22,6 +22,8 @@ def suggest(name: str, known: Iterable[str]) -> str:
     known = list(known)
     # The whole key first: a key typed without its prefix still matches by its last part.
     by_last_part = {key.rpartition(".")[2]: key for key in reversed(known)}
+    if name in by_last_part:
+        return f"; did you mean {by_last_part[name]}?"
     if near := difflib.get_close_matches(name, known, n=1, cutoff=0.75):
         return f"; did you mean {near[0]}?"
     if near := difflib.get_close_matches(name.rpartition(".")[2], by_last_part, n=1, cutoff=0.6):
@@ -57,7 +59,8 @@ def _suggest_key(key: str, known: list[str]) -> str:
     known = [*known, *(f"data.{name}" for name in _parameters("datamodules.VideoDataModule"))]
     section, dot, rest = key.partition(".")
     sections = {name.partition(".")[0] for name in known}
-    if section not in sections and (near := difflib.get_close_matches(section.lower(), sections, n=1, cutoff=0.6)):
+    last_parts = {name.rpartition(".")[2] for name in known}
+    if section.lower() not in sections | last_parts and (near := difflib.get_close_matches(section.lower(), sections, n=1, cutoff=0.6)):
         return suggest(f"{near[0]}{dot}{rest.lower()}", known) or f"; did you mean {near[0]}?"
     return suggest(key.lower(), known)
 

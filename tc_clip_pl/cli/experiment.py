@@ -39,7 +39,7 @@ from tc_clip_pl.modules.loading import is_plain_clip
 from tc_clip_pl.training.build import build_module, read_image_size
 from tc_clip_pl.training.checkpoint import CheckpointFacts, read_facts
 from tc_clip_pl.training.finite_loss import FiniteLoss
-from tc_clip_pl.training.monitoring import SkippedClips
+from tc_clip_pl.training.logging_callbacks import SkippedClips
 from tc_clip_pl.training.weight_ensembling import WeightSpaceEnsemble, check_weights
 
 

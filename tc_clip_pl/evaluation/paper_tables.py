@@ -1,4 +1,6 @@
-"""Table layouts: which measurements each column shows, and the rows published in the paper.
+"""Reads the table layouts of `paper.yaml`: the measurements that each column shows, and the paper's rows.
+
+A new report table is an entry in that file.
 
 Dataclasses rather than data frames: a run checks the name of its table at the start, before pandas is needed.
 """

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 
 import pytest
 import torch
@@ -77,7 +78,7 @@ def test_predict_writes_the_top_classes_of_every_clip(fitted, run, tmp_path):
 def test_validate(fitted, run):
     code, out, _ = run("validate", "--ckpt_path", fitted / "checkpoints" / "best.ckpt")
     assert code == 0
-    assert "val/top1" in out
+    assert re.search(r"^validation  loss \S+  top-1 \S+%$", out, re.M)
 
 
 def test_resumed_fit_ends_with_the_same_weights(run, tmp_path):

@@ -130,7 +130,7 @@ def test_results_say_how_much_was_tested_and_what_was_run(tmp_path, evaluation_s
         config={},
         data={"splits": {"hmdb51/split1": {"num_clips": 3783}}},
         checkpoint=tmp_path / "best.ckpt",
-        checkpoint_facts={"epoch": 4},
+        checkpoint_facts={"epoch": 4, "selection": "best"},
         clip={"name": "clip", "sha256": "c"},
         training={"max_epochs": 5},
         command=["tcclip", "test"],

@@ -1,4 +1,4 @@
-"""The whole CLIP: its configuration, its parts and its weights."""
+"""The whole CLIP: its configuration, its parts and its weights. The package says what another backbone must provide."""
 
 from collections.abc import Mapping
 

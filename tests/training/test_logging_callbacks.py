@@ -11,7 +11,7 @@ from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from tc_clip_pl.training.confusion_matrix import ConfusionMatrixPicture
-from tc_clip_pl.training.monitoring import GradientNorm, SkippedClips, SpeedMonitor
+from tc_clip_pl.training.logging_callbacks import GradientNorm, SkippedClips, SpeedMonitor
 
 
 def test_speed_monitor_separates_waiting_from_working():
