@@ -1,7 +1,7 @@
 """Which parts a setting trains and tests on, and where the lists and class names of each part come from.
 
-A new setting is data, not code: its parts and their list files in `other_settings` of the dataset (`datasets/ssv2.py` has
-three) and its name in `Setting` (`splits/request.py`).
+A new setting is data, not code: its parts and their list files in `other_settings` of the dataset (`datasets/ssv2.py`
+has three) and its name in `Setting` (`splits/request.py`).
 """
 
 from __future__ import annotations

@@ -60,7 +60,9 @@ def _suggest_key(key: str, known: list[str]) -> str:
     section, dot, rest = key.partition(".")
     sections = {name.partition(".")[0] for name in known}
     last_parts = {name.rpartition(".")[2] for name in known}
-    if section.lower() not in sections | last_parts and (near := difflib.get_close_matches(section.lower(), sections, n=1, cutoff=0.6)):
+    if section.lower() not in sections | last_parts and (
+        near := difflib.get_close_matches(section.lower(), sections, n=1, cutoff=0.6)
+    ):
         return suggest(f"{near[0]}{dot}{rest.lower()}", known) or f"; did you mean {near[0]}?"
     return suggest(key.lower(), known)
 
