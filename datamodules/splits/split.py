@@ -11,7 +11,7 @@ from typing import NamedTuple
 from datamodules.errors import DataError
 from datamodules.splits.class_names import label_of, normalize
 
-UNLABELED = -1  # the label of a clip whose class is not known; batches mark padding by the same number
+UNLABELED = -2  # the label of a clip whose class is not known; -1 marks padding, which predictions leave out
 
 
 class Entry(NamedTuple):
