@@ -39,7 +39,10 @@ def recorded_run(ckpt_path: str) -> tuple[str, dict[str, Any]]:
     facts = read_facts(ckpt_path)
     if facts.run is None:
         raise UserError(f"{_describe_missing(facts)}: give the configuration of its run by --config NAME.")
-    return facts.run["name"], {key: value for key, value in facts.run["config"].items() if key != "trainer"}
+    config = {key: value for key, value in facts.run["config"].items() if key != "trainer"}
+    # The run may have named its CLIP relative to another directory than this one.
+    clip = facts.model.get("clip_name_or_path") or config["model"]["pretrained"]
+    return facts.run["name"], {**config, "model": {**config["model"], "pretrained": clip}}
 
 
 def record_run(name: str, config: Mapping[str, Any], command: list[str]) -> dict[str, Any]:
