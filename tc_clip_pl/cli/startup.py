@@ -1,7 +1,9 @@
 """Says what a command is doing while it imports: seconds in which nothing else could be printed."""
 
 import os
+import signal
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -17,8 +19,32 @@ def process_rank() -> int:
 def announced(message: str) -> Iterator[None]:
     """Print a message on stderr while the block runs, only on the first process.
 
-    A terminal shows it for that long only; a file, or a terminal that cannot erase, keeps it as a line.
+    A terminal shows it for that long only; a file, or a terminal that cannot erase, keeps it as a line. Ctrl-C ends the
+    process at once.
     """
+    with _ended_by_interrupt():
+        yield from _announce(message)
+
+
+@contextmanager
+def _ended_by_interrupt() -> Iterator[None]:
+    """End the process at Ctrl-C: raised inside the import of a C extension, it may come out as any other error."""
+    if threading.current_thread() is not threading.main_thread():  # elsewhere, Python does not let us handle signals
+        yield
+        return
+    before = signal.signal(signal.SIGINT, _end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _end(*_: object) -> None:
+    print("\nInterrupted.", file=sys.stderr, flush=True)
+    os._exit(130)
+
+
+def _announce(message: str) -> Iterator[None]:
     if process_rank():
         yield
         return
