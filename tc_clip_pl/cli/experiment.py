@@ -23,6 +23,7 @@ from tc_clip_pl.cli.data_module import find_data_modules
 from tc_clip_pl.cli.errors import UserError, explain_parser_error
 from tc_clip_pl.cli.library_logging import silence_library_logs
 from tc_clip_pl.cli.run_folder_notes import RunFolderNotes
+from tc_clip_pl.cli.scored_weights import check_scored_weights
 from tc_clip_pl.cli.trainer_settings import (
     check_global_batch,
     check_tested_weights,
@@ -35,12 +36,11 @@ from tc_clip_pl.cli.trainer_settings import (
 from tc_clip_pl.cli.write_outputs import run_folder, write_predictions, write_report
 from tc_clip_pl.evaluation.paper_tables import paper_layout
 from tc_clip_pl.evaluation.results import EvaluationRun
-from tc_clip_pl.modules.loading import is_plain_clip
 from tc_clip_pl.training.build import build_module, read_image_size
 from tc_clip_pl.training.checkpoint import CheckpointFacts, read_facts
 from tc_clip_pl.training.finite_loss import FiniteLoss
 from tc_clip_pl.training.logging_callbacks import SkippedClips
-from tc_clip_pl.training.weight_ensembling import WeightSpaceEnsemble, check_weights
+from tc_clip_pl.training.weight_ensembling import WeightSpaceEnsemble
 
 
 def run_experiment(argv: list[str]) -> None:
@@ -197,7 +197,10 @@ class TCCLIPCLI(LightningCLI):
             self.model.model.config.clip_name_or_path = self._absolute(self.config[self.subcommand].model.pretrained)
         plain_config = json.loads(self._parser(self.subcommand).dump(self.config[self.subcommand], format="json"))
         self.model.run_record = record_run(self.experiment_name, plain_config, self.command)
-        self._check_weights()
+        chosen = self.config[self.subcommand]
+        self._is_plain_clip = check_scored_weights(
+            self.subcommand, chosen, self.model.model, self.checkpoint is not None
+        )
         self.trainer = self.instantiate_trainer()
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
@@ -221,30 +224,6 @@ class TCCLIPCLI(LightningCLI):
     @staticmethod
     def _absolute(name_or_path: str) -> str:
         return str(Path(name_or_path).resolve()) if Path(name_or_path).exists() else name_or_path
-
-    def _check_weights(self) -> None:
-        """Check before anything slow that the weights to score are trained, and that CLIP is there for ensembling.
-
-        Raises:
-            UserError: If the model has parameters that nothing has trained.
-            OSError, ValueError: If ensembling needs a CLIP that is gone or has changed.
-        """
-        config, model = self.config[self.subcommand], self.model.model
-        is_from_clip = self.checkpoint is None and is_plain_clip(config.model.pretrained)
-        is_untrained = self.subcommand != "fit" and is_from_clip and config.model.init_from is None
-        if is_untrained and model.new_parameter_names():
-            raise UserError(
-                f"There is nothing to {self.subcommand}: bias and prompting of this model are not trained; give "
-                "--ckpt_path, or --config models/clip.yaml for CLIP itself."
-            )
-        self._is_plain_clip = is_untrained
-        if is_untrained:
-            rank_zero_info("Without --ckpt_path nothing is fine-tuned: this scores plain CLIP, w = 0.")
-        # A model that was just made from its CLIP has it.
-        weights = check_weights(config.ensembling.weights)
-        used = {"validate": (), "predict": weights[:1]}.get(self.subcommand, weights)
-        if not is_from_clip and any(weight < 1 for weight in used):
-            model.clip_state_dict()
 
     def after_instantiate_classes(self) -> None:
         """Print the number of parameters."""
