@@ -1,6 +1,8 @@
 """Training loss and accuracy, averaged over clips rather than batches.
 
 Own state rather than one `MeanMetric` each: all three sums live in one tensor, so a step needs one synchronization.
+
+Other scalars are logged by callbacks: `logging_callbacks.py`, listed in `configs/defaults.yaml`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""Input and output of an aggregator."""
+"""Input and output of an aggregator.
+
+A new aggregator is a registered function in a file of its own here, imported by `__init__.py`.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
