@@ -35,6 +35,7 @@ _HOMES = {
     "Kinetics400DataModule": "datamodules.datasets.kinetics",
     "Kinetics600DataModule": "datamodules.datasets.kinetics",
     "SSv2DataModule": "datamodules.datasets.ssv2",
+    "SyntheticDataModule": "datamodules.synthetic.data_module",
     "UCF101DataModule": "datamodules.datasets.ucf101",
     "VideoBatch": "datamodules.video.batch",
     "VideoDataModule": "datamodules.base",
