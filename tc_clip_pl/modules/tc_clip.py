@@ -118,6 +118,12 @@ class TCCLIP(ClassTexts, BackboneModel):
         prefixes = ("prompt_learner.", "prompt_generation_layer.")
         return {name for name, _ in self.named_parameters() if name.startswith(prefixes)}
 
+    def position_parameter_names(self) -> set[str]:
+        """Return the name of a joint positional embedding; empty if all frames share CLIP's (Table 9a)."""
+        if self.config.positional_embedding != "joint":
+            return set()
+        return {name for name, _ in self.named_parameters() if name.endswith(POSITION_TABLE)}
+
     def freeze(self, encoders: Sequence[str]) -> None:
         """Freeze CLIP's own parameters of encoders, projections included; the new parameters stay trainable.
 

@@ -52,6 +52,8 @@ class TCCLIPModule(LightningModule):
         optimizer: Makes the optimizer of parameter groups; only training needs one.
         lr_scheduler: Makes the scheduler of (optimizer, total_steps, steps_per_epoch); without one the rate stays.
         prompting_lr_factor: How many times the optimizer's rate the prompt vectors and the VP block get.
+        positions_lr_factor: Likewise for a joint positional embedding, whose equal tables otherwise take thousands of
+            steps to tell frames apart.
         label_smoothing: Share of each target spread evenly over the classes.
         views_per_forward: Views of a video that evaluation runs at once; with 1, memory does not grow with the views.
 
@@ -72,17 +74,18 @@ class TCCLIPModule(LightningModule):
         optimizer: OptimizerFactory | None = None,
         lr_scheduler: SchedulerFactory | None = None,
         prompting_lr_factor: float = 10.0,
+        positions_lr_factor: float = 1.0,
         label_smoothing: float = 0.1,
         views_per_forward: int = 1,
     ) -> None:
         super().__init__()
-        check_recipe(optimizer, lr_scheduler, prompting_lr_factor, label_smoothing)
+        self.lr_factors = {"prompting": prompting_lr_factor, "positions": positions_lr_factor}
+        check_recipe(optimizer, lr_scheduler, self.lr_factors, label_smoothing)
         # For `load_from_checkpoint(path, model=...)`; not for the logger, since config.yaml has every argument.
-        self.save_hyperparameters("prompting_lr_factor", "label_smoothing", "views_per_forward", logger=False)
+        self.save_hyperparameters("prompting_lr_factor", "positions_lr_factor", "label_smoothing", "views_per_forward", logger=False)
         self.model = model
         self.optimizer = optimizer
         self.lr_scheduler = lr_scheduler
-        self.prompting_lr_factor = prompting_lr_factor
         self.label_smoothing = label_smoothing
         self.views_per_forward = views_per_forward
         self.test_sets: list[EvaluationSet] = []
@@ -126,8 +129,9 @@ class TCCLIPModule(LightningModule):
         """
         if self.optimizer is None:
             raise ValueError("TCCLIPModule needs an optimizer to train: give it optimizer=, such as a partial AdamW.")
-        groups = group_parameters(self.model, self.model.prompting_parameter_names())
-        optimizer = build_optimizer(self.optimizer, groups, self.prompting_lr_factor)
+        model = self.model
+        groups = group_parameters(model, model.prompting_parameter_names(), model.position_parameter_names())
+        optimizer = build_optimizer(self.optimizer, groups, self.lr_factors)
         if self.lr_scheduler is None:
             return {"optimizer": optimizer}
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": self._schedule(optimizer), "interval": "step"}}

@@ -1,7 +1,7 @@
 """Parameter groups: the prompting parameters train at a higher rate than CLIP's own."""
 
 import math
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 
 import torch
 from torch.nn import Module
@@ -15,20 +15,24 @@ SchedulerFactory = Callable[[Optimizer, int, int], LRScheduler]
 """Makes a scheduler, stepped once an optimizer step, of (optimizer, total_steps, steps_per_epoch)."""
 
 
-def group_parameters(model: Module, prompting_names: Collection[str]) -> list[dict]:
-    """Split the trainable parameters into CLIP's with the attention bias ("backbone") and those of the prompting.
+def group_parameters(
+    model: Module, prompting_names: Collection[str], position_names: Collection[str] = ()
+) -> list[dict]:
+    """Split the trainable parameters into CLIP's with the attention bias ("backbone") and those with other rates.
 
     Args:
         model: Holds the parameters; frozen ones stay out.
         prompting_names: Names of the prompt vectors and the VP block.
+        position_names: Names of a joint positional embedding.
 
     Returns:
         Groups for an optimizer, each with a `name`; an empty group is left out.
     """
     trainable = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
     groups = [
-        {"name": "backbone", "params": [p for name, p in trainable.items() if name not in prompting_names]},
+        {"name": "backbone", "params": [p for name, p in trainable.items() if name not in {*prompting_names, *position_names}]},
         {"name": "prompting", "params": [p for name, p in trainable.items() if name in prompting_names]},
+        {"name": "positions", "params": [p for name, p in trainable.items() if name in position_names]},
     ]
     return [group for group in groups if group["params"]]
 
@@ -36,7 +40,7 @@ def group_parameters(model: Module, prompting_names: Collection[str]) -> list[di
 def check_recipe(
     optimizer: OptimizerFactory | None,
     lr_scheduler: SchedulerFactory | None,
-    prompting_lr_factor: float,
+    lr_factors: Mapping[str, float],
     label_smoothing: float,
 ) -> None:
     """Refuse rates and shares that cannot train anything, before data and model are loaded.
@@ -44,8 +48,9 @@ def check_recipe(
     Raises:
         ValueError: Naming the setting, its value and what it must be.
     """
-    if not 0 < prompting_lr_factor < math.inf:
-        raise ValueError(f"model.prompting_lr_factor is {prompting_lr_factor:g}; it must be above 0.")
+    for name, factor in lr_factors.items():
+        if not 0 < factor < math.inf:
+            raise ValueError(f"model.{name}_lr_factor is {factor:g}; it must be above 0.")
     if not 0 <= label_smoothing < 1:
         raise ValueError(f"model.label_smoothing is {label_smoothing:g}; it must be at least 0 and below 1.")
     if optimizer is None:
@@ -61,19 +66,18 @@ def check_recipe(
         build_scheduler(lr_scheduler, trial, total_steps=10**9, steps_per_epoch=1)  # long, for any warm-up to fit
 
 
-def build_optimizer(factory: OptimizerFactory, groups: list[dict], prompting_lr_factor: float) -> Optimizer:
-    """Build an optimizer and raise the rate of its prompting group.
+def build_optimizer(factory: OptimizerFactory, groups: list[dict], lr_factors: Mapping[str, float]) -> Optimizer:
+    """Build an optimizer and change the rate of some of its groups.
 
     Args:
         factory: Gives every group the same rate.
         groups: From `group_parameters`.
-        prompting_lr_factor: Ratio of the prompting's rate to the backbone's.
+        lr_factors: Ratios of the rates of groups, by name, to the backbone's.
     """
     optimizer = factory(groups)
     # Afterwards, not in the groups: only the factory knows the rate that is to be multiplied.
     for group in optimizer.param_groups:
-        if group["name"] == "prompting":
-            group["lr"] *= prompting_lr_factor
+        group["lr"] *= lr_factors.get(group["name"], 1.0)
     return optimizer
 
 

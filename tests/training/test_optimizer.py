@@ -43,32 +43,32 @@ def test_groups_of_tiny_model_hold_each_trainable_parameter_once(make_model):
 
 @pytest.mark.parametrize("factory", [RECIPE, partial(SGD, lr=0.1)])
 def test_prompting_gets_a_multiple_of_the_rate_of_any_optimizer(factory):
-    optimizer = build_optimizer(factory, group_parameters(_toy(), PROMPTING), prompting_lr_factor=10)
+    optimizer = build_optimizer(factory, group_parameters(_toy(), PROMPTING), lr_factors={"prompting": 10})
     assert [(g["name"], g["lr"]) for g in optimizer.param_groups] == [("backbone", 0.1), ("prompting", 1.0)]
 
 
 def test_settings_of_the_factory_hold_for_both_groups():
-    optimizer = build_optimizer(RECIPE, group_parameters(_toy(), PROMPTING), 10)
+    optimizer = build_optimizer(RECIPE, group_parameters(_toy(), PROMPTING), {"prompting": 10})
     assert {(*g["betas"], g["eps"], g["weight_decay"]) for g in optimizer.param_groups} == {(0.9, 0.98, 1e-8, 0.001)}
 
 
 def test_weight_decay_reaches_biases_too():
     layer = nn.Linear(1, 1)
     torch.nn.init.ones_(layer.bias)
-    optimizer = build_optimizer(partial(AdamW, lr=0.1, weight_decay=0.5), group_parameters(layer, set()), 10)
+    optimizer = build_optimizer(partial(AdamW, lr=0.1, weight_decay=0.5), group_parameters(layer, set()), {"prompting": 10})
     layer.bias.grad = torch.zeros(1)
     optimizer.step()
     assert layer.bias.item() == pytest.approx(1 - 0.1 * 0.5)
 
 
 def test_scheduler_gets_the_lengths_of_the_training():
-    optimizer = build_optimizer(RECIPE, group_parameters(_toy(), PROMPTING), 10)
+    optimizer = build_optimizer(RECIPE, group_parameters(_toy(), PROMPTING), {"prompting": 10})
     scheduler = build_scheduler(partial(ReleasedSchedule, warmup_epochs=2), optimizer, 12, 3)
     assert (scheduler.total_steps, scheduler.warmup_steps) == (12, 6)
 
 
 def test_scheduler_that_takes_no_lengths_is_refused_in_a_sentence():
-    optimizer = build_optimizer(RECIPE, group_parameters(_toy(), PROMPTING), 10)
+    optimizer = build_optimizer(RECIPE, group_parameters(_toy(), PROMPTING), {"prompting": 10})
     with pytest.raises(ValueError, match=r"model\.lr_scheduler cannot be built .*ReleasedSchedule\."):
         build_scheduler(ConstantLR, optimizer, 12, 3)
 
@@ -85,3 +85,11 @@ def test_module_without_scheduler_keeps_its_rate(make_module, make_data, make_tr
     module, trainer = make_module(lr_scheduler=None, learning_rate=1e-6), make_trainer(limit_val_batches=0)
     trainer.fit(module, datamodule=make_data())
     assert [group["lr"] for group in trainer.optimizers[0].param_groups] == pytest.approx([1e-6, 1e-5])
+
+
+def test_positions_of_their_own_have_their_own_rate():
+    groups = group_parameters(_toy(), PROMPTING, {next(n for n, _ in _toy().named_parameters() if n not in PROMPTING)})
+    optimizer = build_optimizer(RECIPE, groups, {"prompting": 10, "positions": 4})
+    rates = {group["name"]: group["lr"] for group in optimizer.param_groups}
+    assert rates["positions"] == pytest.approx(4 * rates["backbone"])
+    assert rates["prompting"] == pytest.approx(10 * rates["backbone"])

@@ -30,6 +30,7 @@ runs with results are neither repeated nor overwritten. All other options are pa
   --config NAME                 the experiment; replaces those of a sweep file
   --output_dir DIR              parent of the sweep's folder (outputs)
   --dry_run                     print the commands without running them
+  --parallel N                  run N at a time on this machine, each on one of its GPUs
   --cluster auto|slurm|local    submit the runs as jobs with submitit (pip install tcclip[cluster]) and wait for them
   --cluster.KEY VALUE           a job setting: timeout_min, gpus_per_node, tasks_per_node, slurm_partition, ..."""
 
@@ -69,6 +70,10 @@ def sweep(argv: Sequence[str], launch: Launch | None = None) -> int:
         from tc_clip_pl.cli.sweep.cluster import run_on_cluster
 
         failed = run_on_cluster(waiting, folder, options.cluster, cluster_settings)
+    elif options.parallel > 1:
+        from tc_clip_pl.cli.sweep.parallel import run_in_parallel
+
+        failed = run_in_parallel(waiting, folder, options.parallel)
     else:
         failed = run_in_sequence(waiting, folder, launch or run_in_process)
     logs = {run.name: folder / (JOBS_FOLDER if options.cluster else f"{run.name}/{LOG_FILE}") for run in failed}
@@ -120,8 +125,12 @@ def _parse(argv: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
     parser.add_argument("--sweep", action="append", default=[])
     parser.add_argument("--output_dir", default="outputs")
     parser.add_argument("--dry_run", action="store_true")
+    parser.add_argument("--parallel", type=int, default=1)
     parser.add_argument("--cluster")
-    return parser.parse_known_args(list(argv))
+    options, rest = parser.parse_known_args(list(argv))
+    if options.parallel < 1 or (options.parallel > 1 and options.cluster):
+        raise UserError("--parallel takes a number of runs from 1, and goes without --cluster.")
+    return options, rest
 
 
 def _split_cluster_settings(argv: Sequence[str]) -> tuple[dict[str, str], list[str]]:
