@@ -15,6 +15,7 @@ PACKAGES = (
 ELSEWHERE = {
     "datamodules/video/loaders.py": ["tests/datamodules/test_loading.py", "tests/datamodules/test_base.py"],
     "datamodules/transforms/seeding.py": ["tests/datamodules/transforms"],
+    "datamodules/splits/protocols.py": ["tests/datamodules/splits/test_build_sources.py", "tests/datamodules/datasets"],
     "datamodules/splits/published.py": ["tests/datamodules/splits", "tests/datamodules/datasets"],
     "datamodules/splits/request.py": ["tests/datamodules/splits", "tests/datamodules/datasets"],
     "tc_clip_pl/ops/aggregation/base.py": ["tests/ops/test_aggregation.py", "tests/ops/test_bipartite.py"],
