@@ -23,25 +23,21 @@ folder per class::
 from importlib import import_module
 from typing import Any
 
+from datamodules.datasets import DATASETS
+
 # Each name loads on first use, so that importing the package is quick.
 _HOMES = {
     "Augmentation": "datamodules.transforms.augmentation",
-    "CSVDataModule": "datamodules.datasets.csv_list",
     "DataError": "datamodules.errors",
     "EvaluationSet": "datamodules.splits.split",
     "EvaluationSuite": "datamodules.suite",
-    "FolderDataModule": "datamodules.datasets.folder",
-    "HMDB51DataModule": "datamodules.datasets.hmdb51",
-    "Kinetics400DataModule": "datamodules.datasets.kinetics",
-    "Kinetics600DataModule": "datamodules.datasets.kinetics",
-    "SSv2DataModule": "datamodules.datasets.ssv2",
     "SyntheticDataModule": "datamodules.synthetic.data_module",
-    "UCF101DataModule": "datamodules.datasets.ucf101",
     "VideoBatch": "datamodules.video.batch",
     "VideoDataModule": "datamodules.base",
     "write_synthetic_dataset": "datamodules.synthetic.moving_shapes",
+    **{name: f"datamodules.datasets.{file}" for name, file in DATASETS.items()},
 }
-__all__ = list(_HOMES)
+__all__ = sorted(_HOMES)
 
 
 def __getattr__(name: str) -> Any:

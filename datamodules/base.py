@@ -21,11 +21,12 @@ from datamodules.loading import (
     find_clips,
 )
 from datamodules.options import ClipOptions
+from datamodules.splits.build_sources import ProtocolSources, build_sources, find_training_split
 from datamodules.splits.class_names import split_underscores
 from datamodules.splits.lookup import RootIndex
-from datamodules.splits.protocols import ProtocolSources, build_sources, find_training_split
-from datamodules.splits.published import Parts, PublishedFiles
-from datamodules.splits.request import DatasetSpec, Setting, SplitRequest
+from datamodules.splits.protocols import Parts, Setting
+from datamodules.splits.published import PublishedFiles
+from datamodules.splits.request import DatasetSpec, SplitRequest
 from datamodules.splits.source import SplitSource
 from datamodules.splits.split import Annotations, EvaluationSet, Split, VideoRecord
 from datamodules.transforms.augmentation import Augmentation, augment_clips, build_clip_augmentation, normalize

@@ -82,7 +82,8 @@ def import_graph(modules):
 
     `from package import name` leads to the module `package.name` if there is one, else to `package`: the name is then
     defined in, or re-exported by, its `__init__.py`. Importing `a.b` runs `a/__init__.py` as well, but that is no arrow
-    here: every module would then depend on its parents, and no package could re-export anything.
+    here: every module would then depend on its parents, and no package could re-export anything. A package that walks
+    its own `__path__` imports all of its modules.
     """
 
     def resolve(name):
@@ -90,10 +91,12 @@ def import_graph(modules):
             name = name.rpartition(".")[0]
         return name
 
-    return {
-        module: {target for name in imported_names(module, file) if (target := resolve(name))}
-        for module, file in modules.items()
-    }
+    def targets(module, file):
+        found = {target for name in imported_names(module, file) if (target := resolve(name))}
+        walked = {name for name in modules if name.rpartition(".")[0] == module}
+        return found | walked if "iter_modules(__path__)" in file.read_text() else found
+
+    return {module: targets(module, file) for module, file in modules.items()}
 
 
 def find_cycle(graph):
@@ -235,6 +238,12 @@ def test_import_from_the_facade_closes_a_cycle(make_graph):
     assert set(find_cycle(make_graph({"p/__init__.py": facade, "p/a.py": "from p import B"}))) == {"p", "p.a"}
     table = '_HOMES = {"A": "p.a"}'  # a lazy facade: strings are no imports
     assert find_cycle(make_graph({"p/__init__.py": table, "p/a.py": "from p import B"})) == []
+
+
+def test_package_that_imports_its_modules_closes_a_cycle(make_graph):
+    walk = "for module in iter_modules(__path__):\n    import_module(f'{__name__}.{module.name}')"
+    graph = make_graph({"p/__init__.py": walk, "p/a.py": "from p import B", "p/sub/__init__.py": "", "p/sub/b.py": ""})
+    assert graph["p"] == {"p.a", "p.sub"} and set(find_cycle(graph)) == {"p", "p.a"}
 
 
 @pytest.mark.parametrize(

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from datamodules.check.problems import Problem
 from datamodules.errors import DataError
+from datamodules.splits.build_sources import ProtocolSources, build_sources, find_training_split
 from datamodules.splits.list_files import read_lines, split_last_space
 from datamodules.splits.lookup import scan_root
-from datamodules.splits.protocols import ProtocolSources, build_sources, find_training_split
 from datamodules.splits.request import SplitRequest
 from datamodules.splits.source import ListReader, SplitSource
 from datamodules.splits.split import Entry, EvaluationSet, Split, VideoRecord

@@ -22,9 +22,20 @@ To add a dataset, write one file here, such as `datasets/my_dataset.py`::
                 clips[part].append((file, file.split("/")[0]))
             return Annotations(clips, (index.root,))
 
-and add one line to `datamodules/__init__.py`::
+and add one line to `DATASETS` below::
 
-    "MyDataModule": "datamodules.datasets.my_dataset",
+    "MyDataModule": "my_dataset",
 
 The commands then know it by name: `tcclip check --data MyDataModule --data.root DIR`.
 '''
+
+# Data module -> the file here that defines it. `datamodules` exports them all, each loaded on first use.
+DATASETS = {
+    "CSVDataModule": "csv_list",
+    "FolderDataModule": "folder",
+    "HMDB51DataModule": "hmdb51",
+    "Kinetics400DataModule": "kinetics",
+    "Kinetics600DataModule": "kinetics",
+    "SSv2DataModule": "ssv2",
+    "UCF101DataModule": "ucf101",
+}

@@ -12,7 +12,8 @@ from datamodules.splits.class_names import read_class_names
 from datamodules.splits.draw import NamedClip, hold_out
 from datamodules.splits.list_files import check_unique, read_list
 from datamodules.splits.lookup import RootIndex
-from datamodules.splits.published import Parts, PublishedFiles, base_to_novel_files
+from datamodules.splits.protocols import Parts, base_to_novel_files
+from datamodules.splits.published import PublishedFiles
 from datamodules.splits.split import Annotations, Split
 from datamodules.splits.validation import check_labels
 

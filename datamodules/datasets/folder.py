@@ -12,7 +12,8 @@ from datamodules.errors import DataError
 from datamodules.splits.class_names import label_of, normalize
 from datamodules.splits.draw import NamedClip, hold_out
 from datamodules.splits.lookup import RootIndex, scan_root
-from datamodules.splits.published import Parts, PublishedFiles, base_to_novel_files
+from datamodules.splits.protocols import Parts, base_to_novel_files
+from datamodules.splits.published import PublishedFiles
 from datamodules.splits.split import UNLABELED, Annotations, VideoRecord
 
 VIDEO_SUFFIXES = (".mp4", ".avi", ".mkv", ".webm", ".mov", ".m4v", ".mpg", ".mpeg", ".wmv", ".flv", ".3gp", ".ts")

@@ -9,7 +9,8 @@ from datamodules.base import VideoDataModule
 from datamodules.errors import DataError
 from datamodules.splits.list_files import check_unique, read_numbered_lines
 from datamodules.splits.lookup import RootIndex
-from datamodules.splits.published import Parts, PublishedFiles, base_to_novel_files
+from datamodules.splits.protocols import Parts, base_to_novel_files
+from datamodules.splits.published import PublishedFiles
 from datamodules.splits.split import Annotations
 
 # The number after each clip in `<class>_test_split<n>.txt`; clips with a 0 are unused.

@@ -10,7 +10,8 @@ from typing import ClassVar, NamedTuple
 from datamodules.base import VideoDataModule
 from datamodules.errors import DataError
 from datamodules.splits.lookup import RootIndex
-from datamodules.splits.published import Parts, PublishedFiles, base_to_novel_files, subset_files
+from datamodules.splits.protocols import Parts, base_to_novel_files, subset_files
+from datamodules.splits.published import PublishedFiles
 from datamodules.splits.split import Annotations
 
 COLUMNS = ("label", "youtube_id", "time_start", "time_end", "split")

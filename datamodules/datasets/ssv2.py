@@ -12,7 +12,8 @@ from datamodules.errors import DataError
 from datamodules.splits.class_names import label_of, normalize, read_class_names, strip_brackets
 from datamodules.splits.list_files import check_unique
 from datamodules.splits.lookup import RootIndex
-from datamodules.splits.published import Parts, PublishedFiles, base_to_novel_files, subset_files
+from datamodules.splits.protocols import Parts, base_to_novel_files, subset_files
+from datamodules.splits.published import PublishedFiles
 from datamodules.splits.split import Annotations
 
 # Annotation files; in some releases their names begin with `something-something-v2-`.

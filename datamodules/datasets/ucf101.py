@@ -11,7 +11,8 @@ from datamodules.errors import DataError
 from datamodules.splits.class_names import split_camel_case
 from datamodules.splits.list_files import check_unique, read_lines, read_numbered_lines
 from datamodules.splits.lookup import RootIndex
-from datamodules.splits.published import Parts, PublishedFiles, base_to_novel_files
+from datamodules.splits.protocols import Parts, base_to_novel_files
+from datamodules.splits.published import PublishedFiles
 from datamodules.splits.split import Annotations
 
 ADVICE = "put UCF-101's split files there, or give a copy of the published lists with --data.splits_dir"

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from datamodules.errors import DataError
 from datamodules.splits.draw import base_list_seed, draw_shots, halve_classes, keep_classes
-from datamodules.splits.published import Parts, PublishedFiles
+from datamodules.splits.protocols import Parts
+from datamodules.splits.published import PublishedFiles
 from datamodules.splits.split import Entry, Split
 
 DEFAULT_SHOTS = (2, 4, 8, 16)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from datamodules.make_splits.plan import DataSource
-from datamodules.splits.protocols import BASE_TO_NOVEL, STANDARD, build_sources
+from datamodules.splits.build_sources import build_sources
+from datamodules.splits.protocols import BASE_TO_NOVEL, STANDARD
 from datamodules.splits.request import SplitRequest
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,43 +24,6 @@ class PublishedFiles:
     train: str | None
     few_shot: str | None
     test: str
-
-
-# Part of a protocol (`split{split}`, `base`, ...) -> its files. Training uses the first part.
-Parts = Mapping[str, PublishedFiles]
-
-
-def base_to_novel_files(folder: str, labels: str) -> Parts:
-    """Return the files of a dataset's base and novel classes.
-
-    Args:
-        folder: Directory of its lists.
-        labels: Prefix of its label files.
-    """
-    lists = f"datasets_splits/base2novel_splits/{folder}"
-    base = PublishedFiles(
-        labels=f"labels/{labels}_base_labels.csv",
-        train=f"{lists}/base_train.txt",
-        few_shot=f"{lists}/fs_base_s{{split}}_train.txt",
-        test=f"{lists}/base_val.txt",
-    )
-    novel_labels = f"labels/{labels}_novel_labels.csv"
-    return {"base": base, "novel": PublishedFiles(novel_labels, None, None, f"{lists}/novel_val.txt")}
-
-
-def subset_files(folder: str, labels: str, evaluation: str, subset: str, num_classes: int) -> Parts:
-    """Return the files of a dataset's temporal or static subset (TC-CLIP, Appendix D).
-
-    Args:
-        folder: Directory of its lists.
-        labels: Prefix of its label files.
-        evaluation: Prefix of its evaluation lists.
-        subset: `temporal` or `static`.
-        num_classes: Number of classes in the subset.
-    """
-    lists, part = f"datasets_splits/temporal_static_splits/{folder}", f"{subset}{num_classes}"
-    label_file = f"labels/labels_temporal_static/{labels}_{part}_labels.csv"
-    return {subset: PublishedFiles(label_file, f"{lists}/train_{part}.txt", None, f"{lists}/{evaluation}_{part}.txt")}
 
 
 def find_published(splits_dir: Path, template: str, what: str, **values: int) -> Path:

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
 
 from datamodules.splits.class_names import split_underscores
 from datamodules.splits.lookup import RootIndex
-from datamodules.splits.published import Parts, PublishedFiles
+from datamodules.splits.protocols import Parts, Setting
+from datamodules.splits.published import PublishedFiles
 from datamodules.splits.split import Annotations
 
-Setting = Literal["standard", "base_to_novel", "zero_shot", "temporal", "static"]
 ReadAnnotations = Callable[[RootIndex, int], Annotations]
 
 

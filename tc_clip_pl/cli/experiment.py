@@ -34,12 +34,12 @@ from tc_clip_pl.cli.trainer_settings import (
     with_safe_checkpoints,
 )
 from tc_clip_pl.cli.write_outputs import run_folder, write_predictions, write_report
-from tc_clip_pl.evaluation.paper_tables import paper_layout
 from tc_clip_pl.evaluation.results import EvaluationRun
+from tc_clip_pl.evaluation.table_layout import paper_layout
 from tc_clip_pl.training.build import build_module, read_image_size
 from tc_clip_pl.training.checkpoint import CheckpointFacts, read_facts
 from tc_clip_pl.training.finite_loss import FiniteLoss
-from tc_clip_pl.training.logging_callbacks import SkippedClips
+from tc_clip_pl.training.skipped_clips import SkippedClips
 from tc_clip_pl.training.weight_ensembling import WeightSpaceEnsemble
 
 

@@ -70,7 +70,7 @@ def print_folders(
         UserError: If a folder or its results are missing.
         ValueError: If a results file is unreadable, or the paper has no such table.
     """
-    from tc_clip_pl.evaluation.tables import print_report, report_markdown
+    from tc_clip_pl.evaluation.table_rendering import print_report, report_markdown
 
     result = report_folders(folders, paper)
     if markdown_file is not None:
@@ -85,10 +85,10 @@ def report_folders(folders: Sequence[Path], paper: str | None = None) -> Report:
     """Build the report of all results below some folders; see `print_folders`."""
     # pandas, which these need, takes half a second to import: too long for `tcclip --help`, which reads HELP above.
     from tc_clip_pl.evaluation.collect_runs import collect_measurements
-    from tc_clip_pl.evaluation.paper_tables import paper_layout
     from tc_clip_pl.evaluation.report import build_report, build_report_of_protocol
     from tc_clip_pl.evaluation.results import read_results
     from tc_clip_pl.evaluation.run_identity import FinishedRun
+    from tc_clip_pl.evaluation.table_layout import paper_layout
 
     paths = _find_all_results(folders)
     descriptions = [_read_description(path) for path in paths]

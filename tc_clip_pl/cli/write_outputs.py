@@ -46,7 +46,7 @@ def write_report(
     from tc_clip_pl.evaluation.collect_runs import collect_measurements
     from tc_clip_pl.evaluation.report import build_report_of_protocol
     from tc_clip_pl.evaluation.run_identity import FinishedRun
-    from tc_clip_pl.evaluation.tables import print_report, report_markdown, results_table
+    from tc_clip_pl.evaluation.table_rendering import print_report, report_markdown, results_table
 
     if not trainer.is_global_zero:
         return
@@ -100,7 +100,7 @@ def _write_pictures(
 ) -> None:
     from matplotlib.image import imread
 
-    from tc_clip_pl.evaluation.tables import run_name
+    from tc_clip_pl.evaluation.table_rendering import run_name
 
     for entry in evaluation_sets:
         stem = f"confusion_{entry.dataset}_{entry.part}_w{run.ensemble_weight:g}"

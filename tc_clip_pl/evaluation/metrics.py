@@ -1,7 +1,7 @@
 """Accuracy metrics of video classification, accumulated over a whole test set.
 
 A metric added here reaches `results.json` by `results.py`, `tcclip report` by `ACCURACIES` in `collect_runs.py`, and
-the table printed after a test by `tables.py`.
+the table printed after a test by `table_rendering.py`.
 """
 
 from __future__ import annotations

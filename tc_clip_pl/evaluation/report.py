@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from tc_clip_pl.evaluation.paper_tables import Column, Layout, layout_of, paper_layout
+from tc_clip_pl.evaluation.table_layout import Column, Layout, layout_of, paper_layout
 
 WEIGHT_NOTE = "w: share of the fine-tuned weights, 1 without weight ensembling"
 PAPER_NOTE = "° published in the paper"

@@ -2,7 +2,7 @@
 
 Own state rather than one `MeanMetric` each: all three sums live in one tensor, so a step needs one synchronization.
 
-Other scalars are logged by callbacks: `logging_callbacks.py`, listed in `configs/defaults.yaml`.
+Other scalars are logged by the callbacks in `logged_scalars.py`, listed in `configs/defaults.yaml`.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from tc_clip_pl.cli.configs import shipped_configs
 from tc_clip_pl.cli.errors import UserError
 from tc_clip_pl.cli.sweep.command import sweep
 from tc_clip_pl.cli.sweep.plan import read_sweep
-from tc_clip_pl.evaluation.paper_tables import paper_layouts
+from tc_clip_pl.evaluation.table_layout import paper_layouts
 
 ABLATIONS = [name for name in shipped_configs() if name.startswith("ablations/")]
 B2N = ["--config", "base_to_novel_hmdb", "--sweep", "data.split=[1,2,3]"]

@@ -5,10 +5,10 @@ import copy
 import pytest
 
 from tc_clip_pl.evaluation.collect_runs import collect_measurements
-from tc_clip_pl.evaluation.paper_tables import paper_layout
 from tc_clip_pl.evaluation.report import build_report
 from tc_clip_pl.evaluation.run_identity import FinishedRun
-from tc_clip_pl.evaluation.tables import report_markdown
+from tc_clip_pl.evaluation.table_layout import paper_layout
+from tc_clip_pl.evaluation.table_rendering import report_markdown
 
 
 def results(sha="a", counted=64, **changes):

@@ -8,10 +8,10 @@ from rich.console import Console
 
 from tc_clip_pl.evaluation.collect_runs import collect_measurements
 from tc_clip_pl.evaluation.method_names import name_methods
-from tc_clip_pl.evaluation.paper_tables import layout_of, paper_layout, paper_layouts
 from tc_clip_pl.evaluation.report import build_report, build_report_of_protocol
 from tc_clip_pl.evaluation.run_identity import FinishedRun
-from tc_clip_pl.evaluation.tables import report_markdown, report_table
+from tc_clip_pl.evaluation.table_layout import layout_of, paper_layout, paper_layouts
+from tc_clip_pl.evaluation.table_rendering import report_markdown, report_table
 
 MEASUREMENT = {
     "method": "TC-CLIP", "checkpoint": None, "weight": 1.0, "dataset": "hmdb51", "part": "split1", "num_shots": 2,

@@ -17,7 +17,7 @@ from tc_clip_pl.evaluation.results import (
     read_results,
     write_results,
 )
-from tc_clip_pl.evaluation.tables import results_table
+from tc_clip_pl.evaluation.table_rendering import results_table
 
 METRICS = ClassificationMetrics(3, 2 / 3, 1.0, [1.0, 0.0, None], [[2, 0, 0], [1, 0, 0], [0, 0, 0]])
 CLASS_NAMES = ["wave", "jump", "brush hair"]

@@ -15,6 +15,7 @@ PACKAGES = (
 ELSEWHERE = {
     "datamodules/video/loaders.py": ["tests/datamodules/test_loading.py", "tests/datamodules/test_base.py"],
     "datamodules/transforms/seeding.py": ["tests/datamodules/transforms"],
+    "datamodules/splits/protocols.py": ["tests/datamodules/splits/test_build_sources.py", "tests/datamodules/datasets"],
     "datamodules/splits/published.py": ["tests/datamodules/splits", "tests/datamodules/datasets"],
     "datamodules/splits/request.py": ["tests/datamodules/splits", "tests/datamodules/datasets"],
     "tc_clip_pl/ops/aggregation/base.py": ["tests/ops/test_aggregation.py", "tests/ops/test_bipartite.py"],
@@ -28,10 +29,15 @@ ELSEWHERE = {
     "tc_clip_pl/ops/prompt_attention.py": ["tests/ops/test_attention.py", "tests/modules/test_tc_clip.py"],
     "tc_clip_pl/ops/tokens.py": ["tests/ops/test_tokens.py", "tests/ops/test_aggregation.py"],
     "tc_clip_pl/evaluation/collect_runs.py": ["tests/evaluation/test_report.py"],
-    "tc_clip_pl/evaluation/paper_tables.py": ["tests/evaluation/test_report.py"],
-    "tc_clip_pl/evaluation/pictures.py": ["tests/evaluation", "tests/training/test_monitoring.py"],
-    "tc_clip_pl/evaluation/tables.py": ["tests/evaluation/test_report.py"],
-    "tc_clip_pl/training/confusion_matrix.py": ["tests/training/test_module.py", "tests/training/test_monitoring.py"],
+    "tc_clip_pl/evaluation/table_layout.py": ["tests/evaluation/test_report.py"],
+    "tc_clip_pl/evaluation/pictures.py": ["tests/evaluation", "tests/training/test_confusion_matrix.py"],
+    "tc_clip_pl/evaluation/table_rendering.py": ["tests/evaluation/test_report.py"],
+    "tc_clip_pl/evaluation/run_identity.py": [
+        "tests/evaluation/test_report.py",
+        "tests/evaluation/test_method_names.py",
+    ],
+    "tc_clip_pl/training/finite_loss.py": ["tests/test_recipe.py"],
+    "tc_clip_pl/training/validation_epochs.py": ["tests/test_recipe.py"],
 }
 # Its tests start processes of their own, which import the file and not the mutant.
 NOT_MUTATED = ("tc_clip_pl/training/distributed.py",)

@@ -1,8 +1,14 @@
 """The groups of each aggregator, against slow versions in plain Python, and what all have in common."""
 
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 import torch
 
+import tc_clip_pl
 from tc_clip_pl.ops.aggregation import AGGREGATORS, Seeds
 from tc_clip_pl.ops.aggregation.bipartite import match_tokens
 from tc_clip_pl.ops.aggregation.kmeans import ITERATIONS, fill_empty_groups
@@ -157,3 +163,16 @@ def test_random_groups_are_drawn_anew_for_every_video(num_seeds, seeds):
     groups = aggregate("random", Seeds(tokens, seeds.indices, seeds.attention)).groups
     assert [sorted(row) for row in groups.tolist()] == [sorted(s % K for s in range(num_seeds))] * 4
     assert len({tuple(row) for row in groups.tolist()}) > 1
+
+
+def test_a_new_file_is_all_that_an_aggregator_takes(tmp_path):
+    package = tmp_path / "tc_clip_pl"
+    shutil.copytree(Path(tc_clip_pl.__file__).parent, package, ignore=shutil.ignore_patterns("__pycache__"))
+    (package / "ops" / "aggregation" / "zeros.py").write_text(
+        "from tc_clip_pl.ops.aggregation.base import AGGREGATORS\n"
+        'AGGREGATORS.register("zeros")(lambda seeds, num_context_tokens, merges_per_round: None)\n'
+    )
+    code = "from tc_clip_pl.modules.config import TCCLIPConfig; print(TCCLIPConfig(aggregation='zeros').aggregation)"
+    command = [sys.executable, "-c", code]  # its own process: it imports the copy, which stands in its directory
+    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert result.stdout == "zeros\n"

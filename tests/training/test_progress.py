@@ -7,7 +7,7 @@ import pytest
 import rich
 from rich.console import Console
 
-from tc_clip_pl.training.logging_callbacks import SpeedMonitor
+from tc_clip_pl.training.logged_scalars import SpeedMonitor
 from tc_clip_pl.training.progress import EpochSummary, LiveProgress, format_metric, format_seconds, format_speed
 
 

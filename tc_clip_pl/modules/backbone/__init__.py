@@ -15,19 +15,20 @@ A second backbone, SigLIP for example, replaces these files. It must provide, un
   `{q,k,v,out}_proj`, `num_heads` and `head_dim`; `MLP`. Both encoders have `encoder.layers`.
 * Text: a *causal* encoder that is read at one token, EOS. The text shortcuts (`modules/text_encoder.py`) depend on
   causality; a bidirectional text encoder would need the plain path, one pass per pair of video and class.
-  The functions of `backbone/text.py` and the tokenized prompt template complete it.
+  The functions of `clip_text.py` and the tokenized prompt template complete it.
 """
 
-from tc_clip_pl.modules.backbone.layers import MLP, Attention, EncoderLayer
-from tc_clip_pl.modules.backbone.model import (
+from tc_clip_pl.modules.backbone.clip_layers import MLP, Attention, EncoderLayer
+from tc_clip_pl.modules.backbone.clip_model import (
     ENCODER_PARTS,
+    POSITION_TABLE,
     BackboneConfig,
     BackboneModel,
     TextConfig,
     expand_state_dict,
 )
-from tc_clip_pl.modules.backbone.sizes import backbone_options
-from tc_clip_pl.modules.backbone.text import (
+from tc_clip_pl.modules.backbone.clip_sizes import backbone_options
+from tc_clip_pl.modules.backbone.clip_text import (
     TEMPLATE_TOKEN_IDS,
     TextModel,
     add_positions,
@@ -38,11 +39,12 @@ from tc_clip_pl.modules.backbone.text import (
     run_layers,
     token_embedding,
 )
-from tc_clip_pl.modules.backbone.vision import VisionEmbeddings, VisionModel
+from tc_clip_pl.modules.backbone.clip_vision import VisionEmbeddings, VisionModel
 
 __all__ = [
     "ENCODER_PARTS",
     "MLP",
+    "POSITION_TABLE",
     "TEMPLATE_TOKEN_IDS",
     "Attention",
     "BackboneConfig",

@@ -12,7 +12,7 @@ from datamodules import (
     SSv2DataModule,
     UCF101DataModule,
 )
-from datamodules.splits.protocols import build_sources, find_training_split
+from datamodules.splits.build_sources import build_sources, find_training_split
 
 # Base and novel halves count from 0 each, in an order of their own.
 NAMES, BASE, NOVEL = (

@@ -1,4 +1,8 @@
-"""Callbacks that log or collect something during a run: speed, gradient norm, skipped clips."""
+"""Callbacks that log a scalar during training: the speed and the gradient norm.
+
+To add a scalar, write a callback here that calls ``pl_module.log("train/NAME", value, batch_size=1)`` in a hook, and
+list it under `callbacks` in `configs/defaults.yaml`. The loss and the accuracies are logged by `module.py`.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +13,7 @@ from typing import Any
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch.optim import Optimizer
 
-from tc_clip_pl.training.distributed import gather_lists, gradient_norm
+from tc_clip_pl.training.distributed import gradient_norm
 
 
 class SpeedMonitor(Callback):
@@ -68,31 +72,3 @@ class GradientNorm(Callback):
         # The norm of a sharded model is a collective; the condition is the same on every process.
         if trainer.global_step % trainer.log_every_n_steps == 0:
             pl_module.log("train/grad_norm", gradient_norm(pl_module), batch_size=1)
-
-
-class SkippedClips(Callback):
-    """Collect the clips that the data module could not read and skipped, from all processes.
-
-    Attributes:
-        clips: The keys are "path: reason", in order of first appearance (a dict, as an ordered set).
-    """
-
-    def __init__(self) -> None:
-        self.clips: dict[str, None] = {}
-
-    def _collect(self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, *_: Any) -> None:
-        self.clips.update(dict.fromkeys(getattr(batch, "skipped", ())))
-
-    on_train_batch_end = on_validation_batch_end = on_test_batch_end = on_predict_batch_end = _collect
-
-    def _gather(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        # Once at the end of a run: after an error, the other processes may not be there to take part.
-        self.clips = dict.fromkeys(gather_lists(list(self.clips)))
-
-    on_train_end = on_validation_end = on_test_end = on_predict_end = _gather
-
-    def report(self) -> str | None:
-        """Return the number of skipped clips and the clips, one a line; None if there are none."""
-        if not self.clips:
-            return None
-        return "\n  ".join([f"{len(self.clips)} clip(s) could not be read and were skipped:", *self.clips])

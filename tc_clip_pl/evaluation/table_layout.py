@@ -1,4 +1,4 @@
-"""Reads the table layouts of `paper.yaml`: the measurements that each column shows, and the paper's rows.
+"""Reads the table layouts of `paper_tables.yaml`: the measurements that each column shows, and the paper's rows.
 
 A new report table is an entry in that file.
 
@@ -18,13 +18,13 @@ from tc_clip_pl.evaluation.aggregate import HALVES
 if TYPE_CHECKING:
     from pandas import DataFrame, Series
 
-PAPER_FILE = Path(__file__).with_name("paper.yaml")
+PAPER_FILE = Path(__file__).with_name("paper_tables.yaml")
 SELECTABLE = ("dataset", "part", "num_shots", "weight")
 
 
 @dataclass(frozen=True)
 class Column:
-    """One column of a table; paper.yaml documents the fields.
+    """One column of a table; paper_tables.yaml documents the fields.
 
     Attributes:
         group: First line of the heading.

@@ -1,4 +1,4 @@
-"""Speed, gradient norm, skipped clips and the confusion matrix."""
+"""The speed and the gradient norm in the logs."""
 
 import csv
 import time
@@ -7,11 +7,9 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
-from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from lightning.pytorch.loggers import CSVLogger
 
-from tc_clip_pl.training.confusion_matrix import ConfusionMatrixPicture
-from tc_clip_pl.training.logging_callbacks import GradientNorm, SkippedClips, SpeedMonitor
+from tc_clip_pl.training.logged_scalars import GradientNorm, SpeedMonitor
 
 
 def test_speed_monitor_separates_waiting_from_working():
@@ -36,26 +34,6 @@ def test_logs_speed_and_gradient_norm(make_module, make_data, make_trainer, tmp_
     assert all(float(row["train/grad_norm"]) > 0 for row in rows if row["train/grad_norm"])
     assert any(float(row["train/videos_per_second"] or 0) > 0 for row in rows)
     assert all(0 <= float(row["train/data_wait_share"] or 0) <= 1 for row in rows)
-
-
-def test_confusion_matrix_goes_to_tensorboard(make_module, make_data, make_trainer, tmp_path):
-    logger = TensorBoardLogger(tmp_path, name="tb")
-    make_trainer(ConfusionMatrixPicture(), logger=logger, num_sanity_val_steps=2).fit(
-        make_module(), datamodule=make_data()
-    )
-    logger.finalize("success")
-    events = EventAccumulator(logger.log_dir)
-    events.Reload()
-    assert [event.step for event in events.Images("val/confusion_matrix")] == [3]
-
-
-def test_skipped_clips_are_listed_once_each():
-    callback = SkippedClips()
-    assert callback.report() is None
-    for skipped in (["a.avi: empty"], [], ["a.avi: empty", "b.avi: truncated"]):
-        callback.on_test_batch_end(None, None, None, SimpleNamespace(skipped=skipped), 0)
-    assert callback.report().splitlines()[1:] == ["  a.avi: empty", "  b.avi: truncated"]
-    assert callback.report().startswith("2 clip(s)")
 
 
 def test_gradient_norm_is_that_of_all_gradients():
