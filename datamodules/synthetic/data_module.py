@@ -137,7 +137,7 @@ class SyntheticDataModule(LightningDataModule):
         **options: Any,
     ) -> None:
         super().__init__()
-        self.options = ClipOptions(**{"image_size": 64, "num_frames": 8, "num_temporal_views": 1, **options})
+        self.options = ClipOptions(**options)
         self.setting, self.groups, self.num_shots = setting, groups, num_shots
         self.train_films, self.test_films, self.split, self.world_seed = train_films, test_films, split, world_seed
         self.datasets: dict[str, FilmDataset] = {}

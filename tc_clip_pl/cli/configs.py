@@ -16,6 +16,7 @@ GROUPS = {
     ".": "Experiments",
     "models": "Models, to combine with an experiment: tcclip fit --config few_shot_hmdb --config models/vifi_clip",
     "clusters": "Clusters, to combine likewise: srun tcclip fit --config zero_shot_k400 --config clusters/slurm",
+    "synthetic": "Evidence on the generated world, to sweep: tcclip sweep --sweep synthetic/reference_tokens",
     "ablations": "Tables of the paper, to sweep: tcclip sweep --sweep ablations/table_8a",
 }
 

@@ -33,7 +33,8 @@ views or epochs. Tests of only some clips are marked as partial.
                               (sweeps of `ablations/` select their table themselves); runs of another protocol are
                               left out
   --format table|markdown     output format (table)
-  --output FILE               also write the table to a Markdown file"""
+  --output FILE               also write the table to a Markdown file
+  --json FILE                 also write every measurement, with commands, machines, minutes and versions"""
 
 
 def report(argv: Sequence[str]) -> None:
@@ -51,8 +52,13 @@ def report(argv: Sequence[str]) -> None:
     parser.add_argument("--paper")
     parser.add_argument("--format", choices=("table", "markdown"), default="table")
     parser.add_argument("--output", type=Path)
+    parser.add_argument("--json", type=Path)
     options = parser.parse_args(list(argv))
     print_folders(options.dir, options.paper, options.output, options.format == "markdown")
+    if options.json is not None:
+        from tc_clip_pl.evaluation.record import write_record
+
+        write_record(list(_read_runs(options.dir)[0].values()), options.json)
 
 
 def print_folders(
@@ -86,24 +92,17 @@ def report_folders(folders: Sequence[Path], paper: str | None = None) -> Report:
     # pandas, which these need, takes half a second to import: too long for `tcclip --help`, which reads HELP above.
     from tc_clip_pl.evaluation.collect_runs import collect_measurements
     from tc_clip_pl.evaluation.report import build_report, build_report_of_protocol
-    from tc_clip_pl.evaluation.results import read_results
-    from tc_clip_pl.evaluation.run_identity import FinishedRun
     from tc_clip_pl.evaluation.table_layout import paper_layout
 
-    paths = _find_all_results(folders)
-    descriptions = [_read_description(path) for path in paths]
-    runs = {
-        path: FinishedRun(read_results(path), description.get("method"), description.get("settings", {}))
-        for path, description in zip(paths, descriptions, strict=True)
-    }
-    table = paper or _common([description.get("table") for description in descriptions])
+    runs, tables = _read_runs(folders)
+    table = paper or _common(list(tables.values()))
     if table is None:
         protocol = _common([run.config.get("protocol") for run in runs.values()])
         report = build_report_of_protocol(collect_measurements(list(runs.values())), protocol)
         return replace(report, notes=[*report.notes, *_compare_versions(list(runs.values()))])
     layout = paper_layout(table)
     # A sweep says itself which table its runs are for.
-    swept = {path for path, description in zip(paths, descriptions, strict=True) if description.get("table") == table}
+    swept = {path for path in runs if tables[path] == table}
     kept = [run for path, run in runs.items() if path in swept or run.protocol in layout.protocols]
     others = {path: run for path, run in runs.items() if path not in swept and run.protocol not in layout.protocols}
     if not kept:
@@ -113,6 +112,19 @@ def report_folders(folders: Sequence[Path], paper: str | None = None) -> Report:
         )
     report = build_report(collect_measurements(kept), layout, with_paper=True)
     return replace(report, notes=[*report.notes, *_name_left_out(others), *_compare_versions(kept)])
+
+
+def _read_runs(folders: Sequence[Path]) -> tuple[dict[Path, FinishedRun], dict[Path, str | None]]:
+    """Return all runs below some folders, and the table that each was swept for, if any, by the results file."""
+    from tc_clip_pl.evaluation.results import read_results
+    from tc_clip_pl.evaluation.run_identity import FinishedRun
+
+    descriptions = {path: _read_description(path) for path in _find_all_results(folders)}
+    runs = {
+        path: FinishedRun(read_results(path), description.get("method"), description.get("settings", {}))
+        for path, description in descriptions.items()
+    }
+    return runs, {path: description.get("table") for path, description in descriptions.items()}
 
 
 def _name_left_out(runs: Mapping[Path, FinishedRun]) -> list[str]:

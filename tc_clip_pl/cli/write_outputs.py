@@ -27,6 +27,8 @@ def write_report(
     config: Mapping[str, Any],
     ckpt_path: str | Path | None,
     skipped: Sequence[str],
+    minutes: float | None = None,
+    draws_pictures: bool = True,
 ) -> None:
     """Print the tables of a test, and write `results.json` and the confusion matrices into the run's folder.
 
@@ -39,6 +41,8 @@ def write_report(
         config: The whole configuration of the run.
         ckpt_path: The tested checkpoint, if any.
         skipped: Clips that could not be read, as "path: reason".
+        minutes: Duration of the command so far.
+        draws_pictures: Whether to draw the confusion matrices, which takes a second each.
     """
     import rich
 
@@ -60,6 +64,7 @@ def write_report(
         checkpoint=ckpt_path,
         skipped=[*skipped, *(c for c in getattr(trainer.datamodule, "skipped_clips", []) if c not in skipped)],
         machine=_describe_machine(trainer),
+        minutes=minutes and round(minutes, 2),
         command=module.run_record.get("command", []),
         checkpoint_facts=facts and {name: getattr(facts, name) for name in ("epoch", "global_step", "selection")},
         clip={"name": module.model.config.clip_name_or_path, "sha256": module.model.config.clip_sha256},
@@ -68,7 +73,7 @@ def write_report(
     path = write_results(results, unused_path(folder / "results.json"))
     report = build_report_of_protocol(collect_measurements([FinishedRun(results)]), config.get("protocol"))
     path.with_suffix(".md").write_text(report_markdown(report), encoding="utf-8")
-    for run in runs:
+    for run in runs if draws_pictures else ():
         _write_pictures(run, evaluation_sets, folder, trainer)
     for logger in trainer.loggers:
         logger.finalize("success")  # the pictures came after Lightning's own, which closed the files

@@ -46,6 +46,7 @@ def build_results(
     command: Sequence[str] = (),
     skipped: Sequence[str] = (),
     machine: Mapping[str, Any] | None = None,
+    minutes: float | None = None,
 ) -> dict[str, Any]:
     """Collect the metrics of a run with everything that produced them.
 
@@ -64,6 +65,7 @@ def build_results(
         command: The argv of the run.
         skipped: Clips that could not be read, as "path: reason".
         machine: Device, number of processes and precision of the run.
+        minutes: Duration of the command so far.
 
     Returns:
         Plain values, ready for JSON. Accuracies are fractions; `top5` is None with at most five classes. `partial` is
@@ -89,6 +91,7 @@ def build_results(
         "skipped_clips": list(skipped),
         "versions": installed_versions(),
         "machine": dict(machine or {}),
+        "minutes": minutes,
         "config": dict(config),
     }
 

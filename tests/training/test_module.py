@@ -1,4 +1,4 @@
-"""The LightningModule: losses, views, class names, logged metrics, and which parameters learn."""
+"""The LightningModule: losses, class names, logged metrics, and which parameters learn."""
 
 from types import SimpleNamespace
 
@@ -6,44 +6,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 from lightning.pytorch import Callback
-from torchmetrics import MeanMetric
 
-from tc_clip_pl.evaluation.metrics import build_metrics
-from tc_clip_pl.training import TCCLIPModule
 from tc_clip_pl.training.training_metrics import TrainingMetrics
-
-
-class FixedScores(torch.nn.Module):
-    """A model whose logits are the first Y pixels of a video."""
-
-    def __init__(self, num_classes=3):
-        super().__init__()
-        self.num_classes, self.calls = num_classes, []
-
-    def forward(self, video):
-        self.calls.append(len(video))
-        return SimpleNamespace(logits=video.flatten(1)[:, : self.num_classes])
-
-
-@pytest.mark.parametrize("views_per_forward", [1, 2, 5])
-def test_views_are_averaged_after_the_softmax_in_chunks(views_per_forward):
-    model = FixedScores()
-    module = TCCLIPModule(model, views_per_forward=views_per_forward)
-    video = torch.randn(2, 5, 1, 3, 2, 2)
-    expected = torch.stack([video[:, v].flatten(1)[:, :3].softmax(-1) for v in range(5)]).mean(0)
-    torch.testing.assert_close(module(video), expected)
-    assert max(model.calls) <= 2 * views_per_forward
-    assert sum(model.calls) == 10
-
-
-def test_validation_loss_counts_real_clips_only():
-    module = TCCLIPModule(FixedScores())
-    metrics, mean_loss = build_metrics(3), MeanMetric()
-    video, label = torch.randn(4, 2, 1, 3, 2, 2), torch.tensor([0, -1, 2, -1])
-    module._shared_step(SimpleNamespace(video=video, label=label), metrics, mean_loss)
-    module._shared_step(SimpleNamespace(video=video[:1], label=label[1:2]), metrics, mean_loss)
-    expected = F.nll_loss(module(video).log(), label, ignore_index=-1)
-    torch.testing.assert_close(mean_loss.compute(), expected)
 
 
 @pytest.mark.parametrize("soft", [False, True])
@@ -99,27 +63,6 @@ def test_model_is_in_training_mode_while_training_only(make_module, make_data, m
 
     make_trainer(Spy()).fit(make_module(), datamodule=make_data())
     assert modes == {"train": True, "val": False}
-
-
-def test_each_test_set_has_its_own_classes_and_keys(make_module, make_data, make_trainer, make_test_set):
-    sets = [
-        make_test_set("toy", "split1", ["wave", "jump", "brush hair"]),
-        make_test_set("other", "all", ["run", "walk"]),
-    ]
-    module, trainer = make_module(), make_trainer()
-    trainer.test(module, datamodule=make_data(test_sets=sets), verbose=False)
-    assert trainer.logged_metrics.keys() == {
-        "test/toy/split1/top1", "test/toy/split1/top5", "test/other/all/top1", "test/other/all/top5",
-    }  # fmt: skip
-    assert [len(module.test_results[1.0][s.name].per_class) for s in sets] == [3, 2]
-    assert [module.test_results[1.0][s.name].num_clips for s in sets] == [12, 12]
-
-
-def test_data_module_without_test_sets_has_one(make_module, make_data, make_trainer):
-    module, trainer = make_module(), make_trainer()
-    trainer.test(module, datamodule=make_data(), verbose=False)
-    assert trainer.logged_metrics.keys() == {"test/data/test/top1", "test/data/test/top5"}
-    assert [(entry.dataset, entry.part) for entry in module.test_sets] == [("data", "test")]
 
 
 def test_batch_without_clips_gives_zero_loss_and_gradients(make_module):

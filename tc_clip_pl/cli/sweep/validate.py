@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from jsonargparse import ArgumentParser
 
 from tc_clip_pl.cli.config_args import configs_first, import_plugins
-from tc_clip_pl.cli.experiment import TCCLIPCLI
+from tc_clip_pl.cli.experiment_arguments import ExperimentArguments
 from tc_clip_pl.cli.sweep.plan import SweepRun
 
 
@@ -32,7 +32,7 @@ class _AllParsed(Exception):
     """Ends LightningCLI after parsing; it would go on to build the model."""
 
 
-class _Parser(TCCLIPCLI):
+class _Parser(ExperimentArguments):
     """Parses several command lines with one parser: building it takes longer than parsing."""
 
     def __init__(self, arguments: Sequence[list[str]]) -> None:
