@@ -1,12 +1,15 @@
 """The actions of the generated world, in three groups, and what theory says each kind of model can tell apart.
 
-A *family* is a set of actions whose single frames are distributed alike. A frame-wise model scores a class by a sum over
-frames of something that depends on one frame alone, so inside a family it is at chance, whatever it has learned. Frames
-that enter as a set, without their order, leave an action and its reversed film alike.
+A *family* is a set of actions whose single frames are distributed alike. A frame-wise model scores a class by a sum
+over frames of something that depends on one frame alone. Inside a family, the expected score of a class is then the
+same for the films of every action, and by Jensen's inequality no such model has a cross-entropy below log(n) in a
+family of n: training has nothing to learn there. Its accuracy may leave 1/n somewhat, because a sum over frames that
+stay the same spreads more than one over frames that change. In an order pair 1/2 is exact: a film and its reversal have
+the same frames. Frames that enter as a set, without their order, likewise leave an action and its reversed film alike.
 
 | group | what tells its actions apart | families |
 |---|---|---|
-| static | one frame: colour, shape, texture | of one action |
+| static | one frame: color, shape, texture | of one action |
 | relational | which property of the scene stays the same from frame to frame, in any order | of four actions |
 | order | only the order of the frames | pairs, each the reversed film of the other |
 """
@@ -91,6 +94,8 @@ def phrase(noun: str, behavior: str) -> str:
 
 @dataclass(frozen=True)
 class _Family:
+    """Actions of the same actors; `noun` names these and the family."""
+
     group: Group
     noun: str
     look: Look
@@ -199,11 +204,13 @@ UNSEEN: tuple[Action, ...] = tuple(action for family in _UNSEEN for action in fa
 """36 other actions to test on: known words in new combinations."""
 
 
-def ceiling(actions: Sequence[Action], sees: Sees) -> float:
-    """Return the highest accuracy, in [0, 1], that a model can reach on films of some actions, equally many of each.
+def expected_accuracy(actions: Sequence[Action], sees: Sees) -> float:
+    """Return the accuracy, in [0, 1], of a model that tells apart all that it can and is at chance in the rest.
+
+    Exact for `set` and `order`; for `frame`, the accuracy in a relational family may leave chance somewhat (see above).
 
     Args:
-        actions: The actions, all of which are candidates.
+        actions: The actions, all of which are candidates; equally many films of each are tested.
         sees: What its score of a class is a function of: `frame` for a sum over frames of something that depends on one
             frame alone, `set` for the frames without their order, `order` for the film.
     """
