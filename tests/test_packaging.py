@@ -48,4 +48,6 @@ def test_wheel_is_complete(tmp_path):
     configs = {
         f"tc_clip_pl/configs/{path.relative_to(ROOT / 'configs')}" for path in (ROOT / "configs").rglob("*.yaml")
     }
-    assert modules | configs == {name for name in names if ".dist-info/" not in name}
+    world_clip = {str(path.relative_to(ROOT)) for path in (ROOT / "tc_clip_pl/checkpoints/world_clip").iterdir()}
+    assert len(world_clip) == 5
+    assert modules | configs | world_clip == {name for name in names if ".dist-info/" not in name}

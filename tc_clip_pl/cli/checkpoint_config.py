@@ -146,6 +146,9 @@ def describe_training(facts_or_run: Mapping[str, Any] | None, class_names: list[
         "num_classes": len(class_names) if class_names else None,
         "global_batch_size": data.get("global_batch_size"),
         **config["trainer"],
-        **{key: model.get(key) for key in ("optimizer", "lr_scheduler", "prompting_lr_factor", "positions_lr_factor", "label_smoothing")},
+        **{
+            key: model.get(key)
+            for key in ("optimizer", "lr_scheduler", "prompting_lr_factor", "positions_lr_factor", "label_smoothing")
+        },
         **{key: model.get(key) for key in ("freeze", "init_from")},
     }

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from pathlib import Path
 from typing import Any
 
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer
@@ -29,6 +28,7 @@ from tc_clip_pl.cli.trainer_settings import (
 )
 from tc_clip_pl.cli.write_outputs import run_folder, write_predictions, write_report
 from tc_clip_pl.evaluation.results import EvaluationRun
+from tc_clip_pl.modules.names import recorded_name
 from tc_clip_pl.training.finite_loss import FiniteLoss
 from tc_clip_pl.training.skipped_clips import SkippedClips
 from tc_clip_pl.training.weight_ensembling import WeightSpaceEnsemble
@@ -87,7 +87,7 @@ class TCCLIPCLI(ExperimentArguments):
             raise UserError(explain_parser_error(str(error), [])) from error
         self.datamodule, self.model = self._get(self.config_init, "data"), self._get(self.config_init, "model")
         if self.checkpoint is not None:
-            self.model.model.config.clip_name_or_path = self._absolute(self.config[self.subcommand].model.pretrained)
+            self.model.model.config.clip_name_or_path = recorded_name(self.config[self.subcommand].model.pretrained)
         plain_config = json.loads(self._parser(self.subcommand).dump(self.config[self.subcommand], format="json"))
         self.model.run_record = record_run(self.experiment_name, plain_config, self.command)
         chosen = self.config[self.subcommand]
@@ -113,10 +113,6 @@ class TCCLIPCLI(ExperimentArguments):
             return super().instantiate_trainer(**kwargs, callbacks=callbacks)
         except TypeError as error:  # what Lightning raises for devices that are no number
             raise UserError(f"The Trainer cannot be built: {error}") from error
-
-    @staticmethod
-    def _absolute(name_or_path: str) -> str:
-        return str(Path(name_or_path).resolve()) if Path(name_or_path).exists() else name_or_path
 
     def after_instantiate_classes(self) -> None:
         """Print the number of parameters."""

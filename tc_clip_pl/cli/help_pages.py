@@ -39,7 +39,8 @@ NAME is a file or a shipped configuration (`tcclip configs`); several are merged
     --data.decoder auto|pyav|decord  video decoder
     --data.on_bad_video raise|skip   what to do with an unreadable training clip
   model
-    --model.pretrained X             folder or hub name of a CLIP or a saved TC-CLIP
+    --model.pretrained X             folder or hub name of a CLIP or a saved TC-CLIP; or world, the shipped CLIP of
+                                     the generated world
     --model.init_from CKPT           start from the weights of an earlier run (Appendix A)
     --model.freeze [vision,text]     encoders whose own weights are not trained
     --model.config.seed_ratio R      share of the patches that become seeds; likewise num_context_tokens,

@@ -19,7 +19,7 @@ Count parameters (without token embeddings) and multiply-adds of one view and on
 loading weights. `as published` counts all tokens in all layers, like the paper; `executed` is what runs here.
 
   --config NAME ...     configurations to profile (default: the rows of the paper's Tables 6 and 14)
-  --clip NAME           hub name of a published CLIP, or a folder (default: openai/clip-vit-base-patch16)
+  --clip NAME           hub name of a published CLIP, a folder, or world (default: openai/clip-vit-base-patch16)
   --measure             also time inference and training with random weights, on the GPU if there is one
   --batch_size N        videos per batch of a measurement (default: 8)
   --num_classes N       classes of a measurement (default: 400)
@@ -84,8 +84,9 @@ def _build_config(clip: str, overrides: dict[str, Any]) -> "TCCLIPConfig":
     from tc_clip_pl.modules.backbone import backbone_options
     from tc_clip_pl.modules.config import TCCLIPConfig
     from tc_clip_pl.modules.loading import read_config
+    from tc_clip_pl.modules.names import locate
 
-    if not Path(clip).is_dir():
+    if not Path(locate(clip)).is_dir():
         return TCCLIPConfig(**backbone_options(clip), **overrides)
     return TCCLIPConfig.from_dict({**read_config(clip), "model_type": TCCLIPConfig.model_type, **overrides})
 

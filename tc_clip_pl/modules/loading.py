@@ -23,6 +23,7 @@ from transformers.utils import CONFIG_NAME, cached_file
 
 from tc_clip_pl.modules.backbone import BackboneConfig, BackboneModel
 from tc_clip_pl.modules.config import TCCLIPConfig
+from tc_clip_pl.modules.names import SHIPPED, locate
 
 HUB_SECONDS = 2.0  # without a network, the retries of its own client take 25 seconds
 PROXY_VARIABLES = ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")
@@ -32,14 +33,14 @@ def read_config(name_or_path: str) -> dict[str, Any]:
     """Read the stored configuration of a CLIP or a TC-CLIP.
 
     Args:
-        name_or_path: A folder in Hugging Face's format, or a name on its hub.
+        name_or_path: A folder in Hugging Face's format, a name on its hub, or one of `SHIPPED`.
 
     Raises:
         OSError: If there is none, or the hub cannot be reached.
         ValueError: If it is damaged, or belongs to another kind of model.
     """
     try:
-        path = cached_file(name_or_path, CONFIG_NAME, local_files_only=not _asks_the_hub(name_or_path))
+        path = cached_file(locate(name_or_path), CONFIG_NAME, local_files_only=not _asks_the_hub(name_or_path))
     except OSError as error:
         raise OSError(_explain_missing(name_or_path)) from error
     if path is None:  # transformers' answer for a folder without the file
@@ -64,7 +65,9 @@ def is_plain_clip(name_or_path: str) -> bool:
     Raises:
         OSError, ValueError: As `read_config`.
     """
-    return not Path(name_or_path).is_file() and read_config(name_or_path)["model_type"] == BackboneConfig.model_type
+    if Path(locate(name_or_path)).is_file():
+        return False
+    return read_config(name_or_path)["model_type"] == BackboneConfig.model_type
 
 
 def _check_config(stored: dict[str, Any], path: str) -> None:
@@ -102,7 +105,7 @@ def load_checked(load: Callable[..., Any], name_or_path: str, **kwargs: Any) -> 
     """
     try:
         options = {"dtype": torch.float32, "local_files_only": not _asks_the_hub(name_or_path)}
-        model, info = load(name_or_path, output_loading_info=True, **options, **kwargs)
+        model, info = load(locate(name_or_path), output_loading_info=True, **options, **kwargs)
     except (SafetensorError, pickle.UnpicklingError, EOFError) as error:
         raise ValueError(_explain_unreadable(name_or_path)) from error
     except OSError as error:
@@ -128,7 +131,8 @@ def load_tokenizer(name_or_path: str) -> PreTrainedTokenizerBase:
     """
     missing = f"{name_or_path} has no tokenizer: add tokenizer.json, or vocab.json and merges.txt."
     try:
-        tokenizer = AutoTokenizer.from_pretrained(name_or_path, local_files_only=not _asks_the_hub(name_or_path))
+        only_local = not _asks_the_hub(name_or_path)
+        tokenizer = AutoTokenizer.from_pretrained(locate(name_or_path), local_files_only=only_local)
     except (OSError, ValueError) as error:
         raise OSError(missing) from error
     # Without any of the files, transformers makes an empty tokenizer that knows the special tokens only.
@@ -173,7 +177,7 @@ def check_same_clip(config: TCCLIPConfig, weights: Mapping[str, Tensor]) -> None
 
 def _asks_the_hub(name_or_path: str) -> bool:
     """Return whether a name may be looked up over the network: no folder, and the hub answers at once."""
-    is_path = Path(name_or_path).is_dir() or name_or_path.startswith((".", "/", "~"))
+    is_path = Path(locate(name_or_path)).is_dir() or name_or_path.startswith((".", "/", "~"))
     return not is_path and not constants.HF_HUB_OFFLINE and _hub_answers()
 
 
@@ -213,5 +217,6 @@ def _explain_missing(name_or_path: str) -> str:
         return f"There is no {name_or_path}: write it with `tcclip make-demo {folder}`."
     return (
         f"{name_or_path!r} is not a local folder, and the Hugging Face hub did not provide it (no network, or no such "
-        "name): give a local folder with CLIP's config.json, model.safetensors and tokenizer files."
+        "name): give a local folder with CLIP's config.json, model.safetensors and tokenizer files, or "
+        f"{' or '.join(SHIPPED)}, which comes with this package."
     )

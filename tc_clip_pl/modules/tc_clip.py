@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from torch import Tensor
@@ -18,6 +17,7 @@ from tc_clip_pl.modules.loading import (
     load_tokenizer,
     read_config,
 )
+from tc_clip_pl.modules.names import recorded_name
 from tc_clip_pl.modules.outputs import TCCLIPOutput
 from tc_clip_pl.modules.prompt_learner import PromptLearner
 from tc_clip_pl.modules.text_prompting import PROMPTINGS, TextSide
@@ -165,7 +165,8 @@ class TCCLIP(ClassTexts, BackboneModel):
         """Load a plain CLIP or a saved TC-CLIP, in evaluation mode.
 
         Args:
-            name_or_path: A folder in Hugging Face's format or a name on its hub.
+            name_or_path: A folder in Hugging Face's format, a name on its hub, or "world", the CLIP of the generated
+                world that comes with this package.
             **overrides: Options of `TCCLIPConfig`, such as ``num_frames=8``.
 
         Raises:
@@ -183,7 +184,7 @@ class TCCLIP(ClassTexts, BackboneModel):
             model = load_checked(super().from_pretrained, source, config=config)
             model._freeze_token_embedding()  # transformers makes new parameters, which require gradients
         else:
-            config.clip_name_or_path = str(Path(source).resolve()) if Path(source).exists() else source
+            config.clip_name_or_path = recorded_name(source)
             config.prompt_token_ids = tokenize_template(tokenizer)
             clip = load_clip(source)
             config.clip_sha256 = hash_weights(clip.state_dict())

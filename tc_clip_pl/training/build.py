@@ -10,6 +10,7 @@ from typing import Any, Literal
 from tc_clip_pl.modules.backbone import BackboneConfig
 from tc_clip_pl.modules.config import NAMED_CHOICES, TCCLIPConfig
 from tc_clip_pl.modules.loading import read_config
+from tc_clip_pl.modules.names import locate
 from tc_clip_pl.modules.tc_clip import TCCLIP
 from tc_clip_pl.training.checkpoint import check_settings, load_model, load_weights, read_facts
 from tc_clip_pl.training.module import TCCLIPModule
@@ -52,7 +53,7 @@ def read_image_size(pretrained: str) -> int:
         OSError: If the model does not exist, or the hub cannot be reached.
         ValueError: If it is not a CLIP.
     """
-    stored = read_facts(pretrained).model if Path(pretrained).is_file() else read_config(pretrained)
+    stored = read_facts(pretrained).model if Path(locate(pretrained)).is_file() else read_config(pretrained)
     stored = {**stored, "model_type": BackboneConfig.model_type}
     return BackboneConfig.from_dict(stored).vision_config.image_size
 
@@ -67,8 +68,9 @@ def build_module(
     """Load a model and build the module that trains it.
 
     Args:
-        pretrained: A folder with a CLIP or a saved TC-CLIP in Hugging Face's format, a name on its hub, or a checkpoint
-            of `tcclip fit`, which brings its own configuration.
+        pretrained: A folder with a CLIP or a saved TC-CLIP in Hugging Face's format, a name on its hub, "world" for the
+            CLIP of the generated world that comes with this package, or a checkpoint of `tcclip fit`, which brings its
+            own configuration.
         config: Choices and numbers of the model to change; those of a checkpoint stay as they are.
         init_from: A checkpoint of `tcclip fit` whose weights training starts from (Appendix A). Weight ensembling
             still interpolates with the CLIP of `pretrained`.
@@ -80,7 +82,7 @@ def build_module(
         ValueError: If its weights do not fit, or the configuration contradicts a checkpoint.
     """
     changes = {name: value for name, value in asdict(config).items() if value is not None}
-    is_checkpoint = Path(pretrained).is_file()
+    is_checkpoint = Path(locate(pretrained)).is_file()
     if is_checkpoint:
         check_settings(changes, read_facts(pretrained))
     model = load_model(pretrained) if is_checkpoint else TCCLIP.from_pretrained(pretrained, **changes)

@@ -28,13 +28,12 @@ def group_parameters(
     Returns:
         Groups for an optimizer, each with a `name`; an empty group is left out.
     """
-    trainable = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
-    groups = [
-        {"name": "backbone", "params": [p for name, p in trainable.items() if name not in {*prompting_names, *position_names}]},
-        {"name": "prompting", "params": [p for name, p in trainable.items() if name in prompting_names]},
-        {"name": "positions", "params": [p for name, p in trainable.items() if name in position_names]},
-    ]
-    return [group for group in groups if group["params"]]
+    group_of = {**dict.fromkeys(prompting_names, "prompting"), **dict.fromkeys(position_names, "positions")}
+    groups = {name: {"name": name, "params": []} for name in ("backbone", "prompting", "positions")}
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            groups[group_of.get(name, "backbone")]["params"].append(parameter)
+    return [group for group in groups.values() if group["params"]]
 
 
 def check_recipe(

@@ -55,7 +55,8 @@ def test_settings_of_the_factory_hold_for_both_groups():
 def test_weight_decay_reaches_biases_too():
     layer = nn.Linear(1, 1)
     torch.nn.init.ones_(layer.bias)
-    optimizer = build_optimizer(partial(AdamW, lr=0.1, weight_decay=0.5), group_parameters(layer, set()), {"prompting": 10})
+    factory = partial(AdamW, lr=0.1, weight_decay=0.5)
+    optimizer = build_optimizer(factory, group_parameters(layer, set()), {"prompting": 10})
     layer.bias.grad = torch.zeros(1)
     optimizer.step()
     assert layer.bias.item() == pytest.approx(1 - 0.1 * 0.5)
