@@ -20,6 +20,8 @@ NOT_COMPARED = {
     ),
 }
 """Settings that cannot change an accuracy, or that a report shows or averages over anyway, by section."""
+DRAWN = ("seed", "data_seed", "split", "num_shots", "setting")
+"""What a training record has of these: averaged over, or columns of the report."""
 TRAINER_SETTINGS = (
     *("max_epochs", "max_steps", "min_epochs", "min_steps", "max_time", "limit_train_batches", "overfit_batches"),
     *("accumulate_grad_batches", "gradient_clip_val", "gradient_clip_algorithm", "precision"),
@@ -113,7 +115,7 @@ class FinishedRun:
             "data": {key: value for key, value in self._data().items() if key not in TEST_SETTINGS},
             "callbacks": sorted(self._callbacks()),
         }
-        known = {k: v for k, v in (self.results.get("training") or {}).items() if k not in ("seed", "num_shots")}
+        known = {k: v for k, v in (self.results.get("training") or {}).items() if k not in DRAWN}
         return _without_open({**flatten(recipe), **flatten({"training": known}), **self._selection(known)})
 
     def test_settings(self) -> dict[str, str]:
