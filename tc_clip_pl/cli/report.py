@@ -86,26 +86,20 @@ def report_folders(folders: Sequence[Path], paper: str | None = None) -> Report:
     # pandas, which these need, takes half a second to import: too long for `tcclip --help`, which reads HELP above.
     from tc_clip_pl.evaluation.collect_runs import collect_measurements
     from tc_clip_pl.evaluation.report import build_report, build_report_of_protocol
-    from tc_clip_pl.evaluation.results import read_results
-    from tc_clip_pl.evaluation.run_identity import FinishedRun
     from tc_clip_pl.evaluation.table_layout import paper_layout
 
-    paths = _find_all_results(folders)
-    descriptions = [_read_description(path) for path in paths]
-    runs = {
-        path: FinishedRun(read_results(path), description.get("method"), description.get("settings", {}))
-        for path, description in zip(paths, descriptions, strict=True)
-    }
-    table = paper or _common([description.get("table") for description in descriptions])
+    descriptions = {path: _read_description(path) for path in _find_all_results(folders)}
+    runs = {path: _read_run(path, description) for path, description in descriptions.items()}
+    table = paper or _common([description.get("table") for description in descriptions.values()])
     if table is None:
         protocol = _common([run.config.get("protocol") for run in runs.values()])
         report = build_report_of_protocol(collect_measurements(list(runs.values())), protocol)
         return replace(report, notes=[*report.notes, *_compare_versions(list(runs.values()))])
     layout = paper_layout(table)
     # A sweep says itself which table its runs are for.
-    swept = {path for path, description in zip(paths, descriptions, strict=True) if description.get("table") == table}
-    kept = [run for path, run in runs.items() if path in swept or run.protocol in layout.protocols]
+    swept = {path for path, description in descriptions.items() if description.get("table") == table}
     others = {path: run for path, run in runs.items() if path not in swept and run.protocol not in layout.protocols}
+    kept = [run for path, run in runs.items() if path not in others]
     if not kept:
         found = ", ".join(sorted({run.protocol for run in others.values()}))
         raise UserError(
@@ -113,6 +107,13 @@ def report_folders(folders: Sequence[Path], paper: str | None = None) -> Report:
         )
     report = build_report(collect_measurements(kept), layout, with_paper=True)
     return replace(report, notes=[*report.notes, *_name_left_out(others), *_compare_versions(kept)])
+
+
+def _read_run(path: Path, description: Mapping[str, Any]) -> FinishedRun:
+    from tc_clip_pl.evaluation.results import read_results
+    from tc_clip_pl.evaluation.run_identity import FinishedRun
+
+    return FinishedRun(read_results(path), description.get("method"), description.get("settings", {}))
 
 
 def _name_left_out(runs: Mapping[Path, FinishedRun]) -> list[str]:
