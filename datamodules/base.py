@@ -1,4 +1,4 @@
-"""The data module that every dataset extends: splits, data loaders, and the transforms that run on the device."""
+"""The data module that every dataset extends: which clips it trains and tests on; `batches.py` has their batches."""
 
 from collections.abc import Callable, Mapping
 from copy import copy
@@ -7,16 +7,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
-from lightning.pytorch import LightningDataModule
-from torch.utils.data import DataLoader
-
+from datamodules.batches import BatchDataModule
 from datamodules.errors import DataError
 from datamodules.loading import (
-    Process,
-    build_evaluation_loader,
     build_test_dataset,
     build_training_dataset,
-    build_training_loader,
     build_validation_dataset,
     find_clips,
 )
@@ -29,14 +24,12 @@ from datamodules.splits.published import PublishedFiles
 from datamodules.splits.request import DatasetSpec, SplitRequest
 from datamodules.splits.source import SplitSource
 from datamodules.splits.split import Annotations, EvaluationSet, Split, VideoRecord
-from datamodules.transforms.augmentation import Augmentation, augment_clips, build_clip_augmentation, normalize
-from datamodules.transforms.mixing import build_mixers, mix_pairs
-from datamodules.video.batch import VideoBatch
+from datamodules.transforms.augmentation import Augmentation
 from datamodules.video.dataset import VideoDataset
 from datamodules.video.file_heads import check_heads
 
 
-class VideoDataModule(LightningDataModule):
+class VideoDataModule(BatchDataModule):
     """Labeled videos for training, validation, testing and prediction.
 
     A dataset is a subclass with a few class attributes and a way to read its own annotations:
@@ -157,16 +150,6 @@ class VideoDataModule(LightningDataModule):
         """Number Y of classes."""
         return len(self.class_names)
 
-    @property
-    def batch_size(self) -> int:
-        """Videos per batch on one device."""
-        return self.options.batch_size
-
-    @property
-    def global_batch_size(self) -> int | None:
-        """Videos per optimizer step; None means no accumulation."""
-        return self.options.global_batch_size
-
     def setup(self, stage: str | None = None) -> None:
         """Read splits and class names, and find every clip on disk, without decoding any.
 
@@ -184,42 +167,6 @@ class VideoDataModule(LightningDataModule):
         if not self.test_sets:
             for part, source in self.sources.tests.items():
                 self._add_test_set(EvaluationSet(self.name, part, source.class_names), source)
-
-    def train_dataloader(self) -> DataLoader[VideoBatch]:
-        """Return a loader of the shuffled training clips, one view each."""
-        return build_training_loader(self.datasets["train"], self.options, self._process())
-
-    def val_dataloader(self) -> DataLoader[VideoBatch]:
-        """Return a loader of the first of `test_sets`, one center view per clip."""
-        return build_evaluation_loader(self.datasets["val"], self.options, self._process(), keep_workers=True)
-
-    def test_dataloader(self) -> DataLoader[VideoBatch] | list[DataLoader[VideoBatch]]:
-        """Return a loader of all views for each of `test_sets`; if there is only one, without a list."""
-        process = self._process()
-        loaders = [build_evaluation_loader(dataset, self.options, process) for dataset in self.test_datasets]
-        return loaders if len(loaders) > 1 else loaders[0]
-
-    def predict_dataloader(self) -> DataLoader[VideoBatch]:
-        """Return a loader of the first of `test_sets`, with all views."""
-        return build_evaluation_loader(self.test_datasets[0], self.options, self._process())
-
-    def on_after_batch_transfer(self, batch: VideoBatch, dataloader_idx: int) -> VideoBatch:
-        """Turn the uint8 videos of a batch on its device into float32: augmented in training, always normalized."""
-        # An empty batch (all its clips were skipped) has nothing to mix.
-        if self.trainer is not None and self.trainer.training and len(batch.label):
-            return self.augment(batch)
-        return replace(batch, video=normalize(batch.video, self.options.mean, self.options.std))
-
-    def augment(self, batch: VideoBatch) -> VideoBatch:
-        """Flip, jitter, normalize and mix the clips of a training batch; each clip's own seed decides the draws."""
-        settings = self.augmentation
-        augmentation = build_clip_augmentation(settings, self.horizontal_flip)
-        video = augment_clips(batch.video.squeeze(1), batch.seed, augmentation)  # (B, 1, T, 3, H, W) -> (B, T, 3, H, W)
-        video = normalize(video, self.options.mean, self.options.std)
-        label, mixers = batch.label, build_mixers(settings.mixup_alpha, settings.cutmix_alpha, self.num_classes)
-        if mixers:
-            video, label = mix_pairs(video, label, batch.seed, mixers, settings.mix_probability, self.num_classes)
-        return replace(batch, video=video.unsqueeze(1), label=label)  # (B, T, 3, H, W) -> (B, 1, T, 3, H, W)
 
     def summary(self) -> dict[str, Any]:
         """Return what a report records about the data; call it after `setup`."""
@@ -269,7 +216,3 @@ class VideoDataModule(LightningDataModule):
         check_heads(records, skips_bad=self.options.on_bad_video == "skip")
         self.test_datasets = [build_test_dataset(records, self.options)]
         self.test_sets = [EvaluationSet(self.name, "unlabeled", class_names)]
-
-    def _process(self) -> Process:
-        trainer = self.trainer
-        return Process(trainer.global_rank, trainer.world_size, trainer.num_devices) if trainer else Process()

@@ -35,7 +35,8 @@ MAY_IMPORT = {
     "datamodules.splits": {"errors", "options"},
     "datamodules.video": {"errors", "options", "splits", "transforms"},
     "datamodules.loading": {"errors", "options", "splits", "transforms", "video"},
-    "datamodules.base": {"errors", "options", "splits", "transforms", "video", "loading"},
+    "datamodules.batches": {"options", "transforms", "video", "loading"},
+    "datamodules.base": {"errors", "options", "splits", "transforms", "video", "loading", "batches"},
     "datamodules.datasets": {"errors", "options", "splits", "base"},
     "datamodules.suite": {"errors", "options", "splits", "video", "base"},
     "datamodules.make_splits": {"errors", "options", "splits"},
@@ -44,7 +45,7 @@ MAY_IMPORT = {
 }
 # Library -> the packages and modules that may import it. Those not named here (torch, numpy) are free to all.
 LIBRARY_USERS = {
-    "lightning": {"tc_clip_pl.training", "tc_clip_pl.cli", "datamodules.base", "datamodules.suite"},
+    "lightning": {"tc_clip_pl.training", "tc_clip_pl.cli", "datamodules.batches", "datamodules.suite"},
     "pytorch_lightning": set(),  # the old name of lightning: one of the two is enough
     "transformers": {"tc_clip_pl.modules", "tc_clip_pl.checkpoints", "tc_clip_pl.training", "tc_clip_pl.cli"},
     "torchmetrics": {"tc_clip_pl.evaluation", "tc_clip_pl.training"},

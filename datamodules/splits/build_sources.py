@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
@@ -40,30 +40,15 @@ def build_sources(request: SplitRequest) -> ProtocolSources:
     """
     check_positive(num_shots=request.num_shots, split=request.split)
     parts = choose_parts(request)
-    read, read_whole_names = request.dataset.read_annotations, None
+    read = request.dataset.read_annotations
     if request.setting != STANDARD:
         # Numbers count base lists here, not splits: classes and clips are those of split 1. Cached, so that base and
         # novel read the annotations once.
         read = cache(lambda index, _: request.dataset.read_annotations(index, 1))
-        read_whole_names = cache(partial(_read_whole_names, request, read))
-
-    def build(part: str, files: PublishedFiles, split: int) -> SplitSource:
-        # Published halves have lists of their own; without these, the halves are drawn.
-        is_drawn_half = part in HALVES and request.splits_dir is None
-        return SplitSource(
-            files,
-            partial(_read_half, read, part, request.seed) if is_drawn_half else read,
-            request.dataset.to_words,
-            request.root,
-            request.splits_dir,
-            _find_label_file(request.label_file, part, split),
-            split,
-            read_whole_names,
-        )
 
     def build_split(split: int) -> dict[str, SplitSource]:
         of_part = {name.format(split=split): files for name, files in parts.items()}
-        return {part: build(part, files, split) for part, files in of_part.items()}
+        return {part: _build_source(request, part, files, split, read) for part, files in of_part.items()}
 
     # The tested splits usually include the trained one: sharing its sources reads its annotations once.
     tested = request.test_splits or (request.split,)
@@ -117,6 +102,23 @@ def _is_numbered(name: str, files: PublishedFiles) -> bool:
     return any("{split}" in template for template in (name, files.few_shot or ""))
 
 
+def _build_source(
+    request: SplitRequest, part: str, files: PublishedFiles, split: int, read: ReadAnnotations
+) -> SplitSource:
+    # Published halves have lists of their own; without these, the halves are drawn.
+    is_drawn_half = part in HALVES and request.splits_dir is None
+    return SplitSource(
+        files,
+        partial(_read_half, read, part, request.seed) if is_drawn_half else read,
+        request.dataset.to_words,
+        request.root,
+        request.splits_dir,
+        _find_label_file(request.label_file, part, split),
+        split,
+        None if request.setting == STANDARD else partial(_read_whole_names, request, read),
+    )
+
+
 def _read_half(read: ReadAnnotations, half: str, seed: int, index: RootIndex, split: int) -> Annotations:
     """Read the annotations of the base or the novel half, drawn as `tcclip split` draws them."""
     annotations = read(index, split)
@@ -125,7 +127,7 @@ def _read_half(read: ReadAnnotations, half: str, seed: int, index: RootIndex, sp
     return annotations.only([classes[label] for label in labels])
 
 
-def _read_whole_names(request: SplitRequest, read: Callable[[RootIndex, int], Annotations]) -> list[str]:
+def _read_whole_names(request: SplitRequest, read: ReadAnnotations) -> list[str]:
     dataset = request.dataset
     if request.splits_dir is None:
         return [dataset.to_words(name) for name in read(scan_root(request.root), 1).classes()]

@@ -162,7 +162,7 @@ class TCCLIPCLI(ExperimentArguments):
             if runs:  # in `finally`: a failure of a later pass must not lose the earlier ones
                 config = self.config[self.subcommand].as_dict()
                 skipped, minutes = list(self._skipped_clips.clips), (time.monotonic() - self.began) / 60
-                write_report(runs, folder, self.trainer, config, ckpt_path, skipped, minutes, config["pictures"])
+                write_report(runs, folder, self.trainer, config, ckpt_path, skipped, minutes)
         self._print_skipped_clips()
 
     def predict(self, model: LightningModule, datamodule: LightningDataModule, **kwargs: Any) -> None:

@@ -103,8 +103,8 @@ def report_folders(folders: Sequence[Path], paper: str | None = None) -> Report:
     layout = paper_layout(table)
     # A sweep says itself which table its runs are for.
     swept = {path for path in runs if tables[path] == table}
-    kept = [run for path, run in runs.items() if path in swept or run.protocol in layout.protocols]
     others = {path: run for path, run in runs.items() if path not in swept and run.protocol not in layout.protocols}
+    kept = [run for path, run in runs.items() if path not in others]
     if not kept:
         found = ", ".join(sorted({run.protocol for run in others.values()}))
         raise UserError(

@@ -28,7 +28,6 @@ def write_report(
     ckpt_path: str | Path | None,
     skipped: Sequence[str],
     minutes: float | None = None,
-    draws_pictures: bool = True,
 ) -> None:
     """Print the tables of a test, and write `results.json` and the confusion matrices into the run's folder.
 
@@ -38,31 +37,51 @@ def write_report(
         runs: One pass over the test sets for each ensemble weight.
         folder: The run's folder, from `run_folder`.
         trainer: The Trainer that has just tested.
-        config: The whole configuration of the run.
+        config: The whole configuration of the run; `pictures` says whether to draw the confusion matrices.
         ckpt_path: The tested checkpoint, if any.
         skipped: Clips that could not be read, as "path: reason".
         minutes: Duration of the command so far.
-        draws_pictures: Whether to draw the confusion matrices, which takes a second each.
     """
-    import rich
-
+    if not trainer.is_global_zero:
+        return
     # pandas, which these need, is not worth its import time before there are results.
     from tc_clip_pl.evaluation.collect_runs import collect_measurements
     from tc_clip_pl.evaluation.report import build_report_of_protocol
     from tc_clip_pl.evaluation.run_identity import FinishedRun
-    from tc_clip_pl.evaluation.table_rendering import print_report, report_markdown, results_table
+    from tc_clip_pl.evaluation.table_rendering import print_report, report_markdown
 
-    if not trainer.is_global_zero:
-        return
-    evaluation_sets = trainer.lightning_module.test_sets
-    module, facts = trainer.lightning_module, read_facts(ckpt_path) if ckpt_path else None
-    results = build_results(
+    results = _collect_results(runs, trainer, config, ckpt_path, skipped, minutes)
+    path = write_results(results, unused_path(folder / "results.json"))
+    report = build_report_of_protocol(collect_measurements([FinishedRun(results)]), config.get("protocol"))
+    path.with_suffix(".md").write_text(report_markdown(report), encoding="utf-8")
+    for run in runs if config.get("pictures", True) else ():
+        _write_pictures(run, trainer.lightning_module.test_sets, folder, trainer)
+    for logger in trainer.loggers:
+        logger.finalize("success")  # the pictures came after Lightning's own, which closed the files
+    _print_accuracies(runs, results["data"])
+    if results["runs"][0]["summary"]:  # with a single test set the report would only repeat the table above
+        print_report(report)
+    print(f"All metrics: {path}")
+
+
+def _collect_results(
+    runs: Sequence[EvaluationRun],
+    trainer: Trainer,
+    config: Mapping[str, Any],
+    ckpt_path: str | Path | None,
+    skipped: Sequence[str],
+    minutes: float | None,
+) -> dict[str, Any]:
+    """Return the content of `results.json`; the arguments are those of `write_report`."""
+    module, datamodule = trainer.lightning_module, trainer.datamodule
+    facts = read_facts(ckpt_path) if ckpt_path else None
+    return build_results(
         runs,
-        evaluation_sets,
+        module.test_sets,
         config=config,
-        data=getattr(trainer.datamodule, "summary", dict)(),
+        data=getattr(datamodule, "summary", dict)(),
         checkpoint=ckpt_path,
-        skipped=[*skipped, *(c for c in getattr(trainer.datamodule, "skipped_clips", []) if c not in skipped)],
+        skipped=[*skipped, *(clip for clip in getattr(datamodule, "skipped_clips", []) if clip not in skipped)],
         machine=_describe_machine(trainer),
         minutes=minutes and round(minutes, 2),
         command=module.run_record.get("command", []),
@@ -70,18 +89,15 @@ def write_report(
         clip={"name": module.model.config.clip_name_or_path, "sha256": module.model.config.clip_sha256},
         training=describe_training(*_training_record(module, facts)),
     )
-    path = write_results(results, unused_path(folder / "results.json"))
-    report = build_report_of_protocol(collect_measurements([FinishedRun(results)]), config.get("protocol"))
-    path.with_suffix(".md").write_text(report_markdown(report), encoding="utf-8")
-    for run in runs if draws_pictures else ():
-        _write_pictures(run, evaluation_sets, folder, trainer)
-    for logger in trainer.loggers:
-        logger.finalize("success")  # the pictures came after Lightning's own, which closed the files
-    clips = {name: metrics.num_clips for name, metrics in runs[0].metrics.items()}
-    rich.print(results_table(runs, partial=find_partial_tests(clips, results["data"])))
-    if results["runs"][0]["summary"]:  # with a single test set the report would only repeat the table above
-        print_report(report)
-    print(f"All metrics: {path}")
+
+
+def _print_accuracies(runs: Sequence[EvaluationRun], data: Mapping[str, Any]) -> None:
+    import rich
+
+    from tc_clip_pl.evaluation.table_rendering import results_table
+
+    num_clips = {name: metrics.num_clips for name, metrics in runs[0].metrics.items()}
+    rich.print(results_table(runs, partial=find_partial_tests(num_clips, data)))
 
 
 def _training_record(

@@ -73,14 +73,7 @@ def build_results(
     """
     partial = find_partial_tests({entry.name: runs[0].metrics[entry.name].num_clips for entry in evaluation_sets}, data)
     return {
-        "runs": [
-            {
-                "ensemble_weight": run.ensemble_weight,
-                "summary": summarize(evaluation_sets, run.metrics),
-                "test_sets": {entry.name: _describe(entry, run.metrics[entry.name]) for entry in evaluation_sets},
-            }
-            for run in runs
-        ],
+        "runs": [_describe_run(run, evaluation_sets) for run in runs],
         "partial": "; ".join(f"{name}: {reason}" for name, reason in partial.items()) or False,
         "command": list(command),
         "checkpoint": _describe_checkpoint(checkpoint, checkpoint_facts or {}) if checkpoint else None,
@@ -182,7 +175,15 @@ def _describe_checkpoint(checkpoint: str | Path, facts: Mapping[str, Any]) -> di
     return {"path": str(checkpoint), "sha256": hash_file(checkpoint), **known}
 
 
-def _describe(entry: EvaluationSet, metrics: ClassificationMetrics) -> dict[str, Any]:
+def _describe_run(run: EvaluationRun, evaluation_sets: Sequence[EvaluationSet]) -> dict[str, Any]:
+    return {
+        "ensemble_weight": run.ensemble_weight,
+        "summary": summarize(evaluation_sets, run.metrics),
+        "test_sets": {entry.name: _describe_test(entry, run.metrics[entry.name]) for entry in evaluation_sets},
+    }
+
+
+def _describe_test(entry: EvaluationSet, metrics: ClassificationMetrics) -> dict[str, Any]:
     return {
         "dataset": entry.dataset,
         "part": entry.part,

@@ -7,7 +7,7 @@ import pytest
 import torch
 from lightning.pytorch import LightningModule, Trainer
 
-from datamodules import Augmentation, DataError, HMDB51DataModule
+from datamodules import DataError, HMDB51DataModule
 from datamodules.options import ClipOptions
 from datamodules.synthetic.moving_shapes import CLASSES
 
@@ -77,22 +77,6 @@ def test_with_options_leaves_the_original_alone(synthetic_root):
     assert len(second) == 16 and first != second  # another seed, another draw
     listed = data.with_options(ClipOptions(), Path("a"))
     assert listed.with_options(ClipOptions(), Path("b")).request.splits_dir == Path("a")
-
-
-def test_workers_change_nothing(synthetic_root):
-    without, within = (module(synthetic_root, num_shots=2, num_workers=workers) for workers in (0, 2))
-    for a, b in zip(without.train_dataloader(), within.train_dataloader(), strict=True):
-        assert torch.equal(a.video, b.video) and torch.equal(a.seed, b.seed) and a.video_id == b.video_id
-
-
-def test_augment_mixes_and_normalizes(synthetic_root):
-    data = module(synthetic_root)
-    batch = next(iter(data.train_dataloader()))
-    mixed = data.augment(batch)
-    assert mixed.video.shape == batch.video.shape and mixed.video.dtype == torch.float32
-    assert mixed.label.shape == (4, 8) and torch.allclose(mixed.label.sum(1), torch.ones(4))
-    plain = module(synthetic_root, augmentation=Augmentation(mixup_alpha=0, cutmix_alpha=0)).augment(batch)
-    assert torch.equal(plain.label, batch.label)
 
 
 class Probe(LightningModule):
