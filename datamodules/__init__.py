@@ -36,10 +36,11 @@ _HOMES = {
     "Kinetics600DataModule": "datamodules.datasets.kinetics",
     "SSv2DataModule": "datamodules.datasets.ssv2",
     "SyntheticDataModule": "datamodules.synthetic.data_module",
+    "SyntheticFilesDataModule": "datamodules.synthetic.files_data_module",
     "UCF101DataModule": "datamodules.datasets.ucf101",
     "VideoBatch": "datamodules.video.batch",
     "VideoDataModule": "datamodules.base",
-    "write_synthetic_dataset": "datamodules.synthetic.moving_shapes",
+    "write_synthetic_dataset": "datamodules.synthetic.write_dataset",
 }
 __all__ = list(_HOMES)
 
