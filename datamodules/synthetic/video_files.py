@@ -32,7 +32,7 @@ def check_codec() -> None:
         av.codec.Codec(CODEC, "w")
     except ValueError as error:
         raise DataError(
-            f"This PyAV cannot write H.264 (no {CODEC}); install its wheel with `pip install av`."
+            f"This PyAV has no H.264 encoder ({CODEC}); install its wheel with `pip install av`."
         ) from error
 
 
