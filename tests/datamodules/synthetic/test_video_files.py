@@ -23,9 +23,9 @@ def drawn(action, number):
 
 @pytest.fixture
 def film(tmp_path):
-    """A file of film 3 of `a star moving left`, and its frames as drawn."""
-    write_films(tmp_path / "films", SEEN[24], [3], SIZE, world_seed=0)
-    return tmp_path / "films" / "a_star_moving_left_3.mp4", drawn(SEEN[24], 3)
+    """A file of film 3 of `a flower growing`, whose later frames need more bits, and its frames as drawn."""
+    write_films(tmp_path / "films", SEEN[28], [3], SIZE, world_seed=0)
+    return tmp_path / "films" / "a_flower_growing_3.mp4", drawn(SEEN[28], 3)
 
 
 def test_a_file_shows_the_film(film):
