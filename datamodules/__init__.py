@@ -32,9 +32,10 @@ _HOMES = {
     "EvaluationSet": "datamodules.splits.split",
     "EvaluationSuite": "datamodules.suite",
     "SyntheticDataModule": "datamodules.synthetic.data_module",
+    "SyntheticFilesDataModule": "datamodules.synthetic.files_data_module",
     "VideoBatch": "datamodules.video.batch",
     "VideoDataModule": "datamodules.base",
-    "write_synthetic_dataset": "datamodules.synthetic.moving_shapes",
+    "write_synthetic_dataset": "datamodules.synthetic.write_dataset",
     **{name: f"datamodules.datasets.{file}" for name, file in DATASETS.items()},
 }
 __all__ = sorted(_HOMES)

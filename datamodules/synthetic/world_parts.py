@@ -40,28 +40,29 @@ def choose_groups(setting: Setting, groups: Sequence[Group]) -> list[Group]:
     return found
 
 
+def in_groups(actions: Sequence[Action], groups: Sequence[Group]) -> list[Action]:
+    """Return the actions of some groups, in their order."""
+    return [action for action in actions if action.group in groups]
+
+
 def trained_actions(setting: Setting, groups: Sequence[Group]) -> list[Action]:
     """Return the actions that a setting trains on; the position is the label."""
-    chosen = _in_groups(SEEN, groups)
+    chosen = in_groups(SEEN, groups)
     return [action for action in chosen if not action.is_novel] if setting == BASE_TO_NOVEL else chosen
 
 
 def world_tests(setting: Setting, groups: Sequence[Group]) -> list[WorldTest]:
     """Return what a setting tests: base and novel half, or each group among the names of all groups."""
     if setting == BASE_TO_NOVEL:
-        base, chosen = trained_actions(setting, groups), _in_groups(SEEN, groups)
+        base, chosen = trained_actions(setting, groups), in_groups(SEEN, groups)
         halves = {"base": base, "novel": [action for action in chosen if action.is_novel]}
         return [_test(NAME, half, actions, actions) for half, actions in halves.items()]
     worlds = {NAME: SEEN, **({UNSEEN_NAME: UNSEEN} if setting == "zero_shot" else {})}
     return [
-        _test(name, group, _in_groups(actions, [group]), _in_groups(actions, groups))
+        _test(name, group, in_groups(actions, [group]), in_groups(actions, groups))
         for name, actions in worlds.items()
         for group in groups
     ]
-
-
-def _in_groups(actions: Sequence[Action], groups: Sequence[Group]) -> list[Action]:
-    return [action for action in actions if action.group in groups]
 
 
 def _test(dataset: str, part: str, actions: list[Action], candidates: list[Action]) -> WorldTest:
