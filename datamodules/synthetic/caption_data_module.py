@@ -165,7 +165,10 @@ class CaptionDataModule(LightningDataModule):
 
     def _check(self, world_size: int) -> None:
         if self.batch_size > self.sizes["train"]:
-            raise DataError(f"The batch of {self.batch_size} pictures is larger than the {self.sizes['train']} scenes.")
+            scenes = self.sizes["train"]
+            raise DataError(
+                f"The batch of {self.batch_size} pictures is larger than the {scenes} scenes: make it smaller."
+            )
         if self.batch_size % world_size:
             raise DataError(
                 f"A batch of {self.batch_size} pictures does not divide evenly among {world_size} processes: make it a "

@@ -79,11 +79,19 @@ def vocabulary_texts() -> list[str]:
 # What held-out pictures are asked
 
 QUESTIONS: dict[str, Callable[[Look], str | None]] = {
-    "shape": lambda look: noun_of(Look(look.shape, count=look.count)),
-    "color+shape": lambda look: noun_of(Look(look.shape, look.color)) if look.color else None,
+    "shape": lambda look: noun_of(Look(look.shape, count=look.count)) if look.texture == "plain" else None,
+    "color+shape": lambda look: noun_of(look) if look.color and look.texture == "plain" else None,
     "texture": lambda look: noun_of(Look(texture=look.texture), names_shape=False) if look.count == 1 else None,
+    "texture+shape": lambda look: noun_of(replace(look, color=None)) if _may_have_texture(look) else None,
 }
-"""Question -> what it asks for, in words; None for a picture that it does not fit."""
+"""Question -> what it asks for, in words; None for a picture that it does not fit.
+
+A caption that names no texture is one of a plain thing, so that the shape alone is asked of plain things only.
+"""
+
+
+def _may_have_texture(look: Look) -> bool:
+    return look.count == 1 and look.shape in ANY_SHAPE
 
 
 def possible_looks() -> list[Look]:
@@ -95,7 +103,7 @@ def possible_looks() -> list[Look]:
 
 
 def candidates(question: str) -> list[str]:
-    """Return all answers to a question, as captions: of 15 shapes, 66 shapes of a color, or 5 textures."""
+    """Return all answers to a question, as captions."""
     answers = {QUESTIONS[question](look) for look in possible_looks()} - {None}
     return [f"{PREFIX} {answer}" for answer in sorted(answers)]
 

@@ -11,7 +11,7 @@ from tc_clip_pl.training.progress import LiveProgress, format_seconds, print_lin
 
 
 class StepProgress(LiveProgress):
-    """One live line for all steps, validations included; each validation prints its metrics and the time left."""
+    """One live line for all steps, validations included; each validation prints what it found and the time left."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -27,15 +27,14 @@ class StepProgress(LiveProgress):
         self._advance(f"loss {trainer.progress_bar_metrics['train/loss']:.3g}")
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Print step, loss, the accuracies of the held-out part in percent, and the time left."""
+        """Print step, loss, the mean accuracy over the questions, and the time left."""
         if trainer.state.fn != "fit":
             return
         metrics, done = trainer.callback_metrics, trainer.global_step
         left = (time.monotonic() - self._began) / done * (trainer.max_steps - done)
-        accuracies = [
-            f"{k.partition('/')[2]} {100 * float(v):.0f}%" for k, v in metrics.items() if k.startswith("val/")
-        ]
-        parts = [f"step {done}/{trainer.max_steps}", f"loss {float(metrics['train/loss']):.3g}", *accuracies]
+        held_out = [float(value) for key, value in metrics.items() if key.startswith("val/")]
+        accuracy = f"held-out accuracy {100 * sum(held_out) / len(held_out):.1f}%"
+        parts = [f"step {done}/{trainer.max_steps}", f"loss {float(metrics['train/loss']):.3g}", accuracy]
         print_line(trainer, *parts, f"{format_seconds(left)} left" if left else "")
 
     def _do_nothing(self, *_: Any) -> None:
