@@ -89,7 +89,7 @@ def test_what_a_killed_run_left_is_replaced(pretrain, tmp_path):
 )
 def test_mistake_is_one_sentence(pretrain, tmp_path, argv, sentence):
     (tmp_path / "file").touch()
-    code, out, err = pretrain(*argv.split())
+    code, _, err = pretrain(*argv.split())
     assert code == 1 and "Traceback" not in err
     assert [line for line in err.splitlines() if line.startswith("tcclip: ")] == [f"tcclip: {sentence}"]
     assert {path.name for path in tmp_path.iterdir()} == {"file"}

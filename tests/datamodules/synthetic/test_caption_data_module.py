@@ -19,7 +19,9 @@ def lengths(texts):
 @pytest.fixture
 def make_data():
     def make(rank=0, world_size=1, **options):
-        data = CaptionDataModule(lengths, **{"num_scenes": 20, "held_out": 7, "batch_size": 8, "image_size": 16, **options})
+        data = CaptionDataModule(
+            lengths, **{"num_scenes": 20, "held_out": 7, "batch_size": 8, "image_size": 16, **options}
+        )
         data.trainer = SimpleNamespace(global_rank=rank, world_size=world_size)
         data.setup()
         return data
