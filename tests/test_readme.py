@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from tc_clip_pl.checkpoints.tiny_clip import save_tiny_clip
 from tc_clip_pl.cli import SUBCOMMANDS
 from tc_clip_pl.cli.configs import find_config
 from tc_clip_pl.modules.config import NAMED_CHOICES
@@ -49,7 +48,6 @@ def test_choices_are_complete():
 
 def test_python_runs(tmp_path, monkeypatch, capsys):
     (code,) = (block for block in re.findall(r"```python\n(.*?)```", README, re.S) if "TCCLIP.from_pretrained" in block)
-    save_tiny_clip(tmp_path / "demo" / "tiny_clip")
     monkeypatch.chdir(tmp_path)
     exec(code, {})
-    assert capsys.readouterr().out == "torch.Size([1, 2]) torch.Size([1, 16, 288])\n"
+    assert capsys.readouterr().out == "torch.Size([1, 2]) torch.Size([1, 16, 512])\n"

@@ -1,4 +1,4 @@
-"""Captioned pictures of the generated world, for the pre-training of a CLIP that knows it.
+"""Captions of the generated world, for the pre-training of a CLIP that knows it.
 
 A picture is one frame of a film; its caption names what can be seen in it and, often, what happens in the film, which
 one frame may not show: as with pictures and captions from the web.
@@ -6,30 +6,32 @@ one frame may not show: as with pictures and captions from the web.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from itertools import product
 
 import numpy as np
-import torch
-from lightning.pytorch import LightningDataModule
-from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
 
-from datamodules.options import ClipOptions
-from datamodules.synthetic.actions import Action, Look, phrase
-from datamodules.synthetic.drawing import COLORS, TEXTURES, Frames, draw_frames
-from datamodules.synthetic.films import ANY_SHAPE, LENGTH, draw_film, stack_frames
-from datamodules.transforms.augmentation import normalize
+from datamodules.synthetic.actions import SEEN, UNSEEN, Action, Look, phrase
+from datamodules.synthetic.drawing import COLORS, TEXTURES
+from datamodules.synthetic.films import ANY_SHAPE
 
 ONE = ("stay", "jump", "recolor", "jump_and_recolor", "go_right", "grow", "anything")
 TWO = ("stay", "move_together", "move_independently", "move_one")
 PLAIN_SHAPES = ("star", "cross", "flower", "bar", "ring")
+PAIRED_SHAPES = ANY_SHAPE[:4]
 CAPTIONS_PER_SCENE = 4
+PREFIX = "a photo of"
 
 
 @dataclass(frozen=True)
 class Scene:
-    """A film and captions of its frames."""
+    """What a film shows, and captions of its frames.
+
+    Attributes:
+        action: What happens in it; no class of a test.
+        captions: `CAPTIONS_PER_SCENE` texts, all of them true.
+    """
 
     action: Action
     captions: tuple[str, ...]
@@ -38,7 +40,7 @@ class Scene:
 def draw_scene(rng: np.random.Generator) -> Scene:
     """Draw a scene of any shape, color, texture and behavior."""
     count = 1 if rng.random() < 0.75 else 2
-    shape = str(rng.choice((*ANY_SHAPE, *PLAIN_SHAPES) if count == 1 else ANY_SHAPE[:4]))
+    shape = str(rng.choice((*ANY_SHAPE, *PLAIN_SHAPES) if count == 1 else PAIRED_SHAPES))
     texture = str(rng.choice(TEXTURES)) if shape in ANY_SHAPE and count == 1 else TEXTURES[0]
     behavior = str(rng.choice(ONE if count == 1 else TWO))
     if shape == "ring" and rng.random() < 0.5:
@@ -64,88 +66,49 @@ def _write_caption(action: Action, rng: np.random.Generator) -> str:
     noun = noun_of(look, names_shape=rng.random() < 0.75)
     behavior = f"-{action.behavior}" if action.is_reversed else action.behavior
     text = phrase(noun, behavior) if rng.random() < 0.5 else noun
-    return f"a photo of {text}" if rng.random() < 0.7 else text
+    return f"{PREFIX} {text}" if rng.random() < 0.7 else text
 
 
-@dataclass
-class CaptionBatch:
-    """B pictures with a caption each.
-
-    Attributes:
-        frames: Parameters of the pictures, which are drawn on the device.
-        captions: B texts.
-        pixels: (B, 3, H, W) float32, normalized; None until drawn.
-    """
-
-    frames: Frames
-    captions: list[str]
-    pixels: Tensor | None = None
-
-    def to(self, device: torch.device | str, non_blocking: bool = True) -> CaptionBatch:
-        """Return the batch on `device`."""
-        return replace(self, frames=self.frames.to(device, non_blocking))
+def vocabulary_texts() -> list[str]:
+    """Return texts with every word of captions and of class names, for the tokenizer."""
+    rng = np.random.default_rng(7)
+    captions = [caption for _ in range(3000) for caption in draw_scene(rng).captions]
+    return [PREFIX, *captions, *(action.name for action in (*SEEN, *UNSEEN))]
 
 
-class _Scenes(Dataset):
-    """Scenes with all their frames; an item is (scene, frame, caption) of a random frame and caption."""
+# What held-out pictures are asked
 
-    def __init__(self, count: int, seed: list[int]) -> None:
-        rng = np.random.default_rng(seed)
-        self.scenes = [draw_scene(rng) for _ in range(count)]
-        self.films = [draw_film(scene.action, seed[0], number) for number, scene in enumerate(self.scenes)]
+QUESTIONS: dict[str, Callable[[Look], str | None]] = {
+    "shape": lambda look: noun_of(Look(look.shape, count=look.count)) if look.texture == "plain" else None,
+    "color+shape": lambda look: noun_of(look) if look.color and look.texture == "plain" else None,
+    "texture": lambda look: noun_of(Look(texture=look.texture), names_shape=False) if look.count == 1 else None,
+    "texture+shape": lambda look: noun_of(replace(look, color=None)) if _may_have_texture(look) else None,
+}
+"""Question -> what it asks for, in words; None for a picture that it does not fit.
 
-    def __len__(self) -> int:
-        return len(self.scenes)
-
-    def __getitems__(self, numbers: list[int]) -> CaptionBatch:
-        frames = torch.randint(LENGTH, (len(numbers), 1)).numpy()
-        captions = torch.randint(CAPTIONS_PER_SCENE, (len(numbers),)).tolist()
-        texts = [self.scenes[number].captions[caption] for number, caption in zip(numbers, captions, strict=True)]
-        return CaptionBatch(stack_frames([self.films[number] for number in numbers], frames), texts)
+A caption that names no texture is one of a plain thing, so that the shape alone is asked of plain things only.
+"""
 
 
-class CaptionDataModule(LightningDataModule):
-    """Pictures with captions, each scene shown in a random frame with one of its captions.
+def _may_have_texture(look: Look) -> bool:
+    return look.count == 1 and look.shape in ANY_SHAPE
 
-    Args:
-        num_scenes: Scenes to train on.
-        held_out: Scenes to validate on.
-        batch_size: Pictures per batch on one device.
-        image_size: Height and width in pixels.
-        seed: Seed of the scenes.
-    """
 
-    def __init__(
-        self,
-        num_scenes: int = 20_000,
-        held_out: int = 2_000,
-        batch_size: int = 512,
-        image_size: int = 64,
-        seed: int = 0,
-    ) -> None:
-        super().__init__()
-        self.batch_size, self.image_size, self.seed = batch_size, image_size, seed
-        self.sizes = {"train": num_scenes, "val": held_out}
-        self.datasets: dict[str, _Scenes] = {}
+def possible_looks() -> list[Look]:
+    """Return every look of a scene."""
+    colors = (None, *COLORS)
+    textured = [Look(*words) for words in product(ANY_SHAPE, colors, TEXTURES)]
+    plain = [Look(*words) for words in product(PLAIN_SHAPES, colors)]
+    return [*textured, *plain, *(Look(shape, count=2) for shape in PAIRED_SHAPES)]
 
-    def setup(self, stage: str | None = None) -> None:
-        """Draw the parameters of the scenes."""
-        for number, (part, count) in enumerate(self.sizes.items()):
-            if part not in self.datasets:
-                self.datasets[part] = _Scenes(count, [self.seed, number])
 
-    def train_dataloader(self) -> DataLoader:
-        """Return a loader of shuffled scenes, in whole batches."""
-        return self._loader("train", shuffle=True, drop_last=True)
+def candidates(question: str) -> list[str]:
+    """Return all answers to a question, as captions."""
+    answers = {QUESTIONS[question](look) for look in possible_looks()} - {None}
+    return [f"{PREFIX} {answer}" for answer in sorted(answers)]
 
-    def val_dataloader(self) -> DataLoader:
-        """Return a loader of the held-out scenes."""
-        return self._loader("val")
 
-    def on_after_batch_transfer(self, batch: CaptionBatch, dataloader_idx: int) -> CaptionBatch:
-        """Draw the pictures on the device, and normalize them."""
-        options = ClipOptions()
-        return replace(batch, pixels=normalize(draw_frames(batch.frames, self.image_size), options.mean, options.std))
-
-    def _loader(self, part: str, **options: Any) -> DataLoader:
-        return DataLoader(self.datasets[part], self.batch_size, collate_fn=lambda batch: batch, **options)
+def answer(question: str, look: Look) -> str | None:
+    """Return the one of the candidates that is true of a picture; None for a picture that the question does not fit."""
+    noun = QUESTIONS[question](look)
+    return noun and f"{PREFIX} {noun}"

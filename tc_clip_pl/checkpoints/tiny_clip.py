@@ -1,4 +1,4 @@
-"""A tiny random CLIP with its own tokenizer, for the demo and for tests."""
+"""A tiny random CLIP with its own tokenizer: for the demo, for tests, and to start pre-training from."""
 
 import re
 from collections.abc import Iterable
@@ -37,7 +37,14 @@ def make_tiny_tokenizer(texts: Iterable[str]) -> CLIPTokenizer:
 
 
 def tiny_clip_config(
-    tokenizer: CLIPTokenizer, image_size: int = 48, patch_size: int = 8, width: int = 64
+    tokenizer: CLIPTokenizer,
+    image_size: int = 48,
+    patch_size: int = 8,
+    width: int = 64,
+    layers: int = 3,
+    mlp_ratio: int = 2,
+    text_heads: int = 2,
+    max_tokens: int = 77,
 ) -> CLIPConfig:
     """Return the configuration of the tiny CLIP: three layers per encoder, 36 patches by default.
 
@@ -48,14 +55,42 @@ def tiny_clip_config(
         image_size: Side of the square frames in pixels.
         patch_size: Side of a patch in pixels.
         width: Hidden size of both encoders, and size of the joint embedding.
+        layers: Layers of each encoder.
+        mlp_ratio: Width of the hidden layer of an MLP, relative to `width`.
+        text_heads: Attention heads of the text encoder; the vision encoder has four.
+        max_tokens: Length of the longest text.
     """
-    shared = {"hidden_size": width, "intermediate_size": 2 * width, "num_hidden_layers": 3, "projection_dim": width}
-    special = {"bos_token_id": tokenizer.bos_token_id, "eos_token_id": tokenizer.eos_token_id}
+    shared = {
+        "hidden_size": width,
+        "intermediate_size": mlp_ratio * width,
+        "num_hidden_layers": layers,
+        "projection_dim": width,
+    }
+    special = {name: getattr(tokenizer, name) for name in ("bos_token_id", "eos_token_id", "pad_token_id")}
+    text = {"vocab_size": len(tokenizer), "num_attention_heads": text_heads, "max_position_embeddings": max_tokens}
     return CLIPConfig(
-        text_config={**shared, **special, "vocab_size": len(tokenizer), "num_attention_heads": 2, "pad_token_id": 0},
+        text_config={**shared, **special, **text},
         vision_config={**shared, "num_attention_heads": 4, "image_size": image_size, "patch_size": patch_size},
         projection_dim=width,
     )
+
+
+def world_clip_config(tokenizer: CLIPTokenizer, width: int = 96) -> CLIPConfig:
+    """Return the configuration of the CLIP that `tcclip pretrain` trains on the generated world.
+
+    Args:
+        tokenizer: Determines vocabulary and special tokens.
+        width: As in `tiny_clip_config`, a multiple of four.
+    """
+    sizes = {"image_size": 64, "layers": 4, "mlp_ratio": 4, "text_heads": 4, "max_tokens": 32}
+    return tiny_clip_config(tokenizer, width=width, **sizes)
+
+
+def build_random_clip(config: CLIPConfig, seed: int = 0) -> CLIPModel:
+    """Build a CLIP with random weights, leaving the random state of the caller alone."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return CLIPModel(config)
 
 
 def save_tiny_clip(folder: str | Path, texts: Iterable[str] = (), seed: int = 0, **sizes: int) -> Path:
@@ -65,15 +100,12 @@ def save_tiny_clip(folder: str | Path, texts: Iterable[str] = (), seed: int = 0,
         folder: Created if it does not exist.
         texts: Class names, whose words become tokens.
         seed: Random seed of the weights.
-        **sizes: image_size, patch_size and width, as in `tiny_clip_config`.
+        **sizes: As in `tiny_clip_config`.
 
     Returns:
         The folder.
     """
     tokenizer = make_tiny_tokenizer([PROMPT_TEMPLATE, *texts])
-    with torch.random.fork_rng(devices=[]):  # leave the random state of the caller alone
-        torch.manual_seed(seed)
-        model = CLIPModel(tiny_clip_config(tokenizer, **sizes))
-    model.save_pretrained(folder)
+    build_random_clip(tiny_clip_config(tokenizer, **sizes), seed).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return Path(folder)

@@ -18,6 +18,7 @@ SUBCOMMANDS = {
     **dict.fromkeys(RUNS, "tc_clip_pl.cli.experiment:run_experiment"),
     "check": "tc_clip_pl.cli.check:check_data",
     "split": "tc_clip_pl.cli.split:make_splits",
+    "pretrain": "tc_clip_pl.cli.pretrain:pretrain",
     "profile": "tc_clip_pl.cli.profile:profile",
     "sweep": "tc_clip_pl.cli.sweep.command:sweep",
     "report": "tc_clip_pl.cli.report:report",

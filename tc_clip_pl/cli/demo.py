@@ -1,9 +1,10 @@
 """`tcclip make-demo`: a small dataset of generated video files, and a tiny CLIP."""
 
 import argparse
-import shutil
 from collections.abc import Callable
 from pathlib import Path
+
+from tc_clip_pl.cli.whole_folder import written_whole
 
 HELP = """\
 tcclip make-demo DIR: write a small dataset and a tiny CLIP, to try every command on
@@ -35,11 +36,8 @@ def _make_once(target: Path, write: Callable[[Path], None]) -> None:
     if target.exists():
         print(f"{target} exists and is kept.")
         return
-    # Renamed when complete: an interruption must not leave a partial folder that the next call would keep.
-    unfinished = target.with_name(f"{target.name}.unfinished")
-    shutil.rmtree(unfinished, ignore_errors=True)
-    write(unfinished)
-    unfinished.rename(target)
+    with written_whole(target) as folder:
+        write(folder)
     print(f"Wrote {target}.")
 
 

@@ -1,6 +1,6 @@
 """The help pages, written by hand so that they appear at once and fit on a screen."""
 
-from tc_clip_pl.cli import check, configs, demo, profile, report, split
+from tc_clip_pl.cli import check, configs, demo, pretrain, profile, report, split
 from tc_clip_pl.cli.sweep import command as sweep
 
 TOP_LEVEL_HELP = """\
@@ -12,6 +12,7 @@ tcclip: video action recognition with TC-CLIP
   tcclip predict --ckpt_path CKPT [--config NAME]   write the top classes of every clip to a file
   tcclip check --data NAME --data.root DIR          validate a dataset against its split files before a long run
   tcclip split --data NAME --data.root DIR --output_dir DIR    draw few-shot and base/novel splits
+  tcclip pretrain OUT            train a small CLIP on captioned pictures of the generated world
   tcclip profile --config NAME   count parameters and multiply-adds, measure the speed
   tcclip sweep --config NAME --sweep KEY=[VALUE,...]           several runs, joined in one table
   tcclip report DIR ... [--paper TABLE]             join results in one table, next to the paper's numbers
@@ -102,6 +103,7 @@ and saved TC-CLIPs are scored: in any other model, nothing has trained the new p
 OTHER_HELP = {
     "check": check.HELP,
     "split": split.HELP,
+    "pretrain": pretrain.HELP,
     "profile": profile.HELP,
     "sweep": sweep.HELP,
     "report": report.HELP,

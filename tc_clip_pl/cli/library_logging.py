@@ -16,7 +16,7 @@ USELESS_WARNINGS = (
 USELESS_LOGS = re.compile(
     r"Tip:|[TH]PU available|GPU available: False|^Seed set to|Loading `\w+` to estimate|"
     r"^Restor(ing|ed) |^Loaded model weights|"
-    r"^`Trainer\.fit` stopped: `max_epochs|Detected KeyboardInterrupt"
+    r"^`Trainer\.fit` stopped: `max_(epochs|steps)|^`Trainer\(val_check_interval=1\)`|Detected KeyboardInterrupt"
 )
 LIGHTNING_LOGGERS = (
     "lightning.pytorch.utilities.rank_zero",

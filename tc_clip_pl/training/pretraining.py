@@ -3,57 +3,68 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from lightning.pytorch import LightningModule
-from torch import Tensor
+from torch import Tensor, nn
 from torch.distributed.nn.functional import all_gather
-from transformers import CLIPModel, PreTrainedTokenizerBase
+from torchmetrics.classification import MulticlassAccuracy
+
+from tc_clip_pl.evaluation.metrics import PADDING_LABEL
+from tc_clip_pl.modules.backbone import BackboneModel
+from tc_clip_pl.training.distributed import is_distributed
 
 MAX_LOGIT_SCALE = math.log(100)  # as in CLIP: a sharper softmax makes training unstable
 
 
 class ContrastivePretraining(LightningModule):
-    """Train a CLIP to match pictures with their captions.
+    """Train a CLIP to match pictures with their captions, and ask it questions about held-out pictures.
 
-    A batch has `pixels` (B, 3, H, W), normalized, and `captions`, B texts.
+    A batch has `pixels` (B, 3, H, W), normalized; for training `tokens`, the (B, L) token ids of the captions; for
+    validation `answers`, the (B, Q) positions of the right candidates, -1 where a question does not fit a picture.
+    `val/QUESTION` is the share of pictures whose nearest candidate is the right one, in [0, 1].
 
     Args:
         clip: The model, trained as a whole.
-        tokenizer: Its tokenizer.
+        questions: Name of each of Q questions -> (Y, L) token ids of its candidates.
         lr: Peak learning rate.
         weight_decay: Of matrices; vectors are not decayed.
         warmup_steps: Steps of linear warm-up, before a cosine down to 0.
+
+    Raises:
+        ValueError: As `training_step`: the loss is not finite.
     """
 
     def __init__(
         self,
-        clip: CLIPModel,
-        tokenizer: PreTrainedTokenizerBase,
+        clip: BackboneModel,
+        questions: Mapping[str, Tensor] | None = None,
         lr: float = 1e-3,
         weight_decay: float = 0.1,
         warmup_steps: int = 100,
     ) -> None:
         super().__init__()
-        self.clip, self.tokenizer = clip, tokenizer
+        self.clip, self.questions = clip, dict(questions or {})
         self.lr, self.weight_decay, self.warmup_steps = lr, weight_decay, warmup_steps
-
-    def embed(self, batch: Any) -> tuple[Tensor, Tensor]:
-        """Return the (B, E) unit embeddings of pictures and captions."""
-        tokens = self.tokenizer(batch.captions, return_tensors="pt", padding=True).to(self.device)
-        # No mask: attention is causal, and the text is read at EOS, before the padding.
-        output = self.clip(input_ids=tokens["input_ids"], pixel_values=batch.pixels)
-        return output.image_embeds, output.text_embeds
+        self.accuracies = nn.ModuleList(
+            MulticlassAccuracy(len(tokens), average="micro", ignore_index=PADDING_LABEL)
+            for tokens in self.questions.values()
+        )
 
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:
         """Return the symmetric cross-entropy over the pairs of all processes."""
-        images, texts = self.embed(batch)
-        if self.trainer.world_size > 1:
+        # No mask: attention is causal, and the text is read at EOS, before the padding.
+        output = self.clip(input_ids=batch.tokens, pixel_values=batch.pixels)
+        images, texts = output.image_embeds, output.text_embeds
+        if is_distributed():
             # With gradient: each process also trains on its own pairs as the others' negatives.
             images, texts = torch.cat(all_gather(images)), torch.cat(all_gather(texts))
         loss = contrastive_loss(images, texts, self.clip.logit_scale)
+        if not torch.isfinite(loss):  # it is the same in all processes, so all end here
+            raise ValueError(f"The loss is not finite in step {self.global_step + 1}: lower the learning rate.")
         self.log("train/loss", loss, prog_bar=True)
         return loss
 
@@ -61,6 +72,16 @@ class ContrastivePretraining(LightningModule):
         """Keep the temperature within CLIP's bounds."""
         with torch.no_grad():
             self.clip.logit_scale.clamp_(0, MAX_LOGIT_SCALE)
+
+    def validation_step(self, batch: Any, batch_idx: int) -> None:
+        """Ask the questions about a batch of held-out pictures."""
+        images = self.clip.get_image_features(batch.pixels).pooler_output
+        for (name, tokens), accuracy, answer in zip(
+            self.questions.items(), self.accuracies, batch.answers.T, strict=True
+        ):
+            texts = F.normalize(self.clip.get_text_features(tokens.to(self.device)).pooler_output, dim=-1)
+            accuracy(images @ texts.T, answer)
+            self.log(f"val/{name}", accuracy, on_epoch=True)
 
     def configure_optimizers(self) -> dict[str, Any]:
         """Build AdamW with a linear warm-up and a cosine."""
@@ -75,7 +96,7 @@ class ContrastivePretraining(LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
     def _rate(self, step: int, total: int) -> float:
-        return min(step / self.warmup_steps, 0.5 * (1 + math.cos(math.pi * min(1.0, step / total))))
+        return min((step + 1) / self.warmup_steps, 0.5 * (1 + math.cos(math.pi * min(1.0, step / total))))
 
 
 def contrastive_loss(images: Tensor, texts: Tensor, logit_scale: Tensor) -> Tensor:
@@ -89,18 +110,3 @@ def contrastive_loss(images: Tensor, texts: Tensor, logit_scale: Tensor) -> Tens
     logits = logit_scale.exp() * images @ texts.T
     target = torch.arange(len(logits), device=logits.device)
     return (F.cross_entropy(logits, target) + F.cross_entropy(logits.T, target)) / 2
-
-
-@torch.no_grad()
-def zero_shot_accuracy(module: ContrastivePretraining, pixels: Tensor, labels: Tensor, captions: list[str]) -> float:
-    """Return the share of pictures whose caption, among those of all classes, is the nearest, in [0, 1].
-
-    Args:
-        module: The trained model.
-        pixels: (N, 3, H, W), normalized.
-        labels: (N,) positions in `captions`.
-        captions: One caption per class.
-    """
-    tokens = module.tokenizer(captions, return_tensors="pt", padding=True).to(module.device)
-    output = module.clip(input_ids=tokens["input_ids"], pixel_values=pixels)
-    return (output.logits_per_image.argmax(-1) == labels).float().mean().item()

@@ -55,7 +55,7 @@ class EpochSummary(Callback):
         """Remember that this epoch has validation metrics; `callback_metrics` keeps those of earlier epochs too."""
         self._validated = not trainer.sanity_checking
         if trainer.state.fn == "validate":  # no epoch follows whose line could show them
-            _print_line(trainer, "validation", _describe_metrics(trainer, {"val/loss": "loss", "val/top1": "top-1"}))
+            print_line(trainer, "validation", _describe_metrics(trainer, {"val/loss": "loss", "val/top1": "top-1"}))
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Measure the epoch; the line waits for its metrics."""
@@ -77,7 +77,7 @@ class EpochSummary(Callback):
         if not self._pending:
             return
         shown = {**TRAINING_METRICS, **(VALIDATION_METRICS if self._validated else {})}
-        _print_line(trainer, self._title, _describe_metrics(trainer, shown), self._pending)
+        print_line(trainer, self._title, _describe_metrics(trainer, shown), self._pending)
         self._pending = ""
 
 
@@ -194,7 +194,8 @@ def _describe_metrics(trainer: Trainer, labels: dict[str, str]) -> str:
     return "  ".join(f"{label} {format_metric(key, float(value))}" for label, key, value in found if value is not None)
 
 
-def _print_line(trainer: Trainer, *parts: str) -> None:
+def print_line(trainer: Trainer, *parts: str) -> None:
+    """Print a line of the parts that are not empty, on the first process only."""
     if trainer.is_global_zero:
         # soft_wrap: a line in a file is never broken; highlight and markup would color and interpret numbers.
         get_console().print("  ".join(filter(None, parts)), highlight=False, markup=False, soft_wrap=True)

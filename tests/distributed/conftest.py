@@ -97,6 +97,23 @@ def run_two(arguments):
     return run
 
 
+@pytest.fixture(scope="session")
+def launch_two():
+    """Runs a script of this folder in two processes; returns the completed `torchrun`."""
+
+    def launch(script, *arguments):
+        launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
+        return subprocess.run(
+            [*launcher, str(Path(__file__).with_name(script)), *map(str, arguments)],
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+
+    return launch
+
+
 def read_curves(folder):
     """Scalars of a run by name: those of every optimizer step, epoch and validation."""
     curves = {}
