@@ -29,9 +29,19 @@ ELSEWHERE = {
     "tc_clip_pl/ops/tokens.py": ["tests/ops/test_tokens.py", "tests/ops/test_aggregation.py"],
     "tc_clip_pl/evaluation/collect_runs.py": ["tests/evaluation/test_report.py"],
     "tc_clip_pl/evaluation/paper_tables.py": ["tests/evaluation/test_report.py"],
-    "tc_clip_pl/evaluation/pictures.py": ["tests/evaluation", "tests/training/test_monitoring.py"],
+    "tc_clip_pl/evaluation/pictures.py": ["tests/evaluation/test_results.py"],
+    "tc_clip_pl/evaluation/run_identity.py": [
+        "tests/evaluation/test_report.py",
+        "tests/evaluation/test_method_names.py",
+    ],
     "tc_clip_pl/evaluation/tables.py": ["tests/evaluation/test_report.py"],
-    "tc_clip_pl/training/confusion_matrix.py": ["tests/training/test_module.py", "tests/training/test_monitoring.py"],
+    "tc_clip_pl/training/confusion_matrix.py": ["tests/training/test_logging_callbacks.py"],
+    "tc_clip_pl/training/finite_loss.py": [
+        "tests/test_recipe.py::test_loss_that_is_not_finite_stops_the_run",
+        "tests/test_recipe.py::test_accuracy_of_weights_that_are_not_finite_is_refused",
+        "tests/test_recipe.py::test_a_tolerated_bad_step_changes_no_weight",
+    ],
+    "tc_clip_pl/training/validation_epochs.py": ["tests/test_recipe.py::test_validation_of_the_protocol"],
 }
 # Its tests start processes of their own, which import the file and not the mutant.
 NOT_MUTATED = ("tc_clip_pl/training/distributed.py",)
@@ -52,7 +62,7 @@ def tests_of(only: list[str] | None = None) -> dict[str, list[str]]:
         files = [path for path in files if any(path.is_relative_to(chosen) for chosen in only)]
     tests = {str(path): ELSEWHERE.get(str(path)) or [str(mirror_of(path))] for path in files}
     for path, folders in tests.items():
-        if missing := [test for test in folders if not Path(test).exists()]:
+        if missing := [test for test in folders if not Path(test.partition("::")[0]).exists()]:
             raise SystemExit(f"{path} has no tests at {', '.join(missing)}: name them in tests/mutation/modules.py.")
     return tests
 
