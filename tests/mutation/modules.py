@@ -24,7 +24,6 @@ ELSEWHERE = {
     "tc_clip_pl/ops/aggregation/kmeans.py": ["tests/ops/test_aggregation.py"],
     "tc_clip_pl/ops/cosine_logits.py": ["tests/ops/test_frame_pooling.py", "tests/modules/test_tc_clip.py"],
     "tc_clip_pl/ops/frame_attention.py": ["tests/ops/test_seed_selection.py"],
-    "tc_clip_pl/ops/precision.py": ["tests/ops/test_bipartite.py", "tests/ops/test_frame_pooling.py"],
     "tc_clip_pl/ops/prompt_attention.py": ["tests/ops/test_attention.py", "tests/modules/test_tc_clip.py"],
     "tc_clip_pl/ops/tokens.py": ["tests/ops/test_tokens.py", "tests/ops/test_aggregation.py"],
     "tc_clip_pl/evaluation/collect_runs.py": ["tests/evaluation/test_report.py"],
@@ -36,12 +35,6 @@ ELSEWHERE = {
     ],
     "tc_clip_pl/evaluation/tables.py": ["tests/evaluation/test_report.py"],
     "tc_clip_pl/training/confusion_matrix.py": ["tests/training/test_logging_callbacks.py"],
-    "tc_clip_pl/training/finite_loss.py": [
-        "tests/test_recipe.py::test_loss_that_is_not_finite_stops_the_run",
-        "tests/test_recipe.py::test_accuracy_of_weights_that_are_not_finite_is_refused",
-        "tests/test_recipe.py::test_a_tolerated_bad_step_changes_no_weight",
-    ],
-    "tc_clip_pl/training/validation_epochs.py": ["tests/test_recipe.py::test_validation_of_the_protocol"],
 }
 # Its tests start processes of their own, which import the file and not the mutant.
 NOT_MUTATED = ("tc_clip_pl/training/distributed.py",)

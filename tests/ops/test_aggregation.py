@@ -79,16 +79,18 @@ def test_clear_clusters_are_found(seeds, name):
 def slow_dpc(points):
     """Density peaks as in its paper, one video at a time."""
     n = len(points)
-    d = [[(points[i] - points[j]).norm().item() / 6**0.5 for j in range(n)] for i in range(n)]
+    d = [[(points[i] - points[j]).norm().item() / len(points[0]) ** 0.5 for j in range(n)] for i in range(n)]
     density = [torch.tensor([-sum(x * x for x in sorted(row)[:5]) / 5], dtype=torch.float64).exp().item() for row in d]
     separation = [min([d[i][j] for j in range(n) if density[j] > density[i]], default=max(d[i])) for i in range(n)]
     centers = sorted(range(n), key=lambda i: -density[i] * separation[i])[:K]
     return [centers.index(i) if i in centers else min(range(K), key=lambda k: d[i][centers[k]]) for i in range(n)]
 
 
-def test_dpc_knn_matches_reference(seeds):
-    groups = aggregate("dpc_knn", seeds).groups
-    assert groups.tolist() == [slow_dpc(video) for video in seeds.tokens.detach()]
+@pytest.mark.parametrize("width", [6, 3])
+def test_dpc_knn_matches_reference(seeds, width):
+    tokens = seeds.tokens.detach()[..., :width]
+    groups = aggregate("dpc_knn", Seeds(tokens, seeds.indices, seeds.attention)).groups
+    assert groups.tolist() == [slow_dpc(video) for video in tokens]
 
 
 def slow_kmeans(points):
@@ -157,3 +159,8 @@ def test_random_groups_are_drawn_anew_for_every_video(num_seeds, seeds):
     groups = aggregate("random", Seeds(tokens, seeds.indices, seeds.attention)).groups
     assert [sorted(row) for row in groups.tolist()] == [sorted(s % K for s in range(num_seeds))] * 4
     assert len({tuple(row) for row in groups.tolist()}) > 1
+
+
+def test_random_groups_of_a_single_video_vary(seeds):
+    one = Seeds(seeds.tokens[:1], seeds.indices[:1], seeds.attention)
+    assert len({str(AGGREGATORS["random"](one, K, ROUND).groups.tolist()) for _ in range(10)}) > 1
