@@ -14,9 +14,16 @@ PACKAGES = (
 # Files that are tested through another one. The equations are also tested by the models that consist of them.
 ELSEWHERE = {
     "datamodules/video/loaders.py": ["tests/datamodules/test_loading.py", "tests/datamodules/test_base.py"],
-    "datamodules/transforms/seeding.py": ["tests/datamodules/transforms"],
+    "datamodules/transforms/augmentation.py": [
+        "tests/datamodules/transforms/test_augmentation.py",
+        "tests/test_recipe.py::test_drawn_augmentation",
+    ],
     "datamodules/splits/published.py": ["tests/datamodules/splits", "tests/datamodules/datasets"],
-    "datamodules/splits/request.py": ["tests/datamodules/splits", "tests/datamodules/datasets"],
+    "datamodules/splits/request.py": [
+        "tests/datamodules/splits",
+        "tests/datamodules/datasets",
+        "tests/datamodules/check",
+    ],
     "tc_clip_pl/ops/aggregation/base.py": ["tests/ops/test_aggregation.py", "tests/ops/test_bipartite.py"],
     "tc_clip_pl/ops/aggregation/baselines.py": ["tests/ops/test_aggregation.py"],
     "tc_clip_pl/ops/aggregation/bipartite.py": ["tests/ops/test_bipartite.py", "tests/ops/test_aggregation.py"],
@@ -26,14 +33,18 @@ ELSEWHERE = {
     "tc_clip_pl/ops/frame_attention.py": ["tests/ops/test_seed_selection.py"],
     "tc_clip_pl/ops/prompt_attention.py": ["tests/ops/test_attention.py", "tests/modules/test_tc_clip.py"],
     "tc_clip_pl/ops/tokens.py": ["tests/ops/test_tokens.py", "tests/ops/test_aggregation.py"],
-    "tc_clip_pl/evaluation/collect_runs.py": ["tests/evaluation/test_report.py"],
+    "tc_clip_pl/evaluation/collect_runs.py": [
+        "tests/evaluation/test_report.py",
+        "tests/evaluation/test_method_names.py",
+    ],
     "tc_clip_pl/evaluation/paper_tables.py": ["tests/evaluation/test_report.py"],
     "tc_clip_pl/evaluation/pictures.py": ["tests/evaluation/test_results.py"],
     "tc_clip_pl/evaluation/run_identity.py": [
         "tests/evaluation/test_report.py",
         "tests/evaluation/test_method_names.py",
     ],
-    "tc_clip_pl/evaluation/tables.py": ["tests/evaluation/test_report.py"],
+    "tc_clip_pl/evaluation/report.py": ["tests/evaluation/test_report.py", "tests/evaluation/test_method_names.py"],
+    "tc_clip_pl/evaluation/tables.py": ["tests/evaluation/test_report.py", "tests/evaluation/test_results.py"],
     "tc_clip_pl/training/confusion_matrix.py": ["tests/training/test_logging_callbacks.py"],
 }
 # Its tests start processes of their own, which import the file and not the mutant.

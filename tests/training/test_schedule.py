@@ -67,7 +67,7 @@ def test_released_rate_drops_where_the_warmup_ends(peak, final, warmup, total, a
 
 
 @pytest.mark.parametrize("rate", RATES)
-@pytest.mark.parametrize(("warmup", "total"), [(0, 4), (1, 4), (4, 4), (8, 4)])
+@pytest.mark.parametrize(("warmup", "total"), [(0, 4), (1, 4), (3, 4), (4, 4), (8, 4)])
 def test_rates_at_the_edges(rate, warmup, total):
     rates = [rate(s, 1.0, 0.1, warmup, total) for s in range(total + 3)]
     assert all(0 <= value <= 1 for value in rates)
