@@ -5,7 +5,7 @@ import torch
 
 from tc_clip_pl.ops.aggregation import AGGREGATORS, Seeds
 from tc_clip_pl.ops.aggregation.bipartite import match_tokens
-from tc_clip_pl.ops.aggregation.kmeans import ITERATIONS, fill_empty_groups
+from tc_clip_pl.ops.aggregation.kmeans import fill_empty_groups
 from tc_clip_pl.ops.tokens import source_masks
 
 K, ROUND = 4, 3
@@ -96,7 +96,7 @@ def test_dpc_knn_matches_reference(seeds, width):
 def slow_kmeans(points):
     """Lloyd's algorithm; with these seeds no group becomes empty."""
     centers = [points[k * len(points) // K] for k in range(K)]
-    for _ in range(ITERATIONS):
+    for _ in range(10):
         groups = [min(range(K), key=lambda k: (point - centers[k]).norm().item()) for point in points]
         centers = [torch.stack([p for p, g in zip(points, groups, strict=True) if g == k]).mean(0) for k in range(K)]
     return groups
@@ -104,6 +104,13 @@ def slow_kmeans(points):
 
 def test_kmeans_matches_reference(seeds):
     assert aggregate("kmeans", seeds).groups.tolist() == [slow_kmeans(video) for video in seeds.tokens.detach()]
+
+
+def test_kmeans_runs_ten_rounds(seeds):
+    """Scattered seeds that would still move in the next round."""
+    tokens = torch.randn(1, 60, 2, generator=torch.Generator().manual_seed(8), dtype=torch.float64)
+    groups = aggregate("kmeans", Seeds(tokens, seeds.indices, seeds.attention)).groups
+    assert groups.tolist() == [slow_kmeans(tokens[0])]
 
 
 def test_empty_groups_get_the_seed_farthest_from_its_center():

@@ -37,7 +37,7 @@ def test_finite_losses_pass(step):
 @pytest.mark.parametrize("loss", [math.nan, math.inf, -math.inf])
 def test_error_names_step_batch_and_clips(step, loss):
     with pytest.raises(ValueError, match=r"optimizer step 8 \(epoch 2, batch 5, clips 5_0\.mp4, 5_1\.mp4\): lower"):
-        step(FiniteLoss(), 0.5, loss, 0.5, first_batch=4)
+        step(FiniteLoss(), 0.5, loss, 0.5, loss, first_batch=4)
 
 
 @pytest.mark.parametrize(("num_clips", "named"), [(4, r"0_3\.mp4\)"), (6, r"0_3\.mp4 and 2 more\)")])

@@ -98,6 +98,7 @@ def test_module_without_scheduler_keeps_its_rate(make_module, make_data, make_tr
         ({"optimizer": partial(SGD, lr=0.0)}, "optimizer.lr is 0; it must be above 0"),
         ({"optimizer": partial(SGD, lr=math.inf)}, "optimizer.lr is inf"),
         ({"optimizer": partial(SGD, lr=0.1, weight_decay=math.inf)}, "weight_decay is inf; it must be at least 0"),
+        ({"optimizer": lambda p: SGD([{"params": p, "weight_decay": -0.5}], lr=0.1)}, "weight_decay is -0.5"),
         ({"lr_scheduler": partial(ReleasedSchedule, warmup_epochs=-1)}, "warmup_epochs is -1"),
     ],
 )

@@ -113,7 +113,7 @@ def test_other_processes_draw_nothing(screen, monkeypatch):
     bar.enable()
     bar._start("epoch 1", float("inf"))
     bar._stop()
-    assert "epoch 1" in file.getvalue()
+    assert "epoch 1" in file.getvalue() and file.getvalue().endswith("\x1b[2K")  # and erased
 
 
 def test_numbers_are_short():

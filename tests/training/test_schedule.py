@@ -109,6 +109,26 @@ def test_restored_schedule_takes_the_length_of_the_new_run():
     assert longer.get_last_lr()[0] == released_rate(11, PEAKS[0], 2e-8, 2, 20)
 
 
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"warmup_epochs": -0.5}, "warmup_epochs is -0.5; it must be at least 0"),
+        ({"warmup_epochs": math.inf}, "warmup_epochs is inf"),
+        ({"final_lr": -1e-9}, "final_lr is -1e-09; it must be at least 0 and at most the peak rate 8e-06"),
+        ({"final_lr": 9e-6}, "final_lr is 9e-06"),
+    ],
+)
+def test_senseless_lengths_and_rates_are_refused(settings, message):
+    with pytest.raises(ValueError, match=message):
+        ReleasedSchedule(_optimizer(), total_steps=10, steps_per_epoch=2, **settings)
+
+
+@pytest.mark.parametrize(("warmup_epochs", "steps"), [(0, 0), (0.5, 1), (2, 4)])
+def test_warmup_is_counted_in_epochs(warmup_epochs, steps):
+    settings = {"warmup_epochs": warmup_epochs, "final_lr": PEAKS[0]}
+    assert ReleasedSchedule(_optimizer(), total_steps=10, steps_per_epoch=2, **settings).warmup_steps == steps
+
+
 def test_warmup_over_the_whole_training_is_reported():
     with pytest.warns(UserWarning, match="warm-up of 5 epochs takes the whole training"):
         ReleasedSchedule(_optimizer(), total_steps=10, steps_per_epoch=2)
