@@ -36,7 +36,7 @@ class DatasetSpec:
     to_words: Callable[[str], str] = split_underscores
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class SplitRequest:
     """The splits that a user asks for.
 
@@ -59,7 +59,7 @@ class SplitRequest:
     setting: Setting = "standard"
     label_file: Path | None = None
     num_shots: int | None = None
-    split: int = 1
+    split: int
     test_splits: tuple[int, ...] | None = None
-    seed: int = 1024
+    seed: int
     is_test_only: bool = False

@@ -52,9 +52,9 @@ class SplitSource:
     read_annotations: ReadAnnotations
     to_words: Callable[[str], str]
     root: Path
-    splits_dir: Path | None = None
-    label_file: Path | None = None
-    split: int = 1
+    splits_dir: Path | None
+    label_file: Path | None
+    split: int
     read_whole_names: Callable[[], list[str]] | None = None
 
     @cached_property

@@ -176,7 +176,7 @@ class FinishedRun:
             return {"tested": "best epoch"}
         epoch = checkpoint.get("epoch")
         max_epochs = training.get("max_epochs", (self.config.get("trainer") or {}).get("max_epochs"))
-        if epoch is None or not max_epochs or max_epochs < 0 or epoch + 1 >= max_epochs:
+        if epoch is None or not max_epochs or epoch + 1 >= max_epochs:  # -1: without end
             return {}
         return {"tested": f"epoch {epoch + 1} of {max_epochs}"}
 

@@ -1,5 +1,6 @@
 """Writing checkpoints so that a full disk or an interruption leaves the earlier file intact."""
 
+import contextlib
 import os
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,8 @@ class SafeCheckpointIO(TorchCheckpointIO):
                 os.fsync(file.fileno())
             unfinished.replace(path)
         except (OSError, RuntimeError) as error:  # torch's own writer turns a full disk into a RuntimeError
-            unfinished.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # there may be none; the first error is the one to report
+                unfinished.unlink()
             kept = "the earlier file is kept" if path.exists() else "no file was written"
             raise OSError(f"The checkpoint {path} could not be written ({_reason(error)}); {kept}.") from error
 

@@ -17,6 +17,7 @@ from datamodules.loading import (
 )
 from datamodules.options import ClipOptions
 from datamodules.splits.split import Entry, Split, VideoRecord
+from datamodules.video.loaders import default_workers
 
 OPTIONS = ClipOptions(
     num_frames=2, image_size=32, batch_size=2, num_workers=0, num_temporal_views=2, num_spatial_views=3
@@ -85,3 +86,9 @@ def test_workers_end_with_the_last_batch_unless_the_loader_is_read_again(records
     assert count_workers() == 0
     kept = build_evaluation_loader(dataset, options, Process(), keep_workers=True)
     assert kept.persistent_workers and build_training_loader(dataset, options, Process()).persistent_workers
+
+
+@pytest.mark.parametrize(("cores", "processes", "workers"), [(64, 1, 8), (64, 16, 4), (2, 4, 0), (None, 1, 1)])
+def test_default_workers(cores, processes, workers, monkeypatch):
+    monkeypatch.setattr("os.cpu_count", lambda: cores)
+    assert default_workers(processes) == workers

@@ -60,6 +60,7 @@ def test_base_of_one_dataset_and_novel_of_another_have_no_harmonic_mean(summary_
 def test_names_with_slashes_do_not_matter(summary_of):
     summary = summary_of(("mine/v2", "split1", 0.4, 1.0), ("mine/v2", "split2", 0.6, 1.0))
     assert summary["mine/v2/top1_mean"] == pytest.approx(0.5)
+    assert "all/top1_mean" not in summary  # of a single dataset
 
 
 @pytest.mark.parametrize("part", ["split1", "validation", "base"])

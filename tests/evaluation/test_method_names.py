@@ -71,6 +71,9 @@ DATA = "config__data__init_args__"
         ({"data__splits__hmdb51/split1": {"sha256": "f" * 64, "num_clips": 50}, "counted": 50},
          "list=ffffffff (50 clips)"),
         ({"data__splits__train": {"sha256": "f" * 64, "num_clips": 9}}, "list=ffffffff (9 clips)"),
+        ({"data__train__splits__train": {"sha256": "f" * 64, "num_clips": 9}, "data__train__num_shots": 2,
+          "data__train__seed": 1024, "data__train__dataset": "hmdb51", "data__train__setting": "standard",
+          "data__train__split": 1}, "list=ffffffff (9 clips)"),
         ({"config__protocol": "fully_supervised"}, "protocol=fully_supervised"),
     ],
 )  # fmt: skip
@@ -150,3 +153,15 @@ def test_top5_of_few_classes_is_not_shown():
 )
 def test_protocol_of_a_run_without_one(change, protocol):
     assert FinishedRun(results(config__protocol=None, **change)).protocol == protocol
+
+
+def test_configured_protocol_comes_before_that_of_the_data():
+    assert FinishedRun(results(data__setting="base_to_novel")).protocol == "few_shot"
+
+
+@pytest.mark.parametrize(
+    ("epoch", "max_epochs", "tested"), [(24, 25, None), (23, 25, "epoch 24 of 25"), (3, -1, None), (3, None, None)]
+)
+def test_tested_epoch_is_named_unless_it_is_the_last(epoch, max_epochs, tested):
+    run = FinishedRun(results(checkpoint__epoch=epoch, config__trainer__max_epochs=max_epochs))
+    assert run.recipe().get("tested") == tested

@@ -149,6 +149,7 @@ def test_measurements_take_dataset_and_part_from_the_entry_not_from_its_name():
     run["runs"][0]["test_sets"] = {"any name": entry}
     (found,) = collect_measurements([FinishedRun(run)]).to_dict("records")
     assert (found["dataset"], found["part"], found["num_shots"]) == ("hmdb51", "split1", 2)
+    assert (found["top1"], found["top5"]) == (0.5, 0.9)
 
 
 def test_methods_are_named_by_the_settings_that_differ():
@@ -205,10 +206,12 @@ def test_any_data_has_a_layout():
     parts = [("base", 0.8), ("novel", 0.5), ("test", 0.4), ("split1", 0.5), ("split2", 0.7)]
     found = frame(*({"dataset": "mine", "part": part, "num_shots": None, "top1": top1} for part, top1 in parts))
     report = build_report(found, layout_of(found))
-    assert rows_of(report) == [{
+    (row,) = rows_of(report)
+    expected = {
         "method": "TC-CLIP", "w": "1", "mine base": "80.0", "mine novel": "50.0", "mine HM": "61.5",
         "mine test top-1": "40.0", "mine test top-5": "90.0", "mine top-1": "60.0 ± 10.0", "mine top-5": "90.0 ± 0.0",
-    }]  # fmt: skip
+    }  # fmt: skip
+    assert list(row.items()) == list(expected.items())  # in the order of the parts
 
 
 def test_layout_of_any_data_sorts_k_by_number():
@@ -259,6 +262,18 @@ def test_table_with_too_many_columns_is_transposed():
     text = printed(build_report(found, layout_of(found)))
     assert max(map(len, text.splitlines())) <= 100
     assert all(f"dataset_{n}, K=2 top-1" in text for n in range(10))
+
+
+def test_table_that_fits_nowhere_is_transposed():
+    found = frame({}, {"method": "a"}, {"method": "b"}, {"method": "c"})
+    table = report_table(build_report(found, layout_of(found)), width=5).renderables[1]
+    assert len(table.columns) == 1 + 4  # a column of headings, and one for each method
+
+
+def test_markdown_has_as_many_rulers_as_columns():
+    heading, ruler, *rows = report_markdown(build_report(frame({}), paper_layout("few_shot"))).splitlines()[2:5]
+    assert heading.count("|") == ruler.count("|") == rows[0].count("|")
+    assert ruler.startswith("| --- | ---: |")
 
 
 def test_brackets_in_method_names_are_printed():

@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+from importlib import metadata
 
 import pytest
 from rich.console import Console
@@ -14,6 +15,7 @@ from tc_clip_pl.evaluation.results import (
     build_results,
     find_results,
     hash_file,
+    installed_versions,
     read_results,
     write_results,
 )
@@ -38,7 +40,7 @@ def results(tmp_path, evaluation_set):
 
 
 def test_results_survive_json_with_every_metric(results, tmp_path):
-    path = write_results(results, tmp_path / "new" / "results.json")
+    path = write_results(results, tmp_path / "new" / "folder" / "results.json")
     read = json.loads(path.read_text(), parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
     plain, ensembled = read["runs"]
     assert (plain["ensemble_weight"], ensembled["ensemble_weight"]) == (1.0, 0.7)
@@ -110,7 +112,11 @@ def test_confusion_matrix_is_drawn(num_classes, tmp_path):
     figure = draw_confusion_matrix(confusion, [f"class {n}" for n in range(num_classes)], "title")
     figure.savefig(tmp_path / "picture.png")
     assert (tmp_path / "picture.png").read_bytes().startswith(b"\x89PNG")
-    assert figure.axes[0].get_title() == "title"
+    axes = figure.axes[0]
+    assert axes.get_title() == "title" and axes.images[0].get_clim() == (0, 1)  # colors are shares
+    named = [f"class {n}" for n in range(num_classes)] if num_classes == 2 else []
+    for labels in (axes.get_xticklabels(), axes.get_yticklabels()):
+        assert [label.get_text() for label in labels if label.get_text().startswith("class")] == named
 
 
 def test_counts_are_written_for_few_classes_only():
@@ -156,3 +162,18 @@ def test_table_marks_partial_tests_and_leaves_out_the_top5_of_few_classes():
     text = console.export_text()
     assert "3 of 3783, partial" in text
     assert "100.00" not in text
+
+
+def test_names_are_readable_in_the_file(tmp_path):
+    assert "fouetté" in write_results({"class": "fouetté"}, tmp_path / "results.json").read_text(encoding="utf-8")
+
+
+def test_versions_leave_out_what_is_not_installed(monkeypatch):
+    def version(package):
+        if package == "tcclip":
+            raise metadata.PackageNotFoundError(package)
+        return "1.0"
+
+    monkeypatch.setattr(metadata, "version", version)
+    versions = installed_versions()
+    assert "tcclip" not in versions and versions["torch"] == versions["decord"] == "1.0"

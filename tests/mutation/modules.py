@@ -15,9 +15,17 @@ PACKAGES = (
 ELSEWHERE = {
     "datamodules/video/loaders.py": ["tests/datamodules/test_loading.py", "tests/datamodules/test_base.py"],
     "datamodules/transforms/seeding.py": ["tests/datamodules/transforms"],
-    "datamodules/splits/protocols.py": ["tests/datamodules/splits/test_build_sources.py", "tests/datamodules/datasets"],
+    "datamodules/splits/protocols.py": ["tests/datamodules/splits", "tests/datamodules/datasets"],
+    "datamodules/transforms/augmentation.py": [
+        "tests/datamodules/transforms/test_augmentation.py",
+        "tests/test_recipe.py::test_drawn_augmentation",
+    ],
     "datamodules/splits/published.py": ["tests/datamodules/splits", "tests/datamodules/datasets"],
-    "datamodules/splits/request.py": ["tests/datamodules/splits", "tests/datamodules/datasets"],
+    "datamodules/splits/request.py": [
+        "tests/datamodules/splits",
+        "tests/datamodules/datasets",
+        "tests/datamodules/check",
+    ],
     "tc_clip_pl/ops/aggregation/base.py": ["tests/ops/test_aggregation.py", "tests/ops/test_bipartite.py"],
     "tc_clip_pl/ops/aggregation/baselines.py": ["tests/ops/test_aggregation.py"],
     "tc_clip_pl/ops/aggregation/bipartite.py": ["tests/ops/test_bipartite.py", "tests/ops/test_aggregation.py"],
@@ -25,19 +33,20 @@ ELSEWHERE = {
     "tc_clip_pl/ops/aggregation/kmeans.py": ["tests/ops/test_aggregation.py"],
     "tc_clip_pl/ops/cosine_logits.py": ["tests/ops/test_frame_pooling.py", "tests/modules/test_tc_clip.py"],
     "tc_clip_pl/ops/frame_attention.py": ["tests/ops/test_seed_selection.py"],
-    "tc_clip_pl/ops/precision.py": ["tests/ops/test_bipartite.py", "tests/ops/test_frame_pooling.py"],
     "tc_clip_pl/ops/prompt_attention.py": ["tests/ops/test_attention.py", "tests/modules/test_tc_clip.py"],
     "tc_clip_pl/ops/tokens.py": ["tests/ops/test_tokens.py", "tests/ops/test_aggregation.py"],
-    "tc_clip_pl/evaluation/collect_runs.py": ["tests/evaluation/test_report.py"],
     "tc_clip_pl/evaluation/table_layout.py": ["tests/evaluation/test_report.py"],
-    "tc_clip_pl/evaluation/pictures.py": ["tests/evaluation", "tests/training/test_confusion_matrix.py"],
-    "tc_clip_pl/evaluation/table_rendering.py": ["tests/evaluation/test_report.py"],
+    "tc_clip_pl/evaluation/collect_runs.py": [
+        "tests/evaluation/test_report.py",
+        "tests/evaluation/test_method_names.py",
+    ],
+    "tc_clip_pl/evaluation/pictures.py": ["tests/evaluation/test_results.py"],
     "tc_clip_pl/evaluation/run_identity.py": [
         "tests/evaluation/test_report.py",
         "tests/evaluation/test_method_names.py",
     ],
-    "tc_clip_pl/training/finite_loss.py": ["tests/test_recipe.py"],
-    "tc_clip_pl/training/validation_epochs.py": ["tests/test_recipe.py"],
+    "tc_clip_pl/evaluation/report.py": ["tests/evaluation/test_report.py", "tests/evaluation/test_method_names.py"],
+    "tc_clip_pl/evaluation/table_rendering.py": ["tests/evaluation/test_report.py", "tests/evaluation/test_results.py"],
 }
 # Its tests start processes of their own, which import the file and not the mutant.
 NOT_MUTATED = ("tc_clip_pl/training/distributed.py",)
@@ -58,7 +67,7 @@ def tests_of(only: list[str] | None = None) -> dict[str, list[str]]:
         files = [path for path in files if any(path.is_relative_to(chosen) for chosen in only)]
     tests = {str(path): ELSEWHERE.get(str(path)) or [str(mirror_of(path))] for path in files}
     for path, folders in tests.items():
-        if missing := [test for test in folders if not Path(test).exists()]:
+        if missing := [test for test in folders if not Path(test.partition("::")[0]).exists()]:
             raise SystemExit(f"{path} has no tests at {', '.join(missing)}: name them in tests/mutation/modules.py.")
     return tests
 

@@ -38,6 +38,9 @@ class Mutant:
         operator = cosmic_ray.plugins.get_operator(self.operator)()
         return mutate_code(self.path.read_text(), operator, self.occurrence)
 
+    def __str__(self) -> str:
+        return f"{self.path}:{self.line}: {self.change()}"
+
     def change(self) -> str:
         """Return the changed lines, as ``old -> new``."""
         lines = list(difflib.ndiff(self.path.read_text().splitlines(), self.code().splitlines()))

@@ -11,7 +11,7 @@ import torch
 import tc_clip_pl
 from tc_clip_pl.ops.aggregation import AGGREGATORS, Seeds
 from tc_clip_pl.ops.aggregation.bipartite import match_tokens
-from tc_clip_pl.ops.aggregation.kmeans import ITERATIONS, fill_empty_groups
+from tc_clip_pl.ops.aggregation.kmeans import fill_empty_groups
 from tc_clip_pl.ops.tokens import source_masks
 
 K, ROUND = 4, 3
@@ -85,22 +85,24 @@ def test_clear_clusters_are_found(seeds, name):
 def slow_dpc(points):
     """Density peaks as in its paper, one video at a time."""
     n = len(points)
-    d = [[(points[i] - points[j]).norm().item() / 6**0.5 for j in range(n)] for i in range(n)]
+    d = [[(points[i] - points[j]).norm().item() / len(points[0]) ** 0.5 for j in range(n)] for i in range(n)]
     density = [torch.tensor([-sum(x * x for x in sorted(row)[:5]) / 5], dtype=torch.float64).exp().item() for row in d]
     separation = [min([d[i][j] for j in range(n) if density[j] > density[i]], default=max(d[i])) for i in range(n)]
     centers = sorted(range(n), key=lambda i: -density[i] * separation[i])[:K]
     return [centers.index(i) if i in centers else min(range(K), key=lambda k: d[i][centers[k]]) for i in range(n)]
 
 
-def test_dpc_knn_matches_reference(seeds):
-    groups = aggregate("dpc_knn", seeds).groups
-    assert groups.tolist() == [slow_dpc(video) for video in seeds.tokens.detach()]
+@pytest.mark.parametrize("width", [6, 3])
+def test_dpc_knn_matches_reference(seeds, width):
+    tokens = seeds.tokens.detach()[..., :width]
+    groups = aggregate("dpc_knn", Seeds(tokens, seeds.indices, seeds.attention)).groups
+    assert groups.tolist() == [slow_dpc(video) for video in tokens]
 
 
 def slow_kmeans(points):
     """Lloyd's algorithm; with these seeds no group becomes empty."""
     centers = [points[k * len(points) // K] for k in range(K)]
-    for _ in range(ITERATIONS):
+    for _ in range(10):
         groups = [min(range(K), key=lambda k: (point - centers[k]).norm().item()) for point in points]
         centers = [torch.stack([p for p, g in zip(points, groups, strict=True) if g == k]).mean(0) for k in range(K)]
     return groups
@@ -108,6 +110,13 @@ def slow_kmeans(points):
 
 def test_kmeans_matches_reference(seeds):
     assert aggregate("kmeans", seeds).groups.tolist() == [slow_kmeans(video) for video in seeds.tokens.detach()]
+
+
+def test_kmeans_runs_ten_rounds(seeds):
+    """Scattered seeds that would still move in the next round."""
+    tokens = torch.randn(1, 60, 2, generator=torch.Generator().manual_seed(8), dtype=torch.float64)
+    groups = aggregate("kmeans", Seeds(tokens, seeds.indices, seeds.attention)).groups
+    assert groups.tolist() == [slow_kmeans(tokens[0])]
 
 
 def test_empty_groups_get_the_seed_farthest_from_its_center():
@@ -176,3 +185,8 @@ def test_a_new_file_is_all_that_an_aggregator_takes(tmp_path):
     command = [sys.executable, "-c", code]  # its own process: it imports the copy, which stands in its directory
     result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
     assert result.stdout == "zeros\n"
+
+
+def test_random_groups_of_a_single_video_vary(seeds):
+    one = Seeds(seeds.tokens[:1], seeds.indices[:1], seeds.attention)
+    assert len({str(AGGREGATORS["random"](one, K, ROUND).groups.tolist()) for _ in range(10)}) > 1

@@ -47,5 +47,8 @@ def test_raises_on_different_names_or_shapes():
     clip, fine_tuned = _state_dict(0), _state_dict(1)
     with pytest.raises(ValueError, match="extra"):
         interpolate_state_dicts(clip, {**fine_tuned, "extra": torch.zeros(1)}, 0.5)
+    more = {f"extra{n}": torch.zeros(1) for n in range(6)}
+    with pytest.raises(ValueError, match=r"6 weights .*extra3, extra4\)"):
+        interpolate_state_dicts(clip, {**fine_tuned, **more}, 0.5)
     with pytest.raises(ValueError, match=r"a is \(3, 4\) in CLIP but \(2, 2\)"):
         interpolate_state_dicts(clip, {**fine_tuned, "a": torch.zeros(2, 2)}, 0.5)

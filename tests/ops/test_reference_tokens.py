@@ -27,6 +27,7 @@ def test_patches_of_all_other_frames():
 def test_patches_of_the_neighbors():
     neighbors = [(1, 2), (0, 2), (1, 3), (1, 2)]
     assert positions("adjacent") == [{(t, i) for t in pair for i in (1, 2)} for pair in neighbors]
+    assert positions("adjacent", frames=3) == positions("all", frames=3)
 
 
 def test_raises_on_too_few_frames_for_neighbors():

@@ -131,7 +131,8 @@ def test_unknown_name_lists_the_choices():
         SEED_SELECTORS["best"]
 
 
-def test_a_higher_rank_outweighs_any_mean():
+@pytest.mark.parametrize("scale", [1.0, 0.02])
+def test_a_higher_rank_outweighs_any_mean(scale):
     """Patch 0 is the first choice of one head and worth nothing to the other; patch 1 is the second choice of both."""
-    scores = torch.tensor([[[[1.0, 0.9, 0.0], [0.0, 0.9, 1.0]]]])
+    scores = torch.tensor([[[[scale, 0.9 * scale, 0.0], [0.0, 0.9, 1.0]]]])
     assert sorted(top_of_any_head(scores, 2)[0, 0].tolist()) == [0, 2]

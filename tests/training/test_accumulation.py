@@ -1,12 +1,13 @@
 """Accumulation derived from the global batch, and the weight of each clip in an optimizer step."""
 
 from functools import partial
+from types import SimpleNamespace
 
 import pytest
 import torch
 from lightning.pytorch import Callback
 
-from tc_clip_pl.training.accumulation import GlobalBatchSize, accumulation_steps, micro_batch_weight
+from tc_clip_pl.training.accumulation import GlobalBatchSize, accumulation_steps, loss_weight, micro_batch_weight
 
 
 @pytest.mark.parametrize(("wanted", "batch", "devices", "steps"), [(64, 8, 1, 8), (64, 8, 2, 4), (8, 8, 1, 1)])
@@ -16,7 +17,12 @@ def test_accumulation_steps(wanted, batch, devices, steps):
 
 @pytest.mark.parametrize(
     ("wanted", "batch", "devices", "hint"),
-    [(64, 7, 1, "use data.batch_size=4"), (8, 16, 1, "data.batch_size=8"), (64, 8, 3, "3 devices")],
+    [
+        (64, 7, 1, "use data.batch_size=4"),
+        (7, 4, 1, "use data.batch_size=1\\."),
+        (8, 16, 1, "data.batch_size=8"),
+        (64, 8, 3, "3 devices"),
+    ],
 )
 def test_raises_if_global_batch_is_not_a_multiple(wanted, batch, devices, hint):
     with pytest.raises(ValueError, match=f"global_batch_size={wanted} is not a multiple.*{hint}"):
@@ -79,3 +85,8 @@ def test_raises_on_contradicting_accumulation(make_module, make_data, make_train
         make_trainer(GlobalBatchSize(), accumulate_grad_batches=3).fit(
             make_module(), datamodule=make_data(global_batch_size=8)
         )
+
+
+@pytest.mark.parametrize("loader", [None, SimpleNamespace(sampler=iter("ab"), batch_size=4)])
+def test_batches_of_a_loader_without_a_length_count_the_same(loader):
+    assert loss_weight(SimpleNamespace(train_dataloader=loader), num_clips=3, batch_idx=5) == 1

@@ -1,11 +1,20 @@
 """Checkpoints: resuming, loading the model from the file alone, rejecting the wrong file."""
 
+import os
+from pathlib import Path
+
 import pytest
 import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
 
 from tc_clip_pl.training import load_model
-from tc_clip_pl.training.checkpoint import check_state_dict, read_checkpoint
+from tc_clip_pl.training.checkpoint import (
+    CheckpointFacts,
+    check_settings,
+    check_state_dict,
+    read_checkpoint,
+    read_facts,
+)
 
 
 @pytest.fixture
@@ -77,6 +86,43 @@ def test_raises_on_missing_broken_or_foreign_file(tmp_path):
     torch.save({"weights": torch.zeros(1)}, tmp_path / "foreign.ckpt")
     with pytest.raises(ValueError, match="not a checkpoint written by"):
         read_checkpoint(tmp_path / "foreign.ckpt")
+
+
+class Malicious:
+    """Makes a folder when it is unpickled."""
+
+    def __init__(self, folder):
+        self.folder = str(folder)
+
+    def __reduce__(self):
+        return os.mkdir, (self.folder,)
+
+
+def test_runs_no_code_of_a_file(tmp_path):
+    torch.save({"state_dict": {}, "tc_clip": Malicious(tmp_path / "made")}, tmp_path / "a.ckpt")
+    with pytest.raises(ValueError, match="cannot be read"):
+        read_checkpoint(tmp_path / "a.ckpt")
+    assert not (tmp_path / "made").exists()
+
+
+def test_facts_of_a_training(trained):
+    facts = read_facts(trained[1])
+    assert facts.class_names == ["wave", "jump", "brush hair"] and facts.resumable and facts.global_step == 3
+    assert facts.missing == ["the configuration of its run"]  # a Trainer without the command line
+
+
+@pytest.mark.parametrize(("name", "selection"), [("last", "last"), ("best", "best"), ("epoch=3", None)])
+def test_name_of_a_checkpoint_tells_its_epoch(name, selection):
+    facts = CheckpointFacts(Path(f"{name}.ckpt"), {"clip_sha256": "a"}, ["x"], {"name": "demo"}, 0, 1, True)
+    assert facts.selection == selection and facts.missing == []
+
+
+def test_settings_that_contradict_the_checkpoint_are_refused():
+    model = {"tc_layers": [4, 8], "seed_ratio": 0.3}
+    facts = CheckpointFacts(Path("last.ckpt"), model, None, None, None, None, False)
+    check_settings({"tc_layers": (4, 8), "seed_ratio": None, "newer_option": 1}, facts)
+    with pytest.raises(ValueError, match=r"model\.config\.seed_ratio is 0\.5, but last\.ckpt was trained with 0\.3"):
+        check_settings({"tc_layers": (4, 8), "seed_ratio": 0.5}, facts)
 
 
 def test_raises_on_truncated_file(trained):

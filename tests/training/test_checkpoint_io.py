@@ -24,9 +24,10 @@ def fill_disk(monkeypatch, after):
 
 
 def test_writes_what_it_is_given(tmp_path):
-    SafeCheckpointIO().save_checkpoint({"a": torch.ones(3)}, tmp_path / "new" / "last.ckpt")
-    assert torch.equal(torch.load(tmp_path / "new" / "last.ckpt")["a"], torch.ones(3))
-    assert [path.name for path in (tmp_path / "new").iterdir()] == ["last.ckpt"]
+    path = tmp_path / "new" / "folder" / "last.ckpt"
+    SafeCheckpointIO().save_checkpoint({"a": torch.ones(3)}, path)
+    assert torch.equal(torch.load(path)["a"], torch.ones(3))
+    assert list(path.parent.iterdir()) == [path]
 
 
 @pytest.mark.parametrize("after", [0, 100])
@@ -69,3 +70,9 @@ def test_training_on_a_full_disk(make_module, make_data, make_trainer, tmp_path,
     with pytest.raises(OSError, match="No space left"):
         make_trainer(saver, max_epochs=2, **options).fit(make_module(), datamodule=make_data())
     assert (tmp_path / "last.ckpt").read_bytes() == before
+
+
+def test_file_that_cannot_be_opened(tmp_path):
+    (tmp_path / ("n" * 250)).touch()  # names of files have at most 255 bytes, and ours is longer while unfinished
+    with pytest.raises(OSError, match=r"could not be written \(.*too long.*earlier file is kept"):
+        SafeCheckpointIO().save_checkpoint({}, tmp_path / ("n" * 250))

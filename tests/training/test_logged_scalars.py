@@ -23,6 +23,7 @@ def test_speed_monitor_separates_waiting_from_working():
     speed = monitor.compute(world_size=2)
     assert speed["data_wait_share"] == pytest.approx(0.75, abs=0.15)
     assert speed["videos_per_second"] == pytest.approx(2 * 2 / 0.04, rel=0.3)
+    assert 2 * monitor.compute()["videos_per_second"] == speed["videos_per_second"]  # of one process
 
 
 def test_logs_speed_and_gradient_norm(make_module, make_data, make_trainer, tmp_path):

@@ -1,5 +1,6 @@
 """Parameter groups, and the optimizer and scheduler built from injected factories."""
 
+import math
 from functools import partial
 
 import pytest
@@ -8,7 +9,7 @@ from torch import nn
 from torch.optim import SGD, AdamW
 from torch.optim.lr_scheduler import ConstantLR
 
-from tc_clip_pl.training.optimizer import build_optimizer, build_scheduler, group_parameters
+from tc_clip_pl.training.optimizer import build_optimizer, build_scheduler, check_recipe, group_parameters
 from tc_clip_pl.training.schedule import ReleasedSchedule
 
 RECIPE = partial(AdamW, lr=0.1, betas=(0.9, 0.98), eps=1e-8, weight_decay=0.001)
@@ -94,3 +95,28 @@ def test_positions_of_their_own_have_their_own_rate():
     rates = {group["name"]: group["lr"] for group in optimizer.param_groups}
     assert rates["positions"] == pytest.approx(4 * rates["backbone"])
     assert rates["prompting"] == pytest.approx(10 * rates["backbone"])
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"lr_factors": {"prompting": 0}}, "prompting_lr_factor is 0; it must be above 0"),
+        ({"lr_factors": {"prompting": math.inf}}, "prompting_lr_factor is inf"),
+        ({"label_smoothing": -0.1}, "label_smoothing is -0.1; it must be at least 0 and below 1"),
+        ({"label_smoothing": 1}, "label_smoothing is 1"),
+        ({"optimizer": partial(SGD, lr=0.0)}, "optimizer.lr is 0; it must be above 0"),
+        ({"optimizer": partial(SGD, lr=math.inf)}, "optimizer.lr is inf"),
+        ({"optimizer": partial(SGD, lr=0.1, weight_decay=math.inf)}, "weight_decay is inf; it must be at least 0"),
+        ({"optimizer": lambda p: SGD([{"params": p, "weight_decay": -0.5}], lr=0.1)}, "weight_decay is -0.5"),
+        ({"lr_scheduler": partial(ReleasedSchedule, warmup_epochs=-1)}, "warmup_epochs is -1"),
+    ],
+)
+def test_senseless_recipe_is_refused(changes, message):
+    with pytest.raises(ValueError, match=message):
+        check_recipe(**{"optimizer": RECIPE, "lr_scheduler": None, "lr_factors": {}, "label_smoothing": 0, **changes})
+
+
+@pytest.mark.parametrize("optimizer", [None, partial(SGD, lr=1e-9), partial(SGD, lr=2.0, weight_decay=0)])
+def test_recipes_at_the_edges_are_fine(optimizer):
+    check_recipe(optimizer, partial(ReleasedSchedule, warmup_epochs=10**6, final_lr=0), {"prompting": 1e-3}, 0)
+    check_recipe(optimizer, None, {"prompting": 100.0}, 0.99)

@@ -2,13 +2,21 @@
 
 import io
 import re
+from types import SimpleNamespace
 
 import pytest
 import rich
 from rich.console import Console
 
 from tc_clip_pl.training.logged_scalars import SpeedMonitor
-from tc_clip_pl.training.progress import EpochSummary, LiveProgress, format_metric, format_seconds, format_speed
+from tc_clip_pl.training.progress import (
+    EpochSummary,
+    LiveProgress,
+    epoch_title,
+    format_metric,
+    format_seconds,
+    format_speed,
+)
 
 
 @pytest.fixture
@@ -105,7 +113,7 @@ def test_other_processes_draw_nothing(screen, monkeypatch):
     bar.enable()
     bar._start("epoch 1", float("inf"))
     bar._stop()
-    assert "epoch 1" in file.getvalue()
+    assert "epoch 1" in file.getvalue() and file.getvalue().endswith("\x1b[2K")  # and erased
 
 
 def test_numbers_are_short():
@@ -113,3 +121,15 @@ def test_numbers_are_short():
     assert format_metric("val/loss", 12.3456) == "12.3"
     assert [format_speed(s) for s in (0.51, 99.5, 136.4)] == ["0.5 videos/s", "99.5 videos/s", "136 videos/s"]
     assert [format_seconds(s) for s in (0, 59.6, 75, 3675)] == ["0:00", "1:00", "1:15", "1:01:15"]
+
+
+@pytest.mark.parametrize(("max_epochs", "title"), [(25, "epoch 3/25"), (-1, "epoch 3"), (None, "epoch 3")])
+def test_epochs_are_counted_from_one(max_epochs, title):
+    assert epoch_title(SimpleNamespace(current_epoch=2, max_epochs=max_epochs)) == title
+
+
+def test_printed_lines_are_plain_on_a_terminal(screen, monkeypatch, make_module, make_data, make_trainer):
+    monkeypatch.setenv("TERM", "xterm")
+    file = screen(force_terminal=True)
+    _fit(make_module, make_data, make_trainer, EpochSummary())
+    assert file.getvalue().startswith("epoch 1/1  loss ") and "\x1b" not in file.getvalue()

@@ -67,7 +67,7 @@ def test_released_rate_drops_where_the_warmup_ends(peak, final, warmup, total, a
 
 
 @pytest.mark.parametrize("rate", RATES)
-@pytest.mark.parametrize(("warmup", "total"), [(0, 4), (1, 4), (4, 4), (8, 4)])
+@pytest.mark.parametrize(("warmup", "total"), [(0, 4), (1, 4), (3, 4), (4, 4), (8, 4)])
 def test_rates_at_the_edges(rate, warmup, total):
     rates = [rate(s, 1.0, 0.1, warmup, total) for s in range(total + 3)]
     assert all(0 <= value <= 1 for value in rates)
@@ -107,6 +107,26 @@ def test_restored_schedule_takes_the_length_of_the_new_run():
     longer.load_state_dict(short.state_dict())
     longer.step()
     assert longer.get_last_lr()[0] == released_rate(11, PEAKS[0], 2e-8, 2, 20)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"warmup_epochs": -0.5}, "warmup_epochs is -0.5; it must be at least 0"),
+        ({"warmup_epochs": math.inf}, "warmup_epochs is inf"),
+        ({"final_lr": -1e-9}, "final_lr is -1e-09; it must be at least 0 and at most the peak rate 8e-06"),
+        ({"final_lr": 9e-6}, "final_lr is 9e-06"),
+    ],
+)
+def test_senseless_lengths_and_rates_are_refused(settings, message):
+    with pytest.raises(ValueError, match=message):
+        ReleasedSchedule(_optimizer(), total_steps=10, steps_per_epoch=2, **settings)
+
+
+@pytest.mark.parametrize(("warmup_epochs", "steps"), [(0, 0), (0.5, 1), (2, 4)])
+def test_warmup_is_counted_in_epochs(warmup_epochs, steps):
+    settings = {"warmup_epochs": warmup_epochs, "final_lr": PEAKS[0]}
+    assert ReleasedSchedule(_optimizer(), total_steps=10, steps_per_epoch=2, **settings).warmup_steps == steps
 
 
 def test_warmup_over_the_whole_training_is_reported():

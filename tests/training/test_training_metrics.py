@@ -24,6 +24,13 @@ def test_every_clip_counts_the_same():
     assert _values(metrics) == {"loss": 1.0, "top1": 1.0}
 
 
+@pytest.mark.parametrize(("num_clips", "values"), [(0, {"loss": 0, "top1": 0}), (1, {"loss": 3, "top1": 1})])
+def test_means_of_no_clip_and_of_one(num_clips, values):
+    metrics = TrainingMetrics()
+    metrics.update(torch.tensor(3.0), LOGITS[:num_clips], torch.arange(num_clips))
+    assert _values(metrics) == values
+
+
 @pytest.mark.parametrize("label", [torch.zeros(0, dtype=torch.long), torch.zeros(0), torch.zeros(0, 3)])
 def test_process_without_clips_takes_part(label):
     other_process = torch.tensor([6.0, 1.0, 2.0])

@@ -218,3 +218,7 @@ def test_predicts_with_the_first_weight(fine_tuned, make_data, make_trainer, all
     predictions = make_trainer(WeightSpaceEnsemble([0.5, 1.0])).predict(fine_tuned, datamodule=make_data())
     assert torch.equal(torch.cat([batch["probabilities"] for batch in predictions]), torch.cat(all_probabilities))
     assert all(torch.equal(value, before[name]) for name, value in _weights(fine_tuned).items())
+
+
+def test_fine_tuned_weights_and_the_papers_share_are_tested_by_default():
+    assert WeightSpaceEnsemble().weights == (1.0, 0.7)

@@ -83,6 +83,8 @@ def test_base_to_novel_from_own_annotations(made, tmp_path):
         assert len(base) == 2 and not set(base) & set(novel) and data.class_names == base
         assert [len(dataset) for dataset in data.test_datasets] == [2 * 2, 1 * 2]
         assert {record.label for record in data.test_datasets[1].records} == {0}
+        tested = [record.video_id for dataset in data.test_datasets for record in dataset.records]
+        assert all("_g01_" in clip or "_g02_" in clip for clip in tested)  # of split 1, whatever the base list
         draws.append([record.video_id for record in data.datasets["train"].records])
     assert len(draws[0]) == 2 * 2 and draws[0] == draws[2] != draws[1]
 
@@ -147,6 +149,16 @@ def test_rephrased_names_of_all_classes_work_for_the_halves(hmdb, tmp_path):
     base, novel = (source.class_names for source in tests.values())
     assert base == ["a person doing wave", "a person doing hug", "a person doing walk"]
     assert novel == ["a person doing draw sword", "a person doing climb stairs"]
+
+
+def test_rephrased_names_of_all_classes_need_no_second_split(made, tmp_path):
+    root = made.ucf101(tmp_path / "root")
+    for part in ("train", "test"):
+        (root / f"lists/{part}list02.txt").unlink()
+    names = names_file(tmp_path, "make up", "dunk", "yo yo")
+    data = UCF101DataModule(str(root), setting="base_to_novel", label_file=names)
+    found = [name for source in build_sources(data.request).tests.values() for name in source.class_names]
+    assert sorted(found) == ["dunk", "make up", "yo yo"]
 
 
 def test_rephrased_names_of_each_half(hmdb, tmp_path):

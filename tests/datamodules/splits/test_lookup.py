@@ -33,6 +33,11 @@ def test_scan_follows_links_and_stops_at_circles(tmp_path):
 def test_matching_by_pattern(tmp_path):
     index = RootIndex(tmp_path, ["s/walk_test_split1.txt", "s/run_test_split1.txt", "s/run_test_split2.txt"])
     assert index.matching("*_test_split1.txt") == ["s/run_test_split1.txt", "s/walk_test_split1.txt"]
+    assert index.only("*_split2.txt", "add it") == tmp_path / "s/run_test_split2.txt"
+    with pytest.raises(DataError, match=r"Both s/run_test_split1\.txt and s/walk_test_split1\.txt under"):
+        index.only("*_split1.txt", "add it")
+    with pytest.raises(DataError, match=r"no \*_split3\.txt under .*; add it"):
+        index.only("*_split3.txt", "add it")
 
 
 def test_raises_on_a_bad_root(tmp_path):

@@ -105,6 +105,16 @@ def test_raises_on_a_label_file_of_another_order_or_length(source, published, tm
         source(published, write_names(tmp_path, "a", "b", "c")).class_names
 
 
+def test_label_file_of_all_classes_serves_a_part_of_them(source, published, tmp_path):
+    found = source(published, write_names(tmp_path, "hugging", "running", "brushing"))
+    found.read_whole_names = lambda: ["hug", "run", "brush hair"]
+    assert found.class_names == ["running", "brushing"]
+    found = source(published, write_names(tmp_path, "hugging", "brushing", "waving"))
+    found.read_whole_names = lambda: ["hug", "brush hair", "wave"]
+    with pytest.raises(DataError, match="The class 'run' is not among the 3 of the dataset"):
+        found.class_names
+
+
 def test_raises_on_a_label_outside_the_label_file(source, published):
     (published / "lists" / "val1.txt").write_text("run4.avi 2\n")
     with pytest.raises(DataError, match=r"run4\.avi the label 2"):

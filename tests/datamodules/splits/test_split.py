@@ -6,7 +6,8 @@ import pytest
 
 from datamodules.errors import DataError
 from datamodules.splits.list_files import read_list_file
-from datamodules.splits.split import Annotations, EvaluationSet
+from datamodules.splits.split import UNLABELED, Annotations, EvaluationSet
+from datamodules.video.batch import PADDING_LABEL
 
 
 def test_annotated_classes_become_labels(tmp_path):
@@ -38,3 +39,12 @@ def test_summary_of_class_folders_depends_on_the_clips(tmp_path, split_of):
 
 def test_evaluation_set_is_named_after_dataset_and_part():
     assert EvaluationSet("hmdb51", "split1", ["run"]).name == "hmdb51/split1"
+
+
+def test_raises_on_classes_that_differ_only_in_spelling(tmp_path):
+    with pytest.raises(DataError, match="'brush_hair' differs from another one only in spelling"):
+        Annotations({"train": []}, (tmp_path / "x",)).split("train", ["run", "brush_hair", "brush hair"])
+
+
+def test_clips_of_unknown_class_are_not_left_out_as_padding():
+    assert UNLABELED < 0 and UNLABELED != PADDING_LABEL

@@ -31,6 +31,12 @@ def test_every_class_needs_training_clips(split_of):
         check_every_class_trains(split, ["x", "y"], num_shots=1)
 
 
+@pytest.mark.parametrize(("num_empty", "named"), [(5, "'3', '4'; use"), (6, r"'3', '4', \.\.\.; use")])
+def test_names_five_classes_without_clips(split_of, num_empty, named):
+    with pytest.raises(DataError, match=named):
+        check_every_class_trains(split_of([("a.avi", num_empty)]), [*map(str, range(num_empty)), "full"])
+
+
 def test_a_list_of_a_half_is_not_read_with_all_labels(split_of):
     half = split_of([("a.avi", 0), ("b.avi", 1)])
     check_classes_in_use(half, ["x", "y"])
@@ -59,5 +65,6 @@ def test_clips_in_the_folders_of_other_classes():
     names = ["run", "walk"]
     assert find_misplaced(records, names) == ([records[1]], 3)
     check_folders(records, names, Path("list.txt"))  # a few relabeled clips are no mistake
+    check_folders([records[1], records[2]], names, Path("list.txt"))  # nor is half of them
     with pytest.raises(DataError, match=r"Run/1\.avi the label 1, which is 'walk', and 2 of 2 clips"):
         check_folders([records[1], record("walk/4.avi", 0)], names, Path("list.txt"))

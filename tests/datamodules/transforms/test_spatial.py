@@ -84,3 +84,10 @@ def test_three_crops_of_the_evaluation_have_the_image_size():
 
 def test_short_side_is_256_for_crops_of_224():
     assert pytest.approx(256) == 224 * SHORT_SIDE_RATIO
+
+
+def test_windows_of_a_tiny_frame_are_not_empty():
+    crop = MultiScaleCrop(4)
+    for seed in range(40):
+        torch.manual_seed(seed)
+        assert crop(torch.full((1, 1, 3, 1, 1), 7, dtype=torch.uint8)).eq(7).all()

@@ -60,3 +60,8 @@ def test_skipped_clip_names_file_and_reason(records):
 def test_padding_has_no_label(records):
     clip = training(records)[SampleKey(0, 0, is_padding=True)]
     assert clip.label == -1 and clip.error is None
+
+
+def test_plain_index_means_the_first_epoch(records):
+    dataset = training(records)
+    assert dataset[0].seed == dataset[SampleKey(0, 0)].seed != dataset[SampleKey(1, 0)].seed

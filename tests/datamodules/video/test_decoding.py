@@ -1,6 +1,7 @@
 """Decoding returns the right frames from every container."""
 
 import struct
+from types import SimpleNamespace
 
 import av
 import numpy as np
@@ -165,3 +166,25 @@ def test_raises_on_a_file_without_video(tmp_path):
         container.mux(stream.encode(None))
     with pytest.raises(DataError, match="no video stream"):
         decode_frames(tmp_path / "sound.mkv", lambda n: np.arange(n))
+
+
+@pytest.mark.parametrize(("codec", "skipped"), [("h264", "NONREF"), ("mpeg4", "NONREF"), ("hevc", "DEFAULT")])
+def test_skips_pictures_only_where_no_wanted_one_can_refer_to_them(codec, skipped):
+    settings = []
+    decoder = SimpleNamespace(name=codec, skip_frame="DEFAULT", flush_buffers=lambda: None)
+    decoder.decode = lambda packet: settings.append((packet, decoder.skip_frame)) or []
+    assert not list(decoding._decode_range(decoder, list("abcd"), 1, 3, {2}))
+    assert settings == [("b", skipped), ("c", "DEFAULT"), ("d", skipped), (None, "DEFAULT")]
+
+
+def test_a_single_frame_is_a_video(videos, tmp_path):
+    path = videos.write(tmp_path / "a.avi", 1, codec="mpeg4")  # AVI has no index: decoded as a whole
+    assert videos.number(decode_frames(path, lambda n: np.arange(n))[0]) == 0
+
+
+def test_raises_on_a_stream_without_packets(videos, tmp_path, monkeypatch):
+    path = videos.write(tmp_path / "a.mp4", 5)
+    monkeypatch.setattr(decoding, "_check_complete", lambda *args: None)
+    monkeypatch.setattr(decoding, "build_frame_index", lambda *args: None)
+    with av.open(str(path)) as container, pytest.raises(DataError, match="no frame that can be decoded"):
+        decoding._decode_sequentially(path, container.streams.video[0].codec_context, [], lambda n: np.arange(n))

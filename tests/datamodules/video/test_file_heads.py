@@ -29,3 +29,11 @@ def test_raises_on_other_files(videos, tmp_path, content, reason):
     check_heads(records, skips_bad=True)  # the good one is left
     with pytest.raises(DataError, match=r"^7 of the 7 clips .* skipping would leave no clip\.$"):
         check_heads(records[1:], skips_bad=True)
+
+
+@pytest.mark.parametrize(("num_bad", "named"), [(5, r"bad3\.mp4, bad4\.mp4;"), (6, r"bad4\.mp4, \.\.\.;")])
+def test_names_five_files(tmp_path, num_bad, named):
+    for number in range(num_bad):
+        (tmp_path / f"bad{number}.mp4").touch()
+    with pytest.raises(DataError, match=named):
+        check_heads([VideoRecord(str(tmp_path / f"bad{n}.mp4"), f"bad{n}.mp4", 0) for n in range(num_bad)])

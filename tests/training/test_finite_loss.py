@@ -1,0 +1,70 @@
+"""Losses that are not finite end a run, or are skipped as often as allowed."""
+
+import math
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from tc_clip_pl.training.finite_loss import FiniteLoss
+
+TRAINER = SimpleNamespace(global_step=7, current_epoch=2)
+
+
+@pytest.fixture
+def step():
+    """Runs one optimizer step of batches with given losses and clips; returns the gradient that is left."""
+
+    def run(callback, *losses, first_batch=0, num_clips=2):
+        weight = torch.nn.Parameter(torch.ones(1))
+        optimizer = torch.optim.SGD([weight], lr=1.0)
+        weight.grad = torch.ones(1)
+        for number, loss in enumerate(losses, first_batch):
+            clips = [f"{number}_{n}.mp4" for n in range(num_clips)]
+            callback.on_train_batch_start(TRAINER, None, SimpleNamespace(video_id=clips), number)
+            callback.on_before_backward(TRAINER, None, torch.tensor(loss, requires_grad=True))
+        callback.on_before_optimizer_step(TRAINER, None, optimizer)
+        return weight.grad
+
+    return run
+
+
+def test_finite_losses_pass(step):
+    callback = FiniteLoss()
+    assert step(callback, 0.5, 1e30) == torch.ones(1) and callback.num_bad_steps == 0
+
+
+@pytest.mark.parametrize("loss", [math.nan, math.inf, -math.inf])
+def test_error_names_step_batch_and_clips(step, loss):
+    with pytest.raises(ValueError, match=r"optimizer step 8 \(epoch 2, batch 5, clips 5_0\.mp4, 5_1\.mp4\): lower"):
+        step(FiniteLoss(), 0.5, loss, 0.5, loss, first_batch=4)
+
+
+@pytest.mark.parametrize(("num_clips", "named"), [(4, r"0_3\.mp4\)"), (6, r"0_3\.mp4 and 2 more\)")])
+def test_error_names_four_clips(step, num_clips, named):
+    with pytest.raises(ValueError, match=named):
+        step(FiniteLoss(), math.nan, num_clips=num_clips)
+
+
+def test_as_many_steps_as_allowed_are_skipped(step):
+    callback = FiniteLoss(max_bad_steps=2)
+    with pytest.warns(UserWarning, match=r"This step is skipped \(1 of at most 2\)"):
+        assert step(callback, math.nan, 0.5) is None
+    assert step(callback, 0.5) == torch.ones(1)  # the bad batch belongs to the step before
+    with pytest.warns(UserWarning, match=r"\(2 of at most 2\)"):
+        assert step(callback, 0.5, math.inf) is None
+    with pytest.raises(ValueError, match="not finite"):
+        step(callback, math.nan)
+
+
+def test_a_resumed_run_keeps_count(step):
+    resumed = FiniteLoss(max_bad_steps=1)
+    resumed.load_state_dict({"num_bad_steps": 1})
+    assert resumed.state_dict() == {"num_bad_steps": 1}
+    with pytest.raises(ValueError, match="not finite"):
+        step(resumed, math.nan)
+
+
+def test_raises_below_zero():
+    with pytest.raises(ValueError, match="max_bad_steps is -1; it must be at least 0"):
+        FiniteLoss(-1)
