@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import warnings
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TextIO
 
 
 class Version(NamedTuple):
@@ -37,6 +38,8 @@ class CheckCache:
     def __init__(self, file: Path, inspection: str) -> None:
         self.file, self.inspection = file, inspection
         self._known: dict[str, tuple[Version, int | None]] = {}
+        self._stream: TextIO | None = None
+        self._is_writable = True
         if file.is_file():
             self._read()
 
@@ -46,10 +49,20 @@ class CheckCache:
         return (known[1],) if known is not None and known[0] == version else None
 
     def add(self, path: str, version: Version, num_frames: int | None) -> None:
-        """Remember a good file."""
-        self.file.parent.mkdir(parents=True, exist_ok=True)
-        with self.file.open("a", encoding="utf-8") as stream:
-            stream.write(json.dumps([self.inspection, path, *version, num_frames]) + "\n")
+        """Remember a good file; where the cache cannot be written, warn once."""
+        try:
+            if self._is_writable:
+                self._append(json.dumps([self.inspection, path, *version, num_frames]) + "\n")
+        except OSError as error:
+            self._is_writable = False
+            message = f"The cache {self.file} cannot be written ({error.strerror}): the next check reads all files again."
+            warnings.warn(message, stacklevel=2)
+
+    def _append(self, line: str) -> None:
+        if self._stream is None:  # kept open: for 240 thousand files, opening it each time would take longer than they
+            self.file.parent.mkdir(parents=True, exist_ok=True)
+            self._stream = self.file.open("a", encoding="utf-8", buffering=1)
+        self._stream.write(line)
 
     def _read(self) -> None:
         with self.file.open(encoding="utf-8") as stream:

@@ -29,7 +29,7 @@ class CheckSettings:
         level: A name in `datamodules.check.clips.LEVELS`.
         num_frames: Number T of frames per view; shorter clips are reported.
         decoder: A name in `datamodules.video.decoding.DECODERS`.
-        num_workers: Number of processes, at least 1.
+        num_workers: Number of processes; 0 takes threads of this one, for headers.
         cache_file: Where good files are remembered.
         skip_bad_clips: Whether a run leaves unreadable clips out, so that they are only warnings.
     """

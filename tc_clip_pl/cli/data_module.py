@@ -51,8 +51,18 @@ def parse_data_args(parser: ArgumentParser, argv: list[str]) -> tuple[LightningD
         parsed = parser.parse_args(args)
     except ArgumentError as error:
         raise UserError(explain_parser_error(error.message, parser.get_defaults().keys())) from error
+    return build_data(parser, parsed), parsed
+
+
+def build_data(parser: ArgumentParser, parsed: Namespace) -> LightningDataModule:
+    """Build the data module of parsed arguments; it reads nothing yet.
+
+    Args:
+        parser: From `build_data_parser`.
+        parsed: Its result, or any namespace with `data`.
+    """
     instantiate = getattr(parser, "instantiate", None) or parser.instantiate_classes  # its name before 4.49
-    return instantiate(parsed).data, parsed
+    return instantiate(parsed).data
 
 
 def spinner(message: str) -> AbstractContextManager:

@@ -17,9 +17,10 @@ from lightning.pytorch.utilities import rank_zero_info
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from tc_clip_pl.cli.checkpoint_config import adopt_checkpoint, find_checkpoint, record_run, recorded_run
+from tc_clip_pl.cli.clip_check import check_clips
 from tc_clip_pl.cli.config_args import classes_to_data, configs_first, import_plugins
 from tc_clip_pl.cli.configs import DEFAULTS, shipped_config_folder
-from tc_clip_pl.cli.data_module import find_data_modules
+from tc_clip_pl.cli.data_module import build_data, build_data_parser, find_data_modules
 from tc_clip_pl.cli.errors import UserError, explain_parser_error
 from tc_clip_pl.cli.library_logging import silence_library_logs
 from tc_clip_pl.cli.run_folder_notes import RunFolderNotes
@@ -117,6 +118,7 @@ class TCCLIPCLI(LightningCLI):
         parser.add_argument(
             "--max_bad_steps", type=int, default=0, help="Steps whose loss is not finite that `fit` may skip."
         )
+        parser.add_argument("--check_clips", type=bool, default=True, help="Whether `fit` reads all headers first.")
         parser.add_argument("--plugins", type=list[str] | str, default=[], help="Packages to import first.")
         if self.chosen_subcommand == "predict":
             parser.add_argument(
@@ -175,18 +177,20 @@ class TCCLIPCLI(LightningCLI):
             data["image_size"] = size
 
     def instantiate_classes(self) -> None:
-        """Build data, model and Trainer, the model from the checkpoint if there is one.
+        """Build data, model and Trainer, the model from the checkpoint if there is one, after checks of the data.
 
         The configuration names CLIP and the options of the model in both cases, as reports and config.yaml show it.
 
         Raises:
             UserError: If an option of a class has a form that only its constructor refuses.
+            DataError: If `fit` cannot read its lists or clips.
         """
         config = self.config.clone()
         if self.checkpoint is not None:
             # The name of the CLIP stays in the configuration: ensembling needs it, rebuilding the model does not.
             config[self.subcommand].model.pretrained = str(self.checkpoint.path)
         try:
+            config[self.subcommand].data = self._build_data(config[self.subcommand])
             self.config_init = self.parser.instantiate_classes(config)
         except ValueError as error:
             if "must be a mapping" not in str(error):
@@ -202,6 +206,13 @@ class TCCLIPCLI(LightningCLI):
             self.subcommand, chosen, self.model.model, self.checkpoint is not None
         )
         self.trainer = self.instantiate_trainer()
+
+    def _build_data(self, config: Namespace) -> LightningDataModule:
+        """Build the data alone, ahead of the model, so that a mistake in it is found at once."""
+        data = build_data(build_data_parser(), Namespace(data=config.data))
+        if self.subcommand == "fit":
+            check_clips(data, config.check_clips)
+        return data
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         """Build the Trainer with a new output folder and, unless given, a fitting precision."""

@@ -178,6 +178,26 @@ def test_files_are_opened_or_decoded(damaged, tmp_path, level, bad):
     assert steps == [(done, 4) for done in range(5)]
 
 
+def test_threads_find_what_processes_find(damaged, tmp_path):
+    def check(num_workers):
+        lists = read_lists(HMDB51DataModule(str(damaged.root), str(damaged.splits)).requests)
+        cache = tmp_path / str(num_workers)
+        cache.mkdir()
+        report = check_files(lists, settings(cache, "header", num_workers=num_workers))
+        return [sorted(checked.problems) for checked in report.lists], (cache / "cache.jsonl").read_text().count("\n")
+
+    assert check(num_workers=0) == check(num_workers=2)
+
+
+def test_a_cache_that_cannot_be_written_is_one_warning(damaged, tmp_path):
+    lists = read_lists(HMDB51DataModule(str(damaged.root), str(damaged.splits)).requests)
+    (tmp_path / "file").touch()
+    with pytest.warns(UserWarning, match=r"^The cache .*file/cache.jsonl cannot be written") as noted:
+        report = check_files(lists, settings(tmp_path / "file", "header", num_workers=0))
+    assert len(noted) == 1
+    assert report.num_files == 4 and len(report.errors) == 1
+
+
 def test_good_files_are_cached_until_they_change(damaged, tmp_path):
     def check():
         lists = read_lists(HMDB51DataModule(str(damaged.root), str(damaged.splits)).requests)
