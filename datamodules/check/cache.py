@@ -33,10 +33,11 @@ class CheckCache:
         file: The cache file; created with its directory when the first file is added.
         inspection: What is done to the files. Entries of other inspections are ignored: a readable header says nothing
             about decoding.
+        implied_by: How the names of the inspections begin that include this one; None if there are none.
     """
 
-    def __init__(self, file: Path, inspection: str) -> None:
-        self.file, self.inspection = file, inspection
+    def __init__(self, file: Path, inspection: str, implied_by: str | None = None) -> None:
+        self.file, self.inspection, self.implied_by = file, inspection, implied_by
         self._known: dict[str, tuple[Version, int | None]] = {}
         self._stream: TextIO | None = None
         self._is_writable = True
@@ -55,7 +56,9 @@ class CheckCache:
                 self._append(json.dumps([self.inspection, path, *version, num_frames]) + "\n")
         except OSError as error:
             self._is_writable = False
-            message = f"The cache {self.file} cannot be written ({error.strerror}): the next check reads all files again."
+            message = (
+                f"The cache {self.file} cannot be written ({error.strerror}): the next check reads all files again."
+            )
             warnings.warn(message, stacklevel=2)
 
     def _append(self, line: str) -> None:
@@ -71,5 +74,6 @@ class CheckCache:
                     inspection, path, size, modified, num_frames = json.loads(line)
                 except ValueError:
                     continue  # the last line of a check that was killed while writing it
-                if inspection == self.inspection:  # of entries for the same path, the last one counts
+                is_implied = self.implied_by is not None and inspection.startswith(self.implied_by)
+                if inspection == self.inspection or is_implied:  # of entries for the same path, the last one counts
                     self._known[path] = Version(size, modified), num_frames
