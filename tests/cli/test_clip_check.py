@@ -35,7 +35,7 @@ def loaded_model(*_, **__):
 def test_damaged_test_clip_stops_the_run_before_the_model_is_loaded(damaged, run, monkeypatch, tmp_path):
     name, root = damaged
     monkeypatch.setattr("tc_clip_pl.training.build.TCCLIP.from_pretrained", loaded_model)
-    code, out, err = run("fit", "--data.root", root)
+    code, _, err = run("fit", "--data.root", root)
     assert code == 1
     (sentence,) = [line for line in err.splitlines() if line.startswith("tcclip: ")]
     assert sentence.startswith("tcclip: 1 of the 48 clips cannot be read") and name in sentence
