@@ -151,7 +151,9 @@ def place(name, tree):
     return [*splits, "--data.train.root", tree / "k400", *tests]
 
 
-@pytest.mark.parametrize(("name", "options"), runs(), ids=lambda part: part if isinstance(part, str) else " ".join(part) or "alone")
+@pytest.mark.parametrize(
+    ("name", "options"), runs(), ids=lambda part: part if isinstance(part, str) else " ".join(part) or "alone"
+)
 def test_builds_its_data(name, options, tree, parser):
     argv = ["--config", name, *map(str, place(name, tree)), *options]
     data, _ = parse_data_args(parser, argv)

@@ -20,7 +20,7 @@ from tc_clip_pl.cli.checkpoint_config import adopt_checkpoint, find_checkpoint, 
 from tc_clip_pl.cli.clip_check import check_clips
 from tc_clip_pl.cli.config_args import classes_to_data, configs_first, import_plugins
 from tc_clip_pl.cli.configs import DEFAULTS, shipped_config_folder
-from tc_clip_pl.cli.data_module import build_data, build_data_parser, find_data_modules
+from tc_clip_pl.cli.data_module import build_data, build_data_parser, check_test_names, find_data_modules
 from tc_clip_pl.cli.errors import UserError, explain_parser_error
 from tc_clip_pl.cli.library_logging import silence_library_logs
 from tc_clip_pl.cli.run_folder_notes import RunFolderNotes
@@ -138,6 +138,7 @@ class TCCLIPCLI(LightningCLI):
             # Without validation: a default such as the missing data would fail it and hide the user's own mistake.
             known = self._subcommand_parsers[self.chosen_subcommand].get_defaults(skip_validation=True).keys()
             raise UserError(explain_parser_error(error.message, known)) from error
+        check_test_names(self.config[self.chosen_subcommand].data)
 
     def _parse_ckpt_path(self) -> None:
         """Check the checkpoint before anything slow; Lightning would parse arguments that ours do not hold."""
