@@ -145,6 +145,8 @@ class EvaluationSuite(LightningDataModule):
 
     def _check_options(self) -> None:
         self.options.check()
+        for data in self.members:
+            data.check_options()
         for data in self._given:
             for field in fields(ClipOptions):
                 own, common = getattr(data.options, field.name), getattr(self.options, field.name)

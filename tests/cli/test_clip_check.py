@@ -43,6 +43,15 @@ def test_damaged_test_clip_stops_the_run_before_the_model_is_loaded(damaged, run
     assert not (tmp_path / "outputs").exists()
 
 
+def test_single_class_is_refused_before_the_model_is_loaded(root, run, monkeypatch, tmp_path):
+    monkeypatch.setattr("tc_clip_pl.training.build.TCCLIP.from_pretrained", loaded_model)
+    folder = next(path for path in root.iterdir() if path.is_dir())
+    shutil.copytree(folder, tmp_path / "one" / folder.name)
+    code, _, err = run("fit", "--data", "FolderDataModule", "--data.root", "one")
+    assert code == 1
+    assert f"tcclip: Only one class, '{folder.name.replace('_', ' ')}', is in one; training needs" in err
+
+
 def test_skipped_clips_are_announced_and_reported_after_the_run(damaged, run, tmp_path, recwarn):
     name, root = damaged
     short = ("--trainer.limit_train_batches", 1, "--trainer.limit_val_batches", 0, "--ensembling.weights", 1)
