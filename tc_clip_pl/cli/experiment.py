@@ -17,6 +17,7 @@ from lightning.pytorch.utilities import rank_zero_info
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from tc_clip_pl.cli.checkpoint_config import adopt_checkpoint, find_checkpoint, record_run, recorded_run
+from tc_clip_pl.cli.class_check import check_tested_classes
 from tc_clip_pl.cli.clip_check import check_clips
 from tc_clip_pl.cli.config_args import classes_to_data, configs_first, import_plugins
 from tc_clip_pl.cli.configs import DEFAULTS, shipped_config_folder
@@ -190,6 +191,7 @@ class TCCLIPCLI(LightningCLI):
         if self.checkpoint is not None:
             # The name of the CLIP stays in the configuration: ensembling needs it, rebuilding the model does not.
             config[self.subcommand].model.pretrained = str(self.checkpoint.path)
+            config[self.subcommand].model.init_from = None  # the checkpoint's weights came after these
         try:
             config[self.subcommand].data = self._build_data(config[self.subcommand])
             self.config_init = self.parser.instantiate_classes(config)
@@ -213,6 +215,8 @@ class TCCLIPCLI(LightningCLI):
         data = build_data(build_data_parser(), Namespace(data=config.data))
         if self.subcommand == "fit":
             check_clips(data, config.check_clips)
+        elif self.checkpoint is not None:
+            check_tested_classes(data, self.checkpoint, self.subcommand)
         return data
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
