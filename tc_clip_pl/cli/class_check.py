@@ -14,7 +14,8 @@ from datamodules.datasets.csv_list import CSVDataModule
 from datamodules.datasets.folder import FolderDataModule
 from datamodules.suite import EvaluationSuite
 from tc_clip_pl.cli.errors import UserError
-from tc_clip_pl.training.checkpoint import CheckpointFacts, first_difference
+from tc_clip_pl.training.checkpoint import CheckpointFacts
+from tc_clip_pl.training.class_names import first_difference
 
 ANY_DATASET = (FolderDataModule, CSVDataModule)
 """Data modules for any dataset: it is the root that tells two datasets apart."""
@@ -48,8 +49,8 @@ def _report(
         rank_zero_info(f"The classes of {root} are not those trained on: class {number} is {given}, not {stored}.")
         return
     raise UserError(
-        f"Class {number} of {member.name} is {given}, but {path} was trained with {stored} there: give the names and the "
-        "order of its training."
+        f"Class {number} of {member.name} is {given}, but {path} was trained with {stored} there: give the names "
+        "and the order of its training."
     )
 
 

@@ -17,7 +17,8 @@ from torchmetrics import MeanMetric, MetricCollection
 from tc_clip_pl.evaluation.aggregate import EvaluationSet, summarize
 from tc_clip_pl.evaluation.metrics import PADDING_LABEL, ClassificationMetrics, build_metrics, compute_metrics
 from tc_clip_pl.training.accumulation import loss_weight
-from tc_clip_pl.training.checkpoint import check_resumed_classes, check_state_dict, describe_model
+from tc_clip_pl.training.checkpoint import check_state_dict, describe_model
+from tc_clip_pl.training.class_names import check_resumed_classes
 from tc_clip_pl.training.distributed import is_sharded, shard
 from tc_clip_pl.training.optimizer import (
     OptimizerFactory,

@@ -3,50 +3,17 @@
 import csv
 import json
 import shutil
-from pathlib import Path
 
 import pytest
 import torch
 import yaml
 
-from datamodules import FolderDataModule, UCF101DataModule
 from datamodules.synthetic.moving_shapes import CLASSES
 from tc_clip_pl.checkpoints.tiny_clip import save_tiny_clip
-from tc_clip_pl.cli import main
-from tc_clip_pl.cli.checkpoint_config import record_run
-from tc_clip_pl.cli.class_check import check_tested_classes
-from tc_clip_pl.training.checkpoint import read_facts
+
+from .conftest import TRAINED, sentence
 
 PLAIN = ("--model.config.num_context_tokens", "null", "--model.config.merges_per_round", "null")  # of demo.yaml
-TRAINED = {"seed_selection": "head_wise_key_norm", "num_context_tokens": 4, "seed_ratio": 0.6}
-
-
-@pytest.fixture(scope="module")
-def trained(demo, tmp_path_factory):
-    """Return the folder of a run whose model, shots and seed differ from those of `demo.yaml`."""
-    folder = tmp_path_factory.mktemp("trained")
-    argv = ["--data.root", f"{demo}/data", "--model.pretrained", f"{demo}/tiny_clip", "--data.num_workers", "0"]
-    argv += [f"--model.config.{name}={value}" for name, value in TRAINED.items()]
-    argv += ["--data.num_shots", "2", "--seed_everything", "5", "--method", "Mine"]
-    argv += ["--trainer.max_epochs", "2", "--trainer.check_val_every_n_epoch", "1", "--trainer.accelerator", "cpu"]
-    assert main(["fit", *argv, "--config", "demo", "--output_dir", str(folder)]) == 0
-    return folder / "demo" / "version_0"
-
-
-@pytest.fixture
-def last(trained):
-    return trained / "checkpoints" / "last.ckpt"
-
-
-@pytest.fixture
-def alone(run, tmp_path):
-    """Run a subcommand with the checkpoint alone, in an empty directory."""
-
-    def alone(subcommand, ckpt_path, *options):
-        quiet = ("--trainer.accelerator", "cpu", "--trainer.enable_progress_bar", "false")
-        return run(subcommand, "--ckpt_path", ckpt_path, *quiet, *options, on_demo=False)
-
-    return alone
 
 
 @pytest.fixture
@@ -57,14 +24,6 @@ def other_clip(tmp_path):
 
 def read_results(folder):
     return json.loads((folder / "results.json").read_text())
-
-
-def sentence(result):
-    code, out, err = result
-    assert code == 1, out + err
-    assert "Traceback" not in out + err
-    (line,) = [line for line in err.splitlines() if line.startswith("tcclip: ")]
-    return line
 
 
 # The model
@@ -183,80 +142,6 @@ def test_weights_in_memory_are_tested_without_checkpoints(run, tmp_path, caplog)
     results = read_results(tmp_path / "outputs/demo/version_0")
     assert results["checkpoint"] is None
     assert results["training"]["max_epochs"] == 1
-
-
-# The data
-
-
-@pytest.fixture
-def renamed(demo, tmp_path):
-    """The demo's dataset with another name for its first class, in another place."""
-    first = sorted(path.name for path in (demo / "data").iterdir() if path.is_dir())[0]
-    shutil.copytree(demo / "data", tmp_path / "renamed")
-    for path in (tmp_path / "renamed").glob(f"{first}*"):
-        path.rename(path.with_name(path.name.replace(first, "aaa")))
-    return tmp_path / "renamed"
-
-
-@pytest.mark.parametrize("subcommand", ["test", "validate", "predict"])
-def test_other_class_names_of_the_same_dataset_are_refused(last, alone, renamed, subcommand):
-    line = sentence(alone(subcommand, last, "--data.root", renamed))
-    assert f"Class 0 of hmdb51 is 'aaa', but {last} was trained with 'blue triangle" in line
-
-
-def test_resuming_with_other_class_names_is_refused(last, run, renamed):
-    same = [f"--model.config.{name}={value}" for name, value in TRAINED.items()]
-    line = sentence(run("fit", "--ckpt_path", last, *same, "--data.root", renamed, "--trainer.max_epochs", 3))
-    assert "Class 0 of the data is 'aaa', but the resumed checkpoint was trained with 'blue triangle" in line
-
-
-@pytest.mark.parametrize(
-    ("other", "is_noted"),
-    [("UCF101DataModule", False), ("FolderDataModule", True)],
-)
-def test_other_datasets_may_have_other_classes(trained, other, is_noted, tmp_path, caplog):
-    facts = read_facts(trained / "checkpoints" / "last.ckpt")
-    facts.run["config"]["data"]["class_path"] = "datamodules.FolderDataModule"
-    for name in "ab":
-        (tmp_path / name).mkdir()
-        for number in (1, 2):
-            (tmp_path / name / f"{number}.mp4").write_bytes(b"\0" * 99)
-    data = FolderDataModule(str(tmp_path)) if is_noted else UCF101DataModule(str(tmp_path))
-    check_tested_classes(data, facts, "test")
-    assert ("not those trained on" in caplog.text) == is_noted
-
-
-def test_videos_without_labels_may_have_other_classes(last, alone, demo):
-    assert alone("predict", last, "--data.root", demo / "data", "--classes", "red square growing, a")[0] == 0
-
-
-def test_run_with_a_relative_root_is_tested_from_another_directory(run, alone, demo, tmp_path, monkeypatch):
-    (tmp_path / "videos").symlink_to(demo / "data")
-    assert run("fit", "--data.root", "videos", "--ensembling.weights", 1)[0] == 0
-    (tmp_path / "elsewhere").mkdir()
-    monkeypatch.chdir(tmp_path / "elsewhere")
-    code, _, err = alone("test", "../outputs/demo/version_0/checkpoints/last.ckpt")
-    assert code == 0, err
-
-
-def test_every_path_of_the_data_is_recorded_absolute(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    paths = {"root": "a", "splits_dir": "b", "label_file": None, "labels": "c/d.csv", "train_list": "~/e"}
-    train, test = {"init_args": {**paths, "setting": "standard"}}, {"init_args": {"root": "/f"}}
-    data = {"class_path": "X", "init_args": {"splits_dir": "b", "train": train, "tests": {"root": test}}}
-    recorded = record_run("name", {"data": data}, [])["config"]["data"]["init_args"]
-    assert recorded["splits_dir"] == f"{tmp_path}/b" and recorded["tests"]["root"]["init_args"] == {"root": "/f"}
-    expected = {"root": f"{tmp_path}/a", "labels": f"{tmp_path}/c/d.csv", "train_list": str(Path.home() / "e")}
-    assert recorded["train"]["init_args"] == {**paths, **expected, "splits_dir": f"{tmp_path}/b", "setting": "standard"}
-
-
-def test_weights_that_training_started_from_are_not_needed_again(last, run, alone, trained, tmp_path):
-    shutil.copy(last, tmp_path / "start.ckpt")
-    same = [f"--model.config.{name}={value}" for name, value in TRAINED.items()]
-    assert run("fit", *same, "--model.init_from", "start.ckpt", "--ensembling.weights", 1)[0] == 0
-    (tmp_path / "start.ckpt").unlink()
-    code, _, err = alone("test", "outputs/demo/version_0/checkpoints/last.ckpt")
-    assert code == 0, err
 
 
 # Checkpoints that cannot serve
