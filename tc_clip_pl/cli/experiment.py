@@ -283,7 +283,8 @@ class TCCLIPCLI(LightningCLI):
         try:
             for weights in ensembling.passes(self.trainer):
                 self.trainer.test(model, datamodule=datamodule, ckpt_path=ckpt_path, **{**kwargs, "verbose": False})
-                runs += [EvaluationRun(weight, model.test_results[weight]) for weight in weights]
+                is_clip = not model.model.new_parameter_names()
+                runs += [EvaluationRun(weight, model.test_results[weight], is_clip) for weight in weights]
                 folder = run_folder(self.trainer)  # while all processes are there to agree on it
         finally:
             if runs:  # in `finally`: a failure of a later pass must not lose the earlier ones

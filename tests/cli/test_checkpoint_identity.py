@@ -115,6 +115,34 @@ def test_missing_clip_is_noticed_before_the_training(run, demo, tmp_path):
     assert not (tmp_path / "outputs/demo/version_1").exists()
 
 
+@pytest.fixture
+def without_clip(last, tmp_path):
+    """The checkpoint of a run whose CLIP came from a folder that is gone."""
+    checkpoint = torch.load(last)
+    checkpoint["tc_clip"]["config"]["clip_name_or_path"] = f"{tmp_path}/gone"
+    torch.save(checkpoint, tmp_path / "last.ckpt")
+    return tmp_path / "last.ckpt"
+
+
+@pytest.mark.parametrize("options", [(), ("--ensembling.sequential", "true")])
+def test_missing_clip_is_noticed_before_a_test(without_clip, alone, tmp_path, options):
+    line = sentence(alone("test", without_clip, *options))
+    assert line.startswith("tcclip: Weights below 1 (0.7) need the CLIP of the training, but ")
+    assert f"'{tmp_path}/gone'" in line and line.endswith("give --ensembling.weights [1.0] to test without it.")
+    assert not (tmp_path / "outputs").exists()
+
+
+@pytest.mark.parametrize("weights", ["1", "[1.0]"])
+def test_fine_tuned_weights_alone_need_no_clip(trained, without_clip, alone, tmp_path, monkeypatch, weights):
+    def reach_hub(*_):
+        raise AssertionError("the hub is asked")
+
+    monkeypatch.setattr("tc_clip_pl.modules.loading._asks_the_hub", reach_hub)
+    code, _, err = alone("test", without_clip, "--ensembling.weights", weights)
+    assert code == 0, err
+    assert read_results(tmp_path / "outputs/demo/version_0")["runs"] == read_results(trained)["runs"][:1]
+
+
 # The training, as reports have it
 
 

@@ -25,6 +25,15 @@ def test_every_class_stands_by_its_own_name_and_probability(tmp_path):
     assert rows[2][:5] == ["b.mp4", "brush hair", "0.6000", "jump", "0.2000"]
 
 
+def test_probabilities_that_are_not_finite_are_refused(tmp_path):
+    probabilities = torch.full((3, 2), 0.5)
+    probabilities[0], probabilities[2, 1] = torch.nan, torch.nan  # the first is padding
+    batch = {"probabilities": probabilities, "video_id": ["", "a.mp4", "b.mp4"], "label": torch.tensor([-1, 0, 0])}
+    with pytest.raises(ValueError, match=r"^The probabilities of 1 of 2 videos \(such as b\.mp4\) are not finite: .*"):
+        write_predictions([batch], ["a", "b"], SimpleNamespace(log_dir=str(tmp_path), is_global_zero=True))
+    assert not list(tmp_path.iterdir())
+
+
 class ScriptedModel(LightningModule):
     """Reports a given validation accuracy in every epoch."""
 
