@@ -127,6 +127,7 @@ class SplitSource:
                 find_published(self.splits_dir, self.published.test, "evaluation list", split=self.split)
             )
         reader.check_labels(split, self.label_order)
+        check_class_count(split, self.label_order)
         check_classes_in_use(split, self.label_order)
         return split
 

@@ -29,11 +29,11 @@ def check_class_count(split: Split, class_names: Sequence[str]) -> None:
     """Check that there is something to tell apart.
 
     Raises:
-        DataError: A training list has a single class.
+        DataError: There is a single class.
     """
     if len(class_names) < 2:
         name = f", {class_names[0]!r}," if class_names else ""
-        raise DataError(f"Only one class{name} is in {split.files[0]}; training needs at least 2.")
+        raise DataError(f"Only one class{name} is in {split.files[0]}; at least 2 are needed.")
 
 
 def check_every_class_trains(split: Split, class_names: Sequence[str], num_shots: int | None = None) -> None:

@@ -267,11 +267,12 @@ def test_presence_opens_nothing():
 def test_a_single_class_cannot_be_trained(tree, tmp_path):
     data = tree.write(TRAIN[:2], TEST[:2])
     (tree.splits / "labels" / "hmdb_51_labels.csv").write_text("id,name\n0,run\n")
-    (problem,) = problems(data, tmp_path)
-    assert problem[:2] == ("train", "list") and problem[2].startswith("Only one class, 'run', is in")
+    found = {name: sentence for name, kind, sentence in problems(data, tmp_path) if kind == "list"}
+    assert found.keys() == {"train", "hmdb51/split1"}
+    assert found["train"].startswith("Only one class, 'run', is in")
     with pytest.raises(DataError) as refused:  # by `tcclip fit`, in the same words
         data.setup("fit")
-    assert str(refused.value) == problem[2]
+    assert str(refused.value) == found["train"]
 
 
 def test_every_missing_clip_is_reported(tree, tmp_path):

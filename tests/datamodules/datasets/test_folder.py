@@ -33,6 +33,12 @@ def test_halves_of_the_classes(folders, ready, made):
     ]
 
 
+def test_a_half_of_one_class_is_refused_before_the_training(folders, ready, made):
+    made.touch(folders, *(f"swim/{n}.mp4" for n in range(10)))
+    with pytest.raises(DataError, match=r"^Only one class, '[a-z ]+', is in .*; at least 2 are needed\.$"):
+        ready(FolderDataModule, folders, setting="base_to_novel", stage="fit")
+
+
 def test_train_and_val_folders_are_the_splits(made, ready, video_ids, tmp_path):
     made.touch(tmp_path, *(f"train/{name}/{n}.webm" for name in "ab" for n in range(3)), "val/b/9.webm", "val/a/8.webm")
     data = ready(FolderDataModule, tmp_path)
@@ -53,7 +59,7 @@ def test_train_and_val_folders_are_the_splits(made, ready, video_ids, tmp_path):
         (["brush_hair/1.mp4", "brush hair/1.mp4", "b/2.mp4"], "'brush hair' and 'brush_hair' in .* are one name"),
         (["train/a/1.mp4"], "no clips to evaluate on"),
         (["train/a/1.mp4", "test/b/1.mp4"], "class 'b' in .*test has no folder"),
-        (["a/1.mp4", "a/2.mp4"], "Only one class, 'a', is in .*; training needs at least 2"),
+        (["a/1.mp4", "a/2.mp4"], "Only one class, 'a', is in .*; at least 2 are needed"),
     ],
 )
 def test_raises_on_a_wrong_layout(made, ready, tmp_path, clips, sentence):
