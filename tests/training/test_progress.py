@@ -5,6 +5,7 @@ import re
 
 import pytest
 import rich
+from lightning.pytorch import Callback
 from rich.console import Console
 
 from tc_clip_pl.training.logging_callbacks import SpeedMonitor
@@ -113,3 +114,25 @@ def test_numbers_are_short():
     assert format_metric("val/loss", 12.3456) == "12.3"
     assert [format_speed(s) for s in (0.51, 99.5, 136.4)] == ["0.5 videos/s", "99.5 videos/s", "136 videos/s"]
     assert [format_seconds(s) for s in (0, 59.6, 75, 3675)] == ["0:00", "1:00", "1:15", "1:01:15"]
+
+
+class Speaker(Callback):
+    """Notes what the screen shows when another callback speaks at the start of a test."""
+
+    def __init__(self, file):
+        self.file, self.seen = file, None
+
+    def on_test_start(self, trainer, pl_module):
+        self.seen = self.file.getvalue()
+
+
+def test_line_of_a_test_comes_after_what_others_say_at_its_start(
+    screen, monkeypatch, make_module, make_data, make_trainer
+):
+    monkeypatch.setenv("TERM", "xterm")
+    file = screen(force_terminal=True)
+    speaker = Speaker(file)
+    trainer = make_trainer(LiveProgress(), speaker, enable_progress_bar=True)
+    trainer.test(make_module(), datamodule=make_data(), verbose=False)
+    assert speaker.seen == ""
+    assert "test" in file.getvalue()
