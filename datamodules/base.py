@@ -137,8 +137,16 @@ class VideoDataModule(BatchDataModule):
         Raises:
             DataError: An option has a wrong value.
         """
-        self.options.check()
+        self.check_options()
         return [self.request]
+
+    def check_options(self) -> None:
+        """Check the values of the options; a dataset with options of its own extends this.
+
+        Raises:
+            DataError: One has a wrong value.
+        """
+        self.options.check()
 
     @property
     def class_names(self) -> list[str]:
@@ -159,7 +167,7 @@ class VideoDataModule(BatchDataModule):
         Raises:
             DataError: Something is wrong with the data; the message says what, where and what to do.
         """
-        self.options.check()
+        self.check_options()
         if stage in ("fit", None) and "train" not in self.datasets:
             records = self._find("train", find_training_split(self.request, self.sources.train), self.sources.train)
             self.datasets["train"] = build_training_dataset(records, self.options)

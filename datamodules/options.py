@@ -104,6 +104,16 @@ def check_range(name: str, value: float | None, least: int, most: int | None = N
         raise DataError(f"--data.{name} is {value}; it must be at most {most}, as more would exhaust the memory.")
 
 
+def check_share(name: str, value: float) -> None:
+    """Check that an option is a share of something that is to be divided: more than none and less than all of it.
+
+    Raises:
+        DataError: It is not.
+    """
+    if not 0 < value < 1:
+        raise DataError(f"--data.{name} is {value}; it must be between 0 and 1.")
+
+
 def check_positive(**options: int | None) -> None:
     """Check that whole-number options are at least 1; None means "not set".
 

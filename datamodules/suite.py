@@ -87,7 +87,7 @@ class EvaluationSuite(LightningDataModule):
                 the data; there is nothing to train on; or two test sets share a name.
         """
         self._check_options()
-        for data in self._datasets():
+        for data in self.members:
             data.trainer = self.trainer  # Lightning sets it on the suite only
         self._is_training = stage in ("fit", "validate") or (stage is None and self.train is not None)
         if self._is_training:
@@ -124,7 +124,7 @@ class EvaluationSuite(LightningDataModule):
 
     def on_after_batch_transfer(self, batch: VideoBatch, dataloader_idx: int) -> VideoBatch:
         """Augment and normalize a training batch as `train` does; normalize any other batch, alike for all datasets."""
-        return self._datasets()[0].on_after_batch_transfer(batch, dataloader_idx)
+        return self.members[0].on_after_batch_transfer(batch, dataloader_idx)
 
     def summary(self) -> dict[str, Any]:
         """Return what a report records about the data; call it after `setup`."""
@@ -136,14 +136,17 @@ class EvaluationSuite(LightningDataModule):
     @property
     def skipped_clips(self) -> list[str]:
         """`"path: missing"` of the clips that are not on disk, of all datasets; see `VideoDataModule.skipped_clips`."""
-        return list(dict.fromkeys(clip for data in self._datasets() for clip in data.skipped_clips))
+        return list(dict.fromkeys(clip for data in self.members for clip in data.skipped_clips))
 
-    def _datasets(self) -> list[VideoDataModule]:
-        """Return all datasets, the one to train on first."""
+    @property
+    def members(self) -> list[VideoDataModule]:
+        """All datasets, the one to train on first."""
         return [*([self.train] if self.train is not None else []), *self.tests.values()]
 
     def _check_options(self) -> None:
         self.options.check()
+        for data in self.members:
+            data.check_options()
         for data in self._given:
             for field in fields(ClipOptions):
                 own, common = getattr(data.options, field.name), getattr(self.options, field.name)

@@ -12,6 +12,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from tc_clip_pl.modules.config import TCCLIPConfig
 from tc_clip_pl.modules.tc_clip import TCCLIP
 from tc_clip_pl.modules.text_encoder import encode_text
+from tc_clip_pl.ops.prompting_tokens import PROMPTING_TOKENS
 
 WARM_UP, REPEATS = 3, 10  # calls before and during timing
 
@@ -128,10 +129,17 @@ def count_prompting(model: TCCLIP, prompts: Tensor) -> int:
     config = model.config
     if not config.reads_vision:
         return 0
-    # Tokens that the block reads: all context tokens, or one token per frame.
-    counts = {"context": config.context_count(config.num_frames), "cls": config.num_frames, "pooled": config.num_frames}
-    tokens = prompts.new_empty(1, counts[config.prompting_tokens], prompts.shape[-1])
+    tokens = prompts.new_empty(1, _count_prompting_tokens(config), prompts.shape[-1])
     return count_multiply_adds(lambda: model.prompt_generation_layer(prompts[: config.num_prompt_vectors], tokens))
+
+
+def _count_prompting_tokens(config: TCCLIPConfig) -> int:
+    """Return how many tokens the prompting block reads of a video, from the choice itself, which may be imported."""
+    vision = config.vision_config
+    num_patches = (vision.image_size // vision.patch_size) ** 2
+    states = torch.empty(1, config.num_frames, 1 + num_patches, vision.hidden_size, device="meta")
+    context = torch.empty(1, config.context_count(config.num_frames), vision.hidden_size, device="meta")
+    return PROMPTING_TOKENS[config.prompting_tokens](states, context).shape[1]
 
 
 def count_parameters(model: TCCLIP) -> int:

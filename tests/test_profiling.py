@@ -19,6 +19,19 @@ def vit_b16(**options):
     return TCCLIPConfig(vision_config=CLIPVisionConfig(patch_size=16), text_config=CLIPTextConfig(), **options)
 
 
+def test_imported_prompting_tokens_are_counted_as_they_are(monkeypatch, tmp_path):
+    own = "def all_patches(states, context):\n    return states[:, :, 1:].flatten(1, 2)\n"
+    (tmp_path / "own_tokens.py").write_text(own)
+    monkeypatch.syspath_prepend(str(tmp_path))
+
+    def prompting(name):
+        return count_cost(vit_b16(num_frames=4, num_context_tokens=5, prompting_tokens=name)).prompting
+
+    per_token = 2 * 512 * 512 + 2 * 4 * 512  # key and value; its score and share for each of 4 prompt vectors
+    assert prompting("own_tokens.all_patches") - prompting("cls") == (4 * 196 - 4) * per_token
+    assert prompting("context") - prompting("cls") == (5 - 4) * per_token
+
+
 @pytest.fixture(scope="module")
 def costs():
     """Count each configuration once: B/16 takes a second."""

@@ -126,9 +126,7 @@ def _read(checked: CheckedList, source: SplitSource, read: Callable[[ListReader]
     """Read a list with a reader that notes mistakes in `checked`, then check its clips and classes."""
     try:
         checked.split = read(ListReader(checked.read_list, checked.check_labels))
-        num_classes = len(source.class_names)  # reads the user's label file
-        if checked.is_training and num_classes < 2:
-            checked.problems.append(Problem("list", f"{num_classes} class to train on; at least 2 are needed"))
+        _ = source.class_names  # reads the user's label file
     except DataError as error:
         checked.problems.append(Problem("list", str(error)))
     _find_clips(checked)

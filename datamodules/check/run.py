@@ -17,6 +17,9 @@ from datamodules.check.problems import Problem
 NUM_THREADS = 16  # they wait for the disk, so there may be more of them than cores
 CHUNK_SIZE = 1024  # files per task: with one, handing out tasks would cost more than the stat calls
 
+# Keys of the cache. The numbers go up when a check becomes stricter: files found good by an older one are read again.
+HEADER_KEY, DECODE_KEY = "header3", "decode3/"
+
 # Called with the number of files done and the number of all files.
 Progress = Callable[[int, int], None]
 
@@ -29,7 +32,7 @@ class CheckSettings:
         level: A name in `datamodules.check.clips.LEVELS`.
         num_frames: Number T of frames per view; shorter clips are reported.
         decoder: A name in `datamodules.video.decoding.DECODERS`.
-        num_workers: Number of processes, at least 1.
+        num_workers: Number of processes; 0 takes threads of this one, for headers.
         cache_file: Where good files are remembered.
         skip_bad_clips: Whether a run leaves unreadable clips out, so that they are only warnings.
     """
@@ -44,8 +47,7 @@ class CheckSettings:
     @property
     def inspection(self) -> str:
         """Key of the cache: everything that the outcome for a file depends on."""
-        # The number goes up when a check becomes stricter: files that an older version found good are read again.
-        return f"{self.level}2/{self.decoder}/{self.num_frames}" if self.level == "decode" else f"{self.level}2"
+        return f"{DECODE_KEY}{self.decoder}/{self.num_frames}" if self.level == "decode" else HEADER_KEY
 
 
 @dataclass(frozen=True)
@@ -130,7 +132,8 @@ def _inspect_present(
     inspect = build_inspection(settings.level, settings.num_frames, settings.decoder)
     if inspect is None:
         return 0
-    cache = CheckCache(settings.cache_file, settings.inspection)
+    implied_by = DECODE_KEY if settings.level == "header" else None
+    cache = CheckCache(settings.cache_file, settings.inspection, implied_by)
     # Absolute paths, so that a check from another directory finds them.
     cached = {path: cache.find(os.path.abspath(path), version) for path, version in versions.items()}
     findings |= {path: Finding(*found) for path, found in cached.items() if found is not None}

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 from datamodules.base import VideoDataModule
 from datamodules.errors import DataError
+from datamodules.options import check_share
 from datamodules.splits.class_names import read_class_names
 from datamodules.splits.draw import NamedClip, hold_out
 from datamodules.splits.list_files import check_unique, read_list
@@ -57,6 +58,15 @@ class CSVDataModule(VideoDataModule):
         self.lists = {
             part: Path(file).expanduser() for part, file in (("train", train_list), ("test", test_list)) if file
         }
+
+    def check_options(self) -> None:
+        """Check the values of the options.
+
+        Raises:
+            DataError: One has a wrong value.
+        """
+        super().check_options()
+        check_share("test_share", self.test_share)
 
     def read_annotations(self, index: RootIndex, split: int) -> Annotations:
         """Read the list files, with class names from the label file."""

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+import warnings
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
 from datamodules.base import VideoDataModule
 from datamodules.errors import DataError
+from datamodules.options import check_share
 from datamodules.splits.class_names import label_of, normalize
 from datamodules.splits.draw import NamedClip, hold_out
 from datamodules.splits.lookup import RootIndex, scan_root
@@ -70,7 +73,7 @@ class FolderDataModule(VideoDataModule):
         if not self.classes:
             super().setup(stage)
             return
-        self.options.check()
+        self.check_options()
         if stage != "predict":
             raise DataError(
                 "Videos with --data.classes have no labels; use `tcclip predict`, or class folders instead."
@@ -80,19 +83,31 @@ class FolderDataModule(VideoDataModule):
                 f"--data.classes is {', '.join(self.classes)!r}; give different names, with commas between."
             )
         root = self.request.root
-        videos = sorted(file for file in scan_root(root).files if file.lower().endswith(VIDEO_SUFFIXES))
+        videos, others = _split_by_suffix(scan_root(root).files)
+        _warn_of_others(root, others)
         if not videos:
             raise DataError(f"There is no video under {root}; set --data.root to the directory of the videos.")
         self._predict_unlabeled([VideoRecord(f"{root}/{file}", file, UNLABELED) for file in videos], self.classes)
 
+    def check_options(self) -> None:
+        """Check the values of the options.
+
+        Raises:
+            DataError: One has a wrong value.
+        """
+        super().check_options()
+        check_share("test_share", self.test_share)
+
     def read_annotations(self, index: RootIndex, split: int) -> Annotations:
         """Take the classes from the folders, and the split from the top folders or from a draw."""
-        clips = [file.split("/") for file in sorted(index.files) if file.lower().endswith(VIDEO_SUFFIXES)]
+        videos, others = _split_by_suffix(index.files)
+        clips = [file.split("/") for file in videos]
         loose = [parts[0] for parts in clips if len(parts) == 1]
         if loose or not clips:
             problem = f"{len(loose)} videos (such as {loose[0]}) are" if loose else "There are no videos"
             place = "outside class folders" if loose else "in class folders"
             raise DataError(f"{problem} {place} in {index.root}; arrange them as `<class>/<clip>`.")
+        _warn_of_others(index.root, [file for file in others if "/" in file])
         # A dataset with a class named `train` has other classes too.
         top_folders = {parts[0] for parts in clips}
         if top_folders <= SPLIT_FOLDERS and "train" in top_folders:
@@ -100,6 +115,21 @@ class FolderDataModule(VideoDataModule):
         classes = _class_folders(index.root, top_folders)
         train, test = hold_out([("/".join(parts), parts[0]) for parts in clips], self.test_share, split, index.root)
         return Annotations({"train": train, "test": test}, (index.root,), tuple(classes))
+
+
+def _split_by_suffix(files: Iterable[str]) -> tuple[list[str], list[str]]:
+    """Return the videos and the other files, each sorted."""
+    videos = {file for file in files if file.lower().endswith(VIDEO_SUFFIXES)}
+    return sorted(videos), sorted(set(files) - videos)
+
+
+def _warn_of_others(root: Path, others: list[str]) -> None:
+    """Say which files are no videos by their names: GIFs, say, might have been meant as clips."""
+    if others:
+        counts = Counter(os.path.splitext(file)[1].lower() or "no ending" for file in others)
+        endings = ", ".join(f"{count} {ending}" for ending, count in counts.most_common())
+        message = f"Files under {root} that do not end like videos are not read: {endings}, such as {others[0]}."
+        warnings.warn(message, stacklevel=2)
 
 
 def _read_split_folders(root: Path, clips: list[list[str]]) -> Annotations:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 from datamodules.errors import DataError
+from datamodules.options import check_share
 from datamodules.splits.class_names import normalize
 from datamodules.splits.split import Entry, Split
 
@@ -110,8 +111,7 @@ def hold_out(
     Raises:
         DataError: The share is not between 0 and 1, or a class has only one clip.
     """
-    if not 0 < test_share < 1:
-        raise DataError(f"--data.test_share is {test_share}; it must be between 0 and 1.")
+    check_share("test_share", test_share)
     of_class: dict[str, list[NamedClip]] = {}
     for clip in clips:
         of_class.setdefault(clip[1], []).append(clip)

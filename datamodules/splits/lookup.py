@@ -127,18 +127,24 @@ def _scan(root: Path) -> RootIndex:
     if not root.is_dir():
         problem = "is not a directory" if root.exists() else "does not exist"
         raise DataError(f"The data root {root} {problem}; set --data.root to the directory of the videos.")
-    files, visited = [], set()
+    files, visited, again = [], set(), []
     for directory, subdirectories, names in os.walk(root, followlinks=True):
+        subdirectories.sort()  # the same walk on every file system
+        relative = os.path.relpath(directory, root).replace(os.sep, "/")
         # A link to a parent directory would make the walk endless.
         real = os.path.realpath(directory)
         if real in visited:
             subdirectories.clear()
+            again.append(relative)
             continue
         visited.add(real)
-        relative = os.path.relpath(directory, root).replace(os.sep, "/")
         prefix = "" if relative == "." else f"{relative}/"
         # Hidden files are not clips: macOS leaves a `._clip.avi` next to each clip on some disks.
         files += [prefix + name for name in names if not name.startswith(".")]
+    if again:
+        more = f" (and {len(again) - 1} more)" if len(again) > 1 else ""
+        said = f"{again[0]} under {root} leads to a folder that is read already{more}"
+        warnings.warn(f"{said}; its files are left out.", stacklevel=3)
     if not files:
         raise DataError(f"The data root {root} is empty; set --data.root to the directory of the videos.")
     return RootIndex(root, files)

@@ -15,7 +15,13 @@ from datamodules.splits.lookup import scan_root
 from datamodules.splits.published import PublishedFiles, find_published
 from datamodules.splits.request import ReadAnnotations
 from datamodules.splits.split import Annotations, Split
-from datamodules.splits.validation import check_classes_in_use, check_every_class_trains, check_labels, check_order
+from datamodules.splits.validation import (
+    check_class_count,
+    check_classes_in_use,
+    check_every_class_trains,
+    check_labels,
+    check_order,
+)
 
 
 @dataclass(frozen=True)
@@ -98,6 +104,7 @@ class SplitSource:
         """
         split = self._read_training_split(num_shots, reader)
         reader.check_labels(split, self.label_order)
+        check_class_count(split, self.label_order)
         # Published K-shot lists are drawn already.
         if num_shots is not None and (self.splits_dir is None or self.published.few_shot is None):
             return draw_shots(split, num_shots, seed, self.label_order)
@@ -120,6 +127,7 @@ class SplitSource:
                 find_published(self.splits_dir, self.published.test, "evaluation list", split=self.split)
             )
         reader.check_labels(split, self.label_order)
+        check_class_count(split, self.label_order)
         check_classes_in_use(split, self.label_order)
         return split
 

@@ -25,6 +25,17 @@ def check_labels(split: Split, class_names: Sequence[str]) -> None:
             )
 
 
+def check_class_count(split: Split, class_names: Sequence[str]) -> None:
+    """Check that there is something to tell apart.
+
+    Raises:
+        DataError: There is a single class.
+    """
+    if len(class_names) < 2:
+        name = f", {class_names[0]!r}," if class_names else ""
+        raise DataError(f"Only one class{name} is in {split.files[0]}; at least 2 are needed.")
+
+
 def check_every_class_trains(split: Split, class_names: Sequence[str], num_shots: int | None = None) -> None:
     """Check that every class has training clips, and exactly K of them in a K-shot list.
 

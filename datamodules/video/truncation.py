@@ -1,11 +1,13 @@
-"""Finds Matroska and WebM files that end too early, which FFmpeg reads as shorter videos without an error.
+"""Finds Matroska, WebM and MP4 files that end too early, which FFmpeg opens without an error.
 
-Their headers give no number of frames, but the size of the whole content, and mostly a duration.
+Headers of the first two give no number of frames, but the size of the whole content, and mostly a duration. An MP4 is
+cut in its frames only where its header stands before them, as in downloads; elsewhere it does not open.
 """
 
 from __future__ import annotations
 
 import os
+from typing import BinaryIO
 
 from av.container import InputContainer
 from av.packet import Packet
@@ -13,15 +15,38 @@ from av.video.stream import VideoStream
 
 MATROSKA = "matroska,webm"
 EBML_HEAD, SEGMENT = 0x1A45DFA3, 0x18538067  # the ids of the two elements that such a file consists of
+FIRST_BOXES = (b"ftyp", b"wide", b"free", b"skip", b"mdat", b"moov", b"pnot")  # of MP4 and QuickTime, by their kind
 # A file whose last frame is shown before this fraction of the duration is incomplete. The fraction is low because the
 # last frame of a video with a variable rate may be shown for long.
 MIN_SHOWN_FRACTION = 0.5
 
 
 def find_missing_bytes(path: str) -> int:
-    """Return how many bytes a Matroska or WebM file lacks by its own header; 0 for others, or if it does not say."""
+    """Return how many bytes a Matroska, WebM or MP4 file lacks by its own sizes; 0 for others, or if it has none."""
     with open(path, "rb") as file:
         head = file.read(4096)
+        if head[4:8] in FIRST_BOXES:
+            return _missing_in_boxes(file, os.path.getsize(path))
+    return _missing_in_segment(head, os.path.getsize(path))
+
+
+def _missing_in_boxes(file: BinaryIO, size: int) -> int:
+    """Return how many bytes of its frames, the box `mdat`, an MP4 lacks."""
+    start = 0
+    while start + 8 <= size:
+        file.seek(start)
+        box = file.read(16)
+        length, kind = int.from_bytes(box[:4], "big"), box[4:8]
+        length = int.from_bytes(box[8:], "big") if length == 1 else length  # 1: too long for four bytes
+        if kind == b"mdat" and start + length > size:
+            return start + length - size
+        if length < 8:  # 0: up to the end of the file
+            return 0
+        start += length
+    return 0
+
+
+def _missing_in_segment(head: bytes, size: int) -> int:
     element = _read_element(head, 0)
     if element is None or element[0] != EBML_HEAD or element[2] is None:
         return 0
@@ -29,7 +54,7 @@ def find_missing_bytes(path: str) -> int:
     # A recording that could not seek back to its header leaves the size unknown.
     if segment is None or segment[0] != SEGMENT or segment[2] is None:
         return 0
-    return max(0, segment[1] + segment[2] - os.path.getsize(path))
+    return max(0, segment[1] + segment[2] - size)
 
 
 def ends_early(container: InputContainer, stream: VideoStream, packets: list[Packet]) -> bool:

@@ -74,7 +74,7 @@ def check_data(argv: list[str]) -> int:
         gc.freeze()
         lists, settings = read_lists(data.requests), _build_settings(data.options, options)
     try:
-        with _progress_bar() as progress:
+        with progress_bar() as progress:
             report = check_files(lists, settings, progress)
     except KeyboardInterrupt:
         # The good files so far are in the cache.
@@ -121,7 +121,7 @@ def _write(report: CheckReport, name: str) -> Path:
 
 
 @contextmanager
-def _progress_bar() -> Iterator[Progress]:
+def progress_bar() -> Iterator[Progress]:
     """Show a progress bar if stderr is a TTY; yield the function that updates it."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import fields
 from itertools import pairwise
@@ -20,6 +21,8 @@ RECORDED_SECTIONS = ("seed_everything", "protocol", "method", "plugins", "ensemb
 RECORDED_TRAINER = ("max_epochs", "max_steps", "precision")  # the rest depends on the machine
 INPUT_OPTIONS = ("num_frames", "mean", "std")
 """Options of the data that belong to the model: a test with others is the test of another model."""
+PATH_OPTIONS = ("root", "splits_dir", "label_file", "labels", "train_list", "test_list")
+"""Options of the data that name files or folders."""
 
 
 def find_checkpoint(options: list[str]) -> str | None:
@@ -54,8 +57,21 @@ def record_run(name: str, config: Mapping[str, Any], command: list[str]) -> dict
         command: The command line.
     """
     kept = {key: config.get(key) for key in RECORDED_SECTIONS}
+    kept["data"] = _with_absolute_paths(kept["data"])  # a test may start in another directory
     kept["trainer"] = {key: (config.get("trainer") or {}).get(key) for key in RECORDED_TRAINER}
     return {"name": name, "config": json.loads(json.dumps(kept, default=str)), "command": list(command)}
+
+
+def _with_absolute_paths(data: Any) -> Any:
+    """Return options of the data with absolute paths, also those of the datasets of a suite."""
+    if not isinstance(data, Mapping):
+        return data
+    return {
+        key: os.path.abspath(Path(value).expanduser())
+        if key in PATH_OPTIONS and isinstance(value, str)
+        else _with_absolute_paths(value)
+        for key, value in data.items()
+    }
 
 
 def adopt_checkpoint(config: Namespace, facts: CheckpointFacts, default_clip: str) -> list[str]:

@@ -51,8 +51,35 @@ def parse_data_args(parser: ArgumentParser, argv: list[str]) -> tuple[LightningD
         parsed = parser.parse_args(args)
     except ArgumentError as error:
         raise UserError(explain_parser_error(error.message, parser.get_defaults().keys())) from error
+    check_test_names(parsed.data)
+    return build_data(parser, parsed), parsed
+
+
+def check_test_names(data: Namespace) -> None:
+    """Refuse `--data.tests.NAME.KEY` for a test set that the suite does not have.
+
+    The parser makes a new one, of the abstract class that all test sets share.
+
+    Raises:
+        UserError: Naming the test set and the nearest one there is.
+    """
+    tests = (data.get("init_args") or {}).get("tests") or {}
+    unknown = [name for name, test in tests.items() if test.class_path.endswith(".VideoDataModule")]
+    known = [name for name in tests if name not in unknown]
+    if unknown:
+        listed = f"(known: {', '.join(known)})"
+        raise UserError(ended(f"There is no test set {unknown[0]} in data.tests {listed}{suggest(unknown[0], known)}"))
+
+
+def build_data(parser: ArgumentParser, parsed: Namespace) -> LightningDataModule:
+    """Build the data module of parsed arguments; it reads nothing yet.
+
+    Args:
+        parser: From `build_data_parser`.
+        parsed: Its result, or any namespace with `data`.
+    """
     instantiate = getattr(parser, "instantiate", None) or parser.instantiate_classes  # its name before 4.49
-    return instantiate(parsed).data, parsed
+    return instantiate(parsed).data
 
 
 def spinner(message: str) -> AbstractContextManager:

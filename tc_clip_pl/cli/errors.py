@@ -104,6 +104,11 @@ def _unknown_class(found: re.Match, known: list[str]) -> str:
     return ended(f"{key} takes the name of a class or its import path, not {_shown(value)}{suggest(value, names)}")
 
 
+def _unknown_class_of_a_test(found: re.Match, known: list[str]) -> str:
+    key = f"{found['parent']}.{found['nested']}"
+    return f"{key} takes the name of a class or its import path, not {_shown(found['value'])}."
+
+
 def _subclass_names(path: str) -> list[str]:
     module, _, name = path.rpartition(".")
     try:
@@ -183,6 +188,10 @@ _EXPLANATIONS: tuple[tuple[str, Callable[[re.Match, list[str]], str]], ...] = (
         _unknown_class_key,
     ),
     (r"^the following arguments are required: (?P<keys>.+)", _required),
+    (
+        _PARENT + r"Expected a dot import path string: (?P<value>[^\n]*).*NestedArg\(key='(?P<nested>tests\.\w+)'",
+        _unknown_class_of_a_test,
+    ),
     (_PARENT + r"Problem with given class_path '[^']+':\s+Parser key \"(?P<key>\w+)\":" + _REASON, _wrong_type),
     (_PARENT + _CALLABLE + r"Parser key \"(?P<key>\w+)\":" + _REASON, _wrong_type),
     (_PARENT + r"class_path '(?P<path>[^']+)':\s+(?P<reason>[^\n]+)", _unusable_class),

@@ -6,14 +6,17 @@ import json
 import time
 from typing import Any
 
+from jsonargparse import Namespace
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_info
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from tc_clip_pl.cli.checkpoint_config import find_checkpoint, record_run, recorded_run
+from tc_clip_pl.cli.class_check import check_tested_classes
+from tc_clip_pl.cli.clip_check import check_clips
 from tc_clip_pl.cli.config_args import classes_to_data, configs_first, import_plugins
-from tc_clip_pl.cli.data_module import find_data_modules
+from tc_clip_pl.cli.data_module import build_data, build_data_parser, find_data_modules
 from tc_clip_pl.cli.errors import UserError, explain_parser_error
 from tc_clip_pl.cli.experiment_arguments import ExperimentArguments
 from tc_clip_pl.cli.library_logging import silence_library_logs
@@ -68,18 +71,21 @@ class TCCLIPCLI(ExperimentArguments):
     """Builds data, model and Trainer of an experiment, and runs its subcommand."""
 
     def instantiate_classes(self) -> None:
-        """Build data, model and Trainer, the model from the checkpoint if there is one.
+        """Build data, model and Trainer, the model from the checkpoint if there is one, after checks of the data.
 
         The configuration names CLIP and the options of the model in both cases, as reports and config.yaml show it.
 
         Raises:
             UserError: If an option of a class has a form that only its constructor refuses.
+            DataError: If `fit` cannot read its lists or clips.
         """
         config = self.config.clone()
         if self.checkpoint is not None:
             # The name of the CLIP stays in the configuration: ensembling needs it, rebuilding the model does not.
             config[self.subcommand].model.pretrained = str(self.checkpoint.path)
+            config[self.subcommand].model.init_from = None  # the checkpoint's weights came after these
         try:
+            config[self.subcommand].data = self._build_data(config[self.subcommand])
             self.config_init = self.parser.instantiate_classes(config)
         except ValueError as error:
             if "must be a mapping" not in str(error):
@@ -95,6 +101,15 @@ class TCCLIPCLI(ExperimentArguments):
             self.subcommand, chosen, self.model.model, self.checkpoint is not None
         )
         self.trainer = self.instantiate_trainer()
+
+    def _build_data(self, config: Namespace) -> LightningDataModule:
+        """Build the data alone, ahead of the model, so that a mistake in it is found at once."""
+        data = build_data(build_data_parser(), Namespace(data=config.data))
+        if self.subcommand == "fit":
+            check_clips(data, config.check_clips)
+        elif self.checkpoint is not None:
+            check_tested_classes(data, self.checkpoint, self.subcommand)
+        return data
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         """Build the Trainer with a new output folder and, unless given, a fitting precision."""
@@ -156,7 +171,8 @@ class TCCLIPCLI(ExperimentArguments):
         try:
             for weights in ensembling.passes(self.trainer):
                 self.trainer.test(model, datamodule=datamodule, ckpt_path=ckpt_path, **{**kwargs, "verbose": False})
-                runs += [EvaluationRun(weight, model.test_results[weight]) for weight in weights]
+                is_clip = not model.model.new_parameter_names()
+                runs += [EvaluationRun(weight, model.test_results[weight], is_clip) for weight in weights]
                 folder = run_folder(self.trainer)  # while all processes are there to agree on it
         finally:
             if runs:  # in `finally`: a failure of a later pass must not lose the earlier ones

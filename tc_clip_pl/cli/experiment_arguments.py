@@ -15,6 +15,7 @@ from lightning.pytorch.utilities import rank_zero_info
 
 from tc_clip_pl.cli.checkpoint_config import adopt_checkpoint
 from tc_clip_pl.cli.configs import DEFAULTS, shipped_config_folder
+from tc_clip_pl.cli.data_module import check_test_names
 from tc_clip_pl.cli.errors import UserError, explain_parser_error
 from tc_clip_pl.cli.trainer_settings import check_training_length, check_training_numbers
 from tc_clip_pl.evaluation.table_layout import paper_layout
@@ -66,6 +67,7 @@ class ExperimentArguments(LightningCLI):
         parser.add_argument(
             "--max_bad_steps", type=int, default=0, help="Steps whose loss is not finite that `fit` may skip."
         )
+        parser.add_argument("--check_clips", type=bool, default=True, help="Whether `fit` reads all headers first.")
         parser.add_argument(
             "--pictures", type=bool, default=True, help="Whether a test draws its confusion matrices, a second each."
         )
@@ -88,6 +90,7 @@ class ExperimentArguments(LightningCLI):
             # Without validation: a default such as the missing data would fail it and hide the user's own mistake.
             known = self._subcommand_parsers[self.chosen_subcommand].get_defaults(skip_validation=True).keys()
             raise UserError(explain_parser_error(error.message, known)) from error
+        check_test_names(self.config[self.chosen_subcommand].data)
 
     def _parse_ckpt_path(self) -> None:
         """Check the checkpoint before anything slow; Lightning would parse arguments that ours do not hold."""

@@ -53,6 +53,8 @@ NAME is a file or a shipped configuration (`tcclip configs`); several are merged
     --model.prompting_lr_factor F    learning rate of the prompting, relative to the rest; likewise label_smoothing
   run
     --trainer.max_epochs N           epochs
+    --check_clips false              fit does not first read the header of every clip: minutes for Kinetics, but
+                                     only once; clips that `tcclip check` found good are not read again
     --trainer.devices N              GPUs; with several, --trainer.strategy ddp
     --trainer.accelerator cpu|gpu    auto takes a GPU if there is one
     --trainer.precision P            default: bf16-mixed on a GPU, 32-true on a CPU

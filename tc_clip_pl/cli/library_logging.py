@@ -4,6 +4,8 @@ import logging
 import re
 import warnings
 
+from tc_clip_pl.cli.startup import process_rank
+
 USELESS_WARNINGS = (
     r"(?s).*isinstance\(treespec, LeafSpec\)",  # a deprecation inside Lightning
     r"The dirpath has changed from",  # every run has its own folder
@@ -34,6 +36,8 @@ def silence_library_logs() -> None:
         logging.getLogger(name).addFilter(_is_useful)
     for message in USELESS_WARNINGS:
         warnings.filterwarnings("ignore", message=message)
+    if process_rank():  # the first process says the same about the data
+        warnings.filterwarnings("ignore", category=UserWarning, module=r"datamodules\.")
     warnings.formatwarning = format_note
 
 

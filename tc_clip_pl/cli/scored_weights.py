@@ -1,5 +1,7 @@
 """Whether the weights that a run scores are trained, and whether CLIP is there to ensemble them with."""
 
+from collections.abc import Sequence
+
 from jsonargparse import Namespace
 from lightning.pytorch.utilities import rank_zero_info
 
@@ -22,8 +24,8 @@ def check_scored_weights(subcommand: str, config: Namespace, model: TCCLIP, is_f
         Whether it is plain CLIP that is scored, with nothing trained.
 
     Raises:
-        UserError: If the model has parameters that nothing has trained.
-        OSError, ValueError: If ensembling needs a CLIP that is gone or has changed.
+        UserError: If the model has parameters that nothing has trained, or ensembling needs a CLIP that is gone.
+        ValueError: If ensembling needs a CLIP that has changed.
     """
     is_from_clip = not is_from_checkpoint and is_plain_clip(config.model.pretrained)
     is_untrained = subcommand != "fit" and is_from_clip and config.model.init_from is None
@@ -38,5 +40,16 @@ def check_scored_weights(subcommand: str, config: Namespace, model: TCCLIP, is_f
     used = {"validate": (), "predict": weights[:1]}.get(subcommand, weights)
     # A model that was just made from its CLIP has it.
     if not is_from_clip and any(weight < 1 for weight in used):
-        model.clip_state_dict()
+        _require_clip(model, used)
     return is_untrained
+
+
+def _require_clip(model: TCCLIP, weights: Sequence[float]) -> None:
+    try:
+        model.clip_state_dict()
+    except OSError as error:
+        below = ", ".join(f"{weight:g}" for weight in weights if weight < 1)
+        raise UserError(
+            f"Weights below 1 ({below}) need the CLIP of the training, but {str(error).rstrip('.')}; give "
+            "--ensembling.weights [1.0] to test without it."
+        ) from error

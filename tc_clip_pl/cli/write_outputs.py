@@ -145,7 +145,11 @@ def write_predictions(
         class_names: Y names.
         trainer: The Trainer that has just predicted.
         top_k: Number of classes to write; at most Y.
+
+    Raises:
+        ValueError: If a probability is not finite, on every process.
     """
+    _check_finite(predictions)
     folder, best = run_folder(trainer), min(top_k, len(class_names))
     rows = gather_lists([row for batch in predictions for row in _best_classes(batch, class_names, best)])
     if not trainer.is_global_zero:
@@ -158,6 +162,23 @@ def write_predictions(
         writer.writerows(sorted(rows))  # the order would otherwise depend on the number of processes
     _print_first_rows(sorted(rows))
     print(f"Predictions: {path}")
+
+
+def _check_finite(predictions: Sequence[Mapping[str, Any]]) -> None:
+    clips = [
+        (video, bool(is_finite))
+        for batch in predictions
+        for video, label, is_finite in zip(
+            batch["video_id"], batch["label"].tolist(), batch["probabilities"].isfinite().all(-1), strict=True
+        )
+        if label != PADDING_LABEL
+    ]
+    clips = gather_lists(clips)
+    if bad := [video for video, is_finite in clips if not is_finite]:
+        raise ValueError(
+            f"The probabilities of {len(bad)} of {len(clips)} videos (such as {bad[0]}) are not finite: the weights "
+            "have diverged; train with a lower learning rate, or predict with an earlier checkpoint."
+        )
 
 
 def _print_first_rows(rows: Sequence[Sequence[str]], shown: int = 20) -> None:

@@ -11,6 +11,7 @@ import pandas as pd
 from tc_clip_pl.evaluation.table_layout import Column, Layout, layout_of, paper_layout
 
 WEIGHT_NOTE = "w: share of the fine-tuned weights, 1 without weight ensembling"
+CLIP_NOTE = "w = 0: the encoders are CLIP's; whatever else the model has stays as trained"
 PAPER_NOTE = "° published in the paper"
 INCOMPLETE, PARTIAL, CHOSEN = "*", "†", "‡"
 INCOMPLETE_NOTE = f"{INCOMPLETE} average of only some of the column's datasets or K"
@@ -63,6 +64,7 @@ def build_report(measurements: pd.DataFrame, layout: Layout, with_paper: bool = 
         del table["w"]
     notes = [
         *([WEIGHT_NOTE] if layout.has_weight_column else []),
+        *([CLIP_NOTE] if (measurements["weight"] == 0).any() else []),
         *([PAPER_NOTE] if any(is_paper) else []),
         *_explain_signs(table.loc[[not is_published for is_published in is_paper]], measurements),
     ]

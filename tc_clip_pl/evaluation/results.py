@@ -27,10 +27,12 @@ class EvaluationRun:
     Attributes:
         ensemble_weight: Share of the fine-tuned weights, in [0, 1]; 1 is the fine-tuned model without ensembling.
         metrics: Metrics by the name of the test set.
+        is_clip: Whether the model has no parameters but CLIP's, so that a weight of 0 leaves CLIP itself.
     """
 
     ensemble_weight: float
     metrics: Mapping[str, ClassificationMetrics]
+    is_clip: bool = False
 
 
 def build_results(

@@ -14,7 +14,14 @@ WRAPPERS = ("config", "class_path", "init_args")
 NOT_COMPARED = {
     "model": ("views_per_forward",),  # only saves memory
     "data": (
-        *("root", "splits_dir", "label_file"),  # the hashes of the lists are compared instead
+        *(
+            "root",
+            "splits_dir",
+            "label_file",
+            "labels",
+            "train_list",
+            "test_list",
+        ),  # the hashes of the lists are compared instead
         *("num_workers", "worker_timeout", "on_bad_video"),
         *("seed", "split", "test_splits", "num_shots", "setting"),  # averaged over, or columns of the report
     ),

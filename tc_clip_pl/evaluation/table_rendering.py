@@ -53,7 +53,8 @@ def results_table(
 
 def run_name(run: EvaluationRun) -> str:
     """Return a short name of the tested weights."""
-    named = {0.0: "CLIP, w=0", 1.0: "fine-tuned"}
+    # The bias and the prompting are no part of CLIP, and stay as they were trained.
+    named = {0.0: "CLIP, w=0" if run.is_clip else "CLIP's encoders, w=0", 1.0: "fine-tuned"}
     return named.get(run.ensemble_weight, f"ensembled, w={run.ensemble_weight:g}")
 
 

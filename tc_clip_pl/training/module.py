@@ -13,6 +13,7 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from tc_clip_pl.training.accumulation import loss_weight
 from tc_clip_pl.training.checkpoint import check_state_dict, describe_model
+from tc_clip_pl.training.class_names import check_resumed_classes
 from tc_clip_pl.training.distributed import is_sharded, shard
 from tc_clip_pl.training.evaluation_steps import EvaluationSteps
 from tc_clip_pl.training.optimizer import (
@@ -149,10 +150,12 @@ class TCCLIPModule(EvaluationSteps):
         checkpoint["tc_clip"] = describe_model(self.model, self._class_names or (), self.run_record)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Reject weights of another model before any weight is overwritten.
+        """Reject weights of another model before any weight is overwritten, and other classes where training goes on.
 
         Raises:
             ValueError: If a name or a shape differs.
         """
+        if self.trainer.training:
+            check_resumed_classes(self._class_names or (), checkpoint)
         if "state_dict" in checkpoint:  # absent under ModelParallelStrategy, which loads the weights before this hook
             check_state_dict(checkpoint["state_dict"], self.state_dict())

@@ -133,11 +133,12 @@ class LiveProgress(ProgressBar):
         batches = trainer.num_sanity_val_batches if trainer.sanity_checking else trainer.num_val_batches
         self._start("sanity check" if trainer.sanity_checking else "validation", _total(batches))
 
-    def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+    # Not at the start of the test or prediction, where other callbacks still say what they do.
+    def on_test_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Draw one line for all test sets."""
         self._start("test", _total(trainer.num_test_batches))
 
-    def on_predict_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+    def on_predict_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Draw the line of a prediction."""
         self._start("prediction", _total(trainer.num_predict_batches))
 

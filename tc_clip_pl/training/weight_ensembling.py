@@ -118,7 +118,9 @@ def check_weights(weights: Sequence[float] | float) -> tuple[float, ...]:
     if not values:
         raise ValueError("ensembling.weights is empty: give at least one weight, such as [1.0, 0.7].")
     if wrong := [weight for weight in values if not 0.0 <= weight <= 1.0]:
-        raise ValueError(f"ensembling.weights must be between 0 (CLIP) and 1 (fine-tuned), got {wrong[0]:g}.")
+        raise ValueError(
+            f"ensembling.weights must be between 0 (CLIP's encoders) and 1 (fine-tuned), got {wrong[0]:g}."
+        )
     names = [f"{weight:g}" for weight in values]
     if repeated := [name for name in names if names.count(name) > 1]:
         raise ValueError(f"ensembling.weights has {repeated[0]} more than once: give each weight once.")
@@ -127,7 +129,8 @@ def check_weights(weights: Sequence[float] | float) -> tuple[float, ...]:
 
 def describe_weight(weight: float) -> str:
     """Return an ensemble weight in words, such as "0.7 x fine-tuned + 0.3 x CLIP"."""
-    return "fine-tuned" if weight == 1.0 else f"{weight:g} x fine-tuned + {1 - weight:g} x CLIP"
+    named = {0.0: "CLIP's encoders", 1.0: "fine-tuned"}
+    return named.get(weight, f"{weight:g} x fine-tuned + {1 - weight:g} x CLIP")
 
 
 def build_weight_sets(model: Module, weights: Sequence[float]) -> dict[float, dict[str, Tensor]]:

@@ -9,6 +9,8 @@ from datamodules.synthetic.moving_shapes import CLASSES, write_synthetic_dataset
 from tc_clip_pl.checkpoints.tiny_clip import save_tiny_clip
 from tc_clip_pl.cli import main
 
+TRAINED = {"seed_selection": "head_wise_key_norm", "num_context_tokens": 4, "seed_ratio": 0.6}
+
 
 @pytest.fixture(scope="session")
 def demo(tmp_path_factory):
@@ -33,3 +35,39 @@ def run(demo, tmp_path, monkeypatch, capsys):
         return code, captured.out, captured.err
 
     return run
+
+
+@pytest.fixture(scope="session")
+def trained(demo, tmp_path_factory):
+    """Return the folder of a run whose model, shots and seed differ from those of `demo.yaml`."""
+    folder = tmp_path_factory.mktemp("trained")
+    argv = ["--data.root", f"{demo}/data", "--model.pretrained", f"{demo}/tiny_clip", "--data.num_workers", "0"]
+    argv += [f"--model.config.{name}={value}" for name, value in TRAINED.items()]
+    argv += ["--data.num_shots", "2", "--seed_everything", "5", "--method", "Mine"]
+    argv += ["--trainer.max_epochs", "2", "--trainer.check_val_every_n_epoch", "1", "--trainer.accelerator", "cpu"]
+    assert main(["fit", *argv, "--config", "demo", "--output_dir", str(folder)]) == 0
+    return folder / "demo" / "version_0"
+
+
+@pytest.fixture
+def last(trained):
+    return trained / "checkpoints" / "last.ckpt"
+
+
+@pytest.fixture
+def alone(run, tmp_path):
+    """Run a subcommand with the checkpoint alone, in an empty directory."""
+
+    def alone(subcommand, ckpt_path, *options):
+        quiet = ("--trainer.accelerator", "cpu", "--trainer.enable_progress_bar", "false")
+        return run(subcommand, "--ckpt_path", ckpt_path, *quiet, *options, on_demo=False)
+
+    return alone
+
+
+def sentence(result):
+    code, out, err = result
+    assert code == 1, out + err
+    assert "Traceback" not in out + err
+    (line,) = [line for line in err.splitlines() if line.startswith("tcclip: ")]
+    return line

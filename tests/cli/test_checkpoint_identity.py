@@ -10,38 +10,10 @@ import yaml
 
 from datamodules.synthetic.moving_shapes import CLASSES
 from tc_clip_pl.checkpoints.tiny_clip import save_tiny_clip
-from tc_clip_pl.cli import main
+
+from .conftest import TRAINED, sentence
 
 PLAIN = ("--model.config.num_context_tokens", "null", "--model.config.merges_per_round", "null")  # of demo.yaml
-TRAINED = {"seed_selection": "head_wise_key_norm", "num_context_tokens": 4, "seed_ratio": 0.6}
-
-
-@pytest.fixture(scope="module")
-def trained(demo, tmp_path_factory):
-    """Return the folder of a run whose model, shots and seed differ from those of `demo.yaml`."""
-    folder = tmp_path_factory.mktemp("trained")
-    argv = ["--data.root", f"{demo}/data", "--model.pretrained", f"{demo}/tiny_clip", "--data.num_workers", "0"]
-    argv += [f"--model.config.{name}={value}" for name, value in TRAINED.items()]
-    argv += ["--data.num_shots", "2", "--seed_everything", "5", "--method", "Mine"]
-    argv += ["--trainer.max_epochs", "2", "--trainer.check_val_every_n_epoch", "1", "--trainer.accelerator", "cpu"]
-    assert main(["fit", *argv, "--config", "demo", "--output_dir", str(folder)]) == 0
-    return folder / "demo" / "version_0"
-
-
-@pytest.fixture
-def last(trained):
-    return trained / "checkpoints" / "last.ckpt"
-
-
-@pytest.fixture
-def alone(run, tmp_path):
-    """Run a subcommand with the checkpoint alone, in an empty directory."""
-
-    def alone(subcommand, ckpt_path, *options):
-        quiet = ("--trainer.accelerator", "cpu", "--trainer.enable_progress_bar", "false")
-        return run(subcommand, "--ckpt_path", ckpt_path, *quiet, *options, on_demo=False)
-
-    return alone
 
 
 @pytest.fixture
@@ -52,14 +24,6 @@ def other_clip(tmp_path):
 
 def read_results(folder):
     return json.loads((folder / "results.json").read_text())
-
-
-def sentence(result):
-    code, out, err = result
-    assert code == 1, out + err
-    assert "Traceback" not in out + err
-    (line,) = [line for line in err.splitlines() if line.startswith("tcclip: ")]
-    return line
 
 
 # The model
@@ -149,6 +113,34 @@ def test_missing_clip_is_noticed_before_the_training(run, demo, tmp_path):
     line = sentence(run(*again, "--trainer.max_epochs", 2))
     assert f"{tmp_path}/clip" in line
     assert not (tmp_path / "outputs/demo/version_1").exists()
+
+
+@pytest.fixture
+def without_clip(last, tmp_path):
+    """The checkpoint of a run whose CLIP came from a folder that is gone."""
+    checkpoint = torch.load(last)
+    checkpoint["tc_clip"]["config"]["clip_name_or_path"] = f"{tmp_path}/gone"
+    torch.save(checkpoint, tmp_path / "last.ckpt")
+    return tmp_path / "last.ckpt"
+
+
+@pytest.mark.parametrize("options", [(), ("--ensembling.sequential", "true")])
+def test_missing_clip_is_noticed_before_a_test(without_clip, alone, tmp_path, options):
+    line = sentence(alone("test", without_clip, *options))
+    assert line.startswith("tcclip: Weights below 1 (0.7) need the CLIP of the training, but ")
+    assert f"'{tmp_path}/gone'" in line and line.endswith("give --ensembling.weights [1.0] to test without it.")
+    assert not (tmp_path / "outputs").exists()
+
+
+@pytest.mark.parametrize("weights", ["1", "[1.0]"])
+def test_fine_tuned_weights_alone_need_no_clip(trained, without_clip, alone, tmp_path, monkeypatch, weights):
+    def reach_hub(*_):
+        raise AssertionError("the hub is asked")
+
+    monkeypatch.setattr("tc_clip_pl.modules.loading._asks_the_hub", reach_hub)
+    code, _, err = alone("test", without_clip, "--ensembling.weights", weights)
+    assert code == 0, err
+    assert read_results(tmp_path / "outputs/demo/version_0")["runs"] == read_results(trained)["runs"][:1]
 
 
 # The training, as reports have it

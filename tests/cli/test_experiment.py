@@ -114,7 +114,7 @@ def test_optimizer_and_callbacks_from_the_command_line(run, tmp_path):
     config = yaml.safe_load((tmp_path / "outputs/demo/version_0/config.yaml").read_text())
     assert config["model"]["lr_scheduler"]["class_path"] == "tc_clip_pl.training.schedule.TextbookSchedule"
     names = [entry["class_path"].rpartition(".")[2] for entry in config["trainer"]["callbacks"]]
-    assert names.count("ModelCheckpoint") == 2 and names[-1] == "ModelSummary"
+    assert names.count("ModelCheckpoint") == names.count("BestCheckpoint") == 1 and names[-1] == "ModelSummary"
     (saved,) = torch.load(tmp_path / "outputs/demo/version_0/checkpoints/last.ckpt")["optimizer_states"]
     assert [group["initial_lr"] for group in saved["param_groups"]] == pytest.approx([1e-5, 1e-4])
     assert "momentum" in saved["param_groups"][0]

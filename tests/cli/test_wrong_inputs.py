@@ -123,6 +123,22 @@ WITHOUT_DEMO = [
     ("fit --data FolderDataModul --data.root videos", "did you mean FolderDataModule?"),
     ("fit --config", "--config needs the name of a configuration"),
     ("validate --config demo.yaml --ckpt_path nosuch", "nosuch"),
+    (
+        "fit --config zero_shot_k400 --data.tests.hmdb51.root X",
+        "There is no test set hmdb51 in data.tests (known: hmdb, ucf, k600); did you mean hmdb?",
+    ),
+    (
+        "check --config zero_shot_k400 --data.tests.hmdb51.root X",
+        "There is no test set hmdb51 in data.tests (known: hmdb, ucf, k600); did you mean hmdb?",
+    ),
+    (
+        "check --config zero_shot_k400 --data.tests.imagenet.root X",
+        "There is no test set imagenet in data.tests (known: hmdb, ucf, k600).",
+    ),
+    (
+        "check --config zero_shot_k400 --data.tests.hmdb X",
+        "data.tests.hmdb takes the name of a class or its import path, not X.",
+    ),
 ]
 
 

@@ -82,12 +82,12 @@ def listed(**clips):
 UCF_CLASSES = ("ApplyEyeMakeup", "BasketballDunk", "YoYo")
 
 
-def ucf101(root, flat=False):
-    """UCF-101 with 3 classes of 4 training and 2 test clips in each of two splits."""
-    lists = {"lists/classInd.txt": "".join(f"{n} {name}\r\n" for n, name in enumerate(UCF_CLASSES, start=1))}
+def ucf101(root, flat=False, classes=UCF_CLASSES):
+    """UCF-101 with a few classes of 4 training and 2 test clips in each of two splits."""
+    lists = {"lists/classInd.txt": "".join(f"{n} {name}\r\n" for n, name in enumerate(classes, start=1))}
     for split in (1, 2):
         train = test = ""
-        for label, name in enumerate(UCF_CLASSES, start=1):
+        for label, name in enumerate(classes, start=1):
             clips = [f"v_{name}_g{g:02d}_c01.avi" for g in range(1, 7)]
             touch(root, *(clip if flat else f"UCF-101/{name}/{clip}" for clip in clips))
             held_out = clips[2 * split - 2 : 2 * split]

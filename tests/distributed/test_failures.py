@@ -4,8 +4,17 @@ from .conftest import DDP
 
 
 def test_one_process_that_fails_ends_the_other_and_names_the_clip(run_two, cut_clips, tmp_path):
-    done = run_two("fit", tmp_path, DDP, "--data.on_bad_video", "raise")
+    done = run_two("fit", tmp_path, DDP, "--data.on_bad_video", "raise", "--check_clips", "false")
     assert done.returncode != 0
     said = [line for line in done.stderr.splitlines() if line.startswith("tcclip (process 1): ")]
     assert len(said) == 1 and any(clip in said[0] for clip in cut_clips)
     assert "Traceback" not in done.stderr
+
+
+def test_clips_are_checked_once_and_before_the_other_process_starts(run_two, cut_clips, tmp_path):
+    done = run_two("fit", tmp_path, DDP, "--data.on_bad_video", "raise")
+    assert done.returncode == 1
+    said = [line for line in done.stderr.splitlines() if line.startswith("tcclip")]
+    assert len(said) == 1 and said[0].startswith("tcclip: 3 of the 37 clips cannot be read")
+    assert all(clip in said[0] for clip in cut_clips)
+    assert not any(tmp_path.iterdir())

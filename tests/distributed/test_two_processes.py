@@ -73,6 +73,8 @@ def test_clips_that_any_process_skipped_are_reported_once(two, cut_clips):
     skipped = read_results(two[0])["skipped_clips"]
     assert sorted(clip.partition(": ")[0] for clip in skipped) == sorted(cut_clips)
     assert two[1].stdout.count("3 clip(s) could not be read and were skipped") == 1
+    assert two[1].stderr.count("3 of the 37 clips cannot be read and will be skipped") == 1
+    assert two[1].stderr.count("Checked 37 clips in") == 1
 
 
 def test_one_folder_one_table(two):

@@ -121,6 +121,13 @@ def test_weights_are_rows_or_columns_as_in_the_paper():
     assert "w" not in rows_of(build_report(found, paper_layout("table_7")))[0]
 
 
+def test_clip_is_named_where_its_encoders_are_scored():
+    found = frame(*({"num_shots": None, "weight": weight} for weight in (1.0, 0.0)))
+    note = "w = 0: the encoders are CLIP's; whatever else the model has stays as trained"
+    assert note in build_report(found, paper_layout("zero_shot")).notes
+    assert note not in build_report(frame({}), paper_layout("zero_shot")).notes
+
+
 def test_published_row_is_below_the_row_of_the_same_method():
     report = build_report(frame({}, {"method": "mine"}), paper_layout("few_shot"), with_paper=True)
     rows = rows_of(report)

@@ -105,6 +105,14 @@ def test_table_is_in_percent_and_fits_a_terminal():
     assert "fine-tuned" in text and "w=0.7" in text
 
 
+def test_clip_is_named_as_such_only_where_nothing_stays_trained():
+    def heading(**options):
+        return results_table([EvaluationRun(0.0, {"hmdb51/split1": METRICS}, **options)]).columns[2].header
+
+    assert heading() == "CLIP's encoders, w=0\ntop-1"
+    assert heading(is_clip=True) == "CLIP, w=0\ntop-1"
+
+
 @pytest.mark.parametrize("num_classes", [2, MAX_NAMED_CLASSES + 1])
 def test_confusion_matrix_is_drawn(num_classes, tmp_path):
     confusion = [[int(row == column) for column in range(num_classes)] for row in range(num_classes)]

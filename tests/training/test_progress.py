@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 import rich
+from lightning.pytorch import Callback
 from rich.console import Console
 
 from tc_clip_pl.training.logged_scalars import SpeedMonitor
@@ -133,3 +134,25 @@ def test_printed_lines_are_plain_on_a_terminal(screen, monkeypatch, make_module,
     file = screen(force_terminal=True)
     _fit(make_module, make_data, make_trainer, EpochSummary())
     assert file.getvalue().startswith("epoch 1/1  loss ") and "\x1b" not in file.getvalue()
+
+
+class Speaker(Callback):
+    """Notes what the screen shows when another callback speaks at the start of a test."""
+
+    def __init__(self, file):
+        self.file, self.seen = file, None
+
+    def on_test_start(self, trainer, pl_module):
+        self.seen = self.file.getvalue()
+
+
+def test_line_of_a_test_comes_after_what_others_say_at_its_start(
+    screen, monkeypatch, make_module, make_data, make_trainer
+):
+    monkeypatch.setenv("TERM", "xterm")
+    file = screen(force_terminal=True)
+    speaker = Speaker(file)
+    trainer = make_trainer(LiveProgress(), speaker, enable_progress_bar=True)
+    trainer.test(make_module(), datamodule=make_data(), verbose=False)
+    assert speaker.seen == ""
+    assert "test" in file.getvalue()

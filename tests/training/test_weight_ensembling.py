@@ -164,6 +164,12 @@ def test_reads_every_clip_once_in_one_pass(fine_tuned, two_sets, make_trainer, m
     assert len(read) == reads * sum(len(loader.dataset) for loader in loaders)
 
 
+def test_start_of_a_test_says_what_is_scored(fine_tuned, make_data, make_trainer, caplog):
+    with caplog.at_level("INFO"):
+        _test(fine_tuned, make_data(), make_trainer, WeightSpaceEnsemble([1.0, 0.7, 0.0]))
+    assert "Testing in one pass: fine-tuned, 0.7 x fine-tuned + 0.3 x CLIP, CLIP's encoders." in caplog.text
+
+
 def test_encodes_the_classes_once_for_each_weight_and_test_set(fine_tuned, two_sets, make_trainer, monkeypatch):
     encode, runs = fine_tuned.model._encode_classes, []
     monkeypatch.setattr(fine_tuned.model, "_encode_classes", lambda: runs.append(None) or encode())

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from tc_clip_pl.cli.errors import UserError
 from tc_clip_pl.cli.sweep.plan import SweepRun
-from tc_clip_pl.cli.sweep.runs import JOBS_FOLDER, fit_argv, is_finished, prepare_run
+from tc_clip_pl.cli.sweep.runs import JOBS_FOLDER, find_checkpoint, fit_argv, is_finished, prepare_run
 
 if TYPE_CHECKING:
     from submitit import AutoExecutor, Job
@@ -65,9 +65,10 @@ def _build_executor(folder: Path, cluster: str, settings: Mapping[str, str]) -> 
 def _submit(executor: AutoExecutor, run: SweepRun, folder: Path) -> Job[Any]:
     from submitit.helpers import CommandFunction
 
+    folder = folder.resolve()  # the job may start in another directory
+    argv = fit_argv(run, folder, find_checkpoint(run, folder))
     prepare_run(run, folder)
-    # The job may start in another directory: its output folder must be absolute.
-    job = executor.submit(CommandFunction([sys.executable, "-m", "tc_clip_pl", *fit_argv(run, folder.resolve())]))
+    job = executor.submit(CommandFunction([sys.executable, "-m", "tc_clip_pl", *argv]))
     record = {"cluster": executor.cluster, "job_id": job.job_id, "num_tasks": job.num_tasks}
     (folder / JOB_FILE).write_text(json.dumps(record), encoding="utf-8")
     return job

@@ -13,7 +13,7 @@ from pathlib import Path
 from tc_clip_pl.cli.errors import UserError
 from tc_clip_pl.cli.report import print_folders
 from tc_clip_pl.cli.sweep.plan import SweepRun, read_sweep
-from tc_clip_pl.cli.sweep.runs import JOBS_FOLDER, LOG_FILE, fit_argv, is_finished, prepare_run
+from tc_clip_pl.cli.sweep.runs import JOBS_FOLDER, LOG_FILE, find_checkpoint, fit_argv, is_finished, prepare_run
 
 HELP = """\
 tcclip sweep --config NAME --sweep KEY=[VALUE,...] [--KEY VALUE ...]: run an experiment with several values
@@ -23,7 +23,8 @@ tcclip sweep --config NAME --sweep KEY=[VALUE,...] [--KEY VALUE ...]: run an exp
 
 Runs `tcclip fit` for every combination in sequence, each in its own folder, and joins the results in one table
 (`tcclip report`) with means and standard deviations over seeds. After an interruption, repeat the command to resume:
-runs with results are neither repeated nor overwritten. All other options are passed to `tcclip fit`.
+runs with results are neither repeated nor overwritten, and the interrupted one goes on from its last.ckpt. All other
+options are passed to `tcclip fit`.
 
   --sweep KEY=[VALUE,...]       values of a key; repeat the option to run all combinations
   --sweep NAME                  a sweep file with experiments, their values, and named variants (`tcclip configs`)
@@ -58,7 +59,9 @@ def sweep(argv: Sequence[str], launch: Launch | None = None) -> int:
     if len({run.name for run in runs}) < len(runs):
         raise UserError("Two runs of the sweep have the same name; list every variant and value only once.")
     if options.dry_run:
-        print("\n".join(shlex.join(["tcclip", *fit_argv(run, folder / run.name)]) for run in runs))
+        for run in runs:
+            run_folder = folder / run.name
+            print(shlex.join(["tcclip", *fit_argv(run, run_folder, find_checkpoint(run, run_folder))]))
         return 0
     waiting = [run for run in runs if not is_finished(run, folder / run.name)]
     if waiting:
@@ -88,10 +91,12 @@ def run_in_sequence(runs: Sequence[SweepRun], folder: Path, launch: Launch) -> l
     """
     failed = []
     for number, run in enumerate(runs, start=1):
-        print(f"[{number}/{len(runs)}] {run.name} ... ", end="", flush=True)
         began, run_folder = time.monotonic(), folder / run.name
+        checkpoint = find_checkpoint(run, run_folder)
+        resumed = ", resumed" if checkpoint else ""
+        print(f"[{number}/{len(runs)}] {run.name}{resumed} ... ", end="", flush=True)
         prepare_run(run, run_folder)
-        launch(fit_argv(run, run_folder), run_folder / LOG_FILE)
+        launch(fit_argv(run, run_folder, checkpoint), run_folder / LOG_FILE)
         # Results rather than the exit code decide, as they do when the sweep resumes.
         if is_finished(run, run_folder):
             print(f"done in {(time.monotonic() - began) / 60:.1f} min", flush=True)

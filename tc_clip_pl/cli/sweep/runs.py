@@ -15,9 +15,20 @@ JOBS_FOLDER = "jobs"
 """Output of cluster jobs, in the folder of the sweep."""
 
 
-def fit_argv(run: SweepRun, folder: Path) -> list[str]:
-    """Return the arguments of `tcclip` that start a run in its folder."""
-    return ["fit", *run.argv, "--output_dir", str(folder)]
+def fit_argv(run: SweepRun, folder: Path, checkpoint: Path | None = None) -> list[str]:
+    """Return the arguments of `tcclip` that start a run in its folder, or go on from a checkpoint."""
+    resume = ["--ckpt_path", str(checkpoint)] if checkpoint else []
+    return ["fit", *run.argv, *resume, "--output_dir", str(folder)]
+
+
+def find_checkpoint(run: SweepRun, folder: Path) -> Path | None:
+    """Return the newest checkpoint of an interrupted run to go on from; None if it had other options, or names one."""
+    record = folder / RUN_FILE
+    if "--ckpt_path" in run.argv or not record.is_file():
+        return None
+    if json.loads(record.read_text(encoding="utf-8")).get("argv") != run.argv:
+        return None
+    return max(folder.rglob("checkpoints/last.ckpt"), key=lambda path: path.stat().st_mtime, default=None)
 
 
 def prepare_run(run: SweepRun, folder: Path) -> None:

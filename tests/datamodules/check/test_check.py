@@ -178,6 +178,26 @@ def test_files_are_opened_or_decoded(damaged, tmp_path, level, bad):
     assert steps == [(done, 4) for done in range(5)]
 
 
+def test_threads_find_what_processes_find(damaged, tmp_path):
+    def check(num_workers):
+        lists = read_lists(HMDB51DataModule(str(damaged.root), str(damaged.splits)).requests)
+        cache = tmp_path / str(num_workers)
+        cache.mkdir()
+        report = check_files(lists, settings(cache, "header", num_workers=num_workers))
+        return [sorted(checked.problems) for checked in report.lists], (cache / "cache.jsonl").read_text().count("\n")
+
+    assert check(num_workers=0) == check(num_workers=2)
+
+
+def test_a_cache_that_cannot_be_written_is_one_warning(damaged, tmp_path):
+    lists = read_lists(HMDB51DataModule(str(damaged.root), str(damaged.splits)).requests)
+    (tmp_path / "file").touch()
+    with pytest.warns(UserWarning, match=r"^The cache .*file/cache.jsonl cannot be written") as noted:
+        report = check_files(lists, settings(tmp_path / "file", "header", num_workers=0))
+    assert len(noted) == 1
+    assert "undecodable" in {found.kind for found in report.errors}
+
+
 def test_good_files_are_cached_until_they_change(damaged, tmp_path):
     def check():
         lists = read_lists(HMDB51DataModule(str(damaged.root), str(damaged.splits)).requests)
@@ -200,6 +220,16 @@ def test_cache_separates_inspections_and_ignores_an_incomplete_line(tmp_path):
     assert cache.find("/a", Version(10, 21)) is None
     assert cache.find("/b", Version(1, 1)) is None
     assert CheckCache(file, "decode").find("/a", version) is None
+
+
+def test_decoded_files_need_no_reading_of_their_headers(damaged, tmp_path):
+    def check(level):
+        lists = read_lists(HMDB51DataModule(str(damaged.root), str(damaged.splits)).requests)
+        return check_files(lists, settings(tmp_path, level)).num_cached
+
+    assert check("decode") == 0
+    assert check("header") == 2  # of three with a good header, one is cut off
+    assert check("decode") == 2
 
 
 def test_default_cache_is_in_the_users_cache_directory(monkeypatch, tmp_path):
@@ -237,7 +267,12 @@ def test_presence_opens_nothing():
 def test_a_single_class_cannot_be_trained(tree, tmp_path):
     data = tree.write(TRAIN[:2], TEST[:2])
     (tree.splits / "labels" / "hmdb_51_labels.csv").write_text("id,name\n0,run\n")
-    assert problems(data, tmp_path) == {("train", "list", "1 class to train on; at least 2 are needed")}
+    found = {name: sentence for name, kind, sentence in problems(data, tmp_path) if kind == "list"}
+    assert found.keys() == {"train", "hmdb51/split1"}
+    assert found["train"].startswith("Only one class, 'run', is in")
+    with pytest.raises(DataError) as refused:  # by `tcclip fit`, in the same words
+        data.setup("fit")
+    assert str(refused.value) == found["train"]
 
 
 def test_every_missing_clip_is_reported(tree, tmp_path):

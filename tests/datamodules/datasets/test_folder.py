@@ -2,7 +2,7 @@
 
 import pytest
 
-from datamodules import DataError, FolderDataModule
+from datamodules import DataError, EvaluationSuite, FolderDataModule
 from datamodules.splits.lookup import scan_root
 from datamodules.splits.split import UNLABELED
 
@@ -24,12 +24,19 @@ def test_a_share_of_each_class_is_held_out(folders, ready, video_ids):
     assert len(data.summary()["splits"]["train"]["sha256"]) == 64
 
 
-def test_halves_of_the_classes(folders, ready):
+def test_halves_of_the_classes(folders, ready, made):
+    made.touch(folders, *(f"{name}/{n}.mp4" for name in ("swim", "walk") for n in range(10)))
     data = ready(FolderDataModule, folders, setting="base_to_novel", num_shots=4)
     assert [(entry.name, len(entry.class_names)) for entry in data.test_sets] == [
-        ("folder/base", 1),
-        ("folder/novel", 1),
+        ("folder/base", 2),
+        ("folder/novel", 2),
     ]
+
+
+def test_a_half_of_one_class_is_refused_before_the_training(folders, ready, made):
+    made.touch(folders, *(f"swim/{n}.mp4" for n in range(10)))
+    with pytest.raises(DataError, match=r"^Only one class, '[a-z ]+', is in .*; at least 2 are needed\.$"):
+        ready(FolderDataModule, folders, setting="base_to_novel", stage="fit")
 
 
 def test_train_and_val_folders_are_the_splits(made, ready, video_ids, tmp_path):
@@ -52,6 +59,7 @@ def test_train_and_val_folders_are_the_splits(made, ready, video_ids, tmp_path):
         (["brush_hair/1.mp4", "brush hair/1.mp4", "b/2.mp4"], "'brush hair' and 'brush_hair' in .* are one name"),
         (["train/a/1.mp4"], "no clips to evaluate on"),
         (["train/a/1.mp4", "test/b/1.mp4"], "class 'b' in .*test has no folder"),
+        (["a/1.mp4", "a/2.mp4"], "Only one class, 'a', is in .*; at least 2 are needed"),
     ],
 )
 def test_raises_on_a_wrong_layout(made, ready, tmp_path, clips, sentence):
@@ -65,8 +73,26 @@ def test_raises_on_an_empty_class_folder_or_a_bad_share(folders, ready):
     with pytest.raises(DataError, match="swim has no video"):
         ready(FolderDataModule, folders)
     (folders / "swim").rmdir()
-    with pytest.raises(DataError, match=r"test_share is 1\.5"):
-        ready(FolderDataModule, folders, test_share=1.5)
+
+
+def test_share_is_checked_where_nothing_is_held_out_too(made, ready, tmp_path):
+    made.touch(tmp_path, *(f"{part}/{name}/{n}.mp4" for part in ("train", "test") for name in "ab" for n in range(2)))
+    assert ready(FolderDataModule, tmp_path).num_classes == 2
+    sentence = r"^--data\.test_share is 1\.5; it must be between 0 and 1\.$"
+    with pytest.raises(DataError, match=sentence):
+        ready(FolderDataModule, tmp_path, test_share=1.5)
+    for data in (FolderDataModule(str(tmp_path), 1.5), EvaluationSuite({"a": FolderDataModule(str(tmp_path), 1.5)})):
+        with pytest.raises(DataError, match=sentence):
+            data.requests  # what `tcclip check` reads
+
+
+def test_other_files_in_class_folders_are_one_warning(folders, ready, made):
+    made.touch(folders, "dig/a.gif", "dig/b.GIF")
+    scan_root(folders, refresh=True)
+    sentence = r"^Files under .* are not read: 2 \.gif, 1 \.txt, such as dig/a\.gif\.$"
+    with pytest.warns(UserWarning, match=sentence) as noted:
+        data = ready(FolderDataModule, folders)
+    assert len(noted) == 1 and len(data.datasets["train"]) + len(data.test_datasets[0]) == 20
 
 
 @pytest.mark.parametrize("classes", ["dig, rake leaves ,swim", ["dig", "rake leaves", "swim"]])

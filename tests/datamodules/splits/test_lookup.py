@@ -27,7 +27,20 @@ def test_scan_follows_links_and_stops_at_circles(tmp_path):
     (root / "class").symlink_to(elsewhere)
     (elsewhere / "up").symlink_to(root)
     (root / ".hidden").touch()
-    assert scan_root(root, refresh=True).files == {"class/a.avi"}
+    with pytest.warns(UserWarning, match=r"^class/up under .*root leads to a folder that is read already") as noted:
+        assert scan_root(root, refresh=True).files == {"class/a.avi"}
+    scan_root(root)
+    assert len(noted) == 1
+
+
+def test_folders_that_are_read_already_are_one_warning(tmp_path):
+    (tmp_path / "class").mkdir()
+    (tmp_path / "class" / "a.avi").touch()
+    for name in ("up", "other"):
+        (tmp_path / "class" / name).symlink_to(tmp_path)
+    with pytest.warns(UserWarning, match=r"^class/other under .* \(and 1 more\)") as noted:
+        assert scan_root(tmp_path, refresh=True).files == {"class/a.avi"}
+    assert len(noted) == 1
 
 
 def test_matching_by_pattern(tmp_path):

@@ -1,4 +1,4 @@
-"""Matroska and WebM files cut off at any place are refused; whole ones are not."""
+"""Matroska, WebM and MP4 files cut off at any place are refused; whole ones are not."""
 
 from fractions import Fraction
 from types import SimpleNamespace
@@ -26,6 +26,16 @@ def test_a_cut_file_is_refused_at_both_levels(videos, tmp_path, name, codec, sha
         assert finding.kind == "undecodable" and "truncated" in finding.detail
     with pytest.raises(DataError, match="is truncated"):
         decode_frames(cut, lambda n: np.arange(n))
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.mov"])
+def test_a_cut_mp4_whose_header_comes_first_is_refused(videos, tmp_path, name):
+    whole = videos.write(tmp_path / name, 60, mux={"movflags": "faststart"})
+    assert read_header(str(whole)).num_frames == 60
+    cut = tmp_path / f"cut_{name}"
+    cut.write_bytes(whole.read_bytes()[:-300])
+    assert read_header(str(cut)).detail == "truncated: its header promises 300 more bytes"
+    assert find_missing_bytes(str(videos.write(tmp_path / f"last_{name}", 5))) == 0
 
 
 @pytest.mark.parametrize(("name", "codec"), KINDS)
