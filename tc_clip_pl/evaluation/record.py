@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,8 @@ def record_runs(runs: Sequence[FinishedRun]) -> dict[str, Any]:
     """Return every accuracy of some runs, and the commands, machines, minutes and versions behind them.
 
     Returns:
-        `measurements`, the rows of `collect_measurements`; `commands`, one per run; and the distinct `machines`,
-        `versions` and `clips` (SHA-256 of the CLIP), and the sum of the runs' `minutes`.
+        `measurements`, the rows of `collect_measurements`; `commands`, one per run, absolute paths cut to their last
+        part; the distinct `machines`, `versions` and `clips` (SHA-256 of the CLIP); and the sum of the runs' `minutes`.
     """
     results = [run.results for run in runs]
     # Through pandas' own JSON, which turns NaN into null and numpy's numbers into plain ones.
@@ -27,7 +28,7 @@ def record_runs(runs: Sequence[FinishedRun]) -> dict[str, Any]:
         "machines": _distinct(each.get("machine") for each in results),
         "versions": _distinct(each.get("versions") for each in results),
         "clips": _distinct((each.get("clip") or {}).get("sha256") for each in results),
-        "commands": [" ".join(each.get("command") or []) for each in results],
+        "commands": [_shorten(each.get("command") or []) for each in results],
     }
 
 
@@ -41,6 +42,11 @@ def write_record(runs: Sequence[FinishedRun], path: Path) -> None:
     rows = ",\n".join(f"  {json.dumps(row, ensure_ascii=False)}" for row in record.pop("measurements"))
     rest = json.dumps(record, indent=1, ensure_ascii=False)
     path.write_text(f'{rest[:-2]},\n "measurements": [\n{rows}\n ]\n}}\n', encoding="utf-8")
+
+
+def _shorten(command: Sequence[str]) -> str:
+    """Return a command line without the folders of absolute paths, which say nothing on another machine."""
+    return shlex.join(Path(word).name if Path(word).is_absolute() else word for word in command)
 
 
 def _distinct(values: Any) -> list[Any]:
