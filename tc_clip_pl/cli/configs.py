@@ -17,9 +17,9 @@ WIDTH = 80  # of a terminal
 DEFAULTS = "defaults.yaml"  # what every run starts from: no experiment of its own
 GROUPS = {
     ".": "Experiments",
-    "models": "Models, to combine with an experiment: tcclip fit --config X --config models/vifi_clip",
-    "clusters": "Clusters, to combine likewise: srun tcclip fit --config X --config clusters/slurm",
-    "ablations": "Tables of the paper, to sweep: tcclip sweep --sweep ablations/table_8a",
+    "models": "Models, to combine with an experiment (--config X --config models/vifi_clip)",
+    "clusters": "Clusters, to combine likewise (--config X --config clusters/slurm)",
+    "ablations": "Tables of the paper, to sweep (tcclip sweep --sweep ablations/table_8a)",
 }
 
 
@@ -72,7 +72,7 @@ def list_configs(argv: list[str]) -> None:
         raise UserError(f"`tcclip configs` takes no arguments, but got {' '.join(argv)}; leave them out.")
     # The names come sorted by folder, as groupby needs them.
     for group, names in groupby(shipped_configs().items(), key=lambda item: str(Path(item[0]).parent)):
-        print(textwrap.fill(GROUPS[group], WIDTH, subsequent_indent="  "))
+        print(GROUPS[group])
         for name, path in names:
             print(f"  {name}\n{_indented(describe_config(path))}")
         print()
