@@ -1,23 +1,26 @@
 """The shipped configurations: where they are, how to find one by name, and `tcclip configs`, which lists them."""
 
+import textwrap
 from itertools import groupby
 from pathlib import Path
 
 from tc_clip_pl.cli.errors import UserError, ended, suggest
 
 HELP = """\
-tcclip configs: list the shipped configurations, each with a description, and the folder of their files
+tcclip configs:
+list the shipped configurations with descriptions, and the folder they are in
 
   tcclip configs
-  tcclip fit --config few_shot_hmdb --print_config     show one of them, complete with all defaults"""
+  tcclip fit --config few_shot_hmdb --print_config    one of them, with defaults"""
 
+WIDTH = 80  # of a terminal
 DEFAULTS = "defaults.yaml"  # what every run starts from: no experiment of its own
 GROUPS = {
     ".": "Experiments",
-    "models": "Models, to combine with an experiment: tcclip fit --config few_shot_hmdb --config models/vifi_clip",
-    "clusters": "Clusters, to combine likewise: srun tcclip fit --config zero_shot_k400 --config clusters/slurm",
-    "synthetic": "Evidence on the generated world, to sweep: tcclip sweep --sweep synthetic/reference_tokens",
-    "ablations": "Tables of the paper, to sweep: tcclip sweep --sweep ablations/table_8a",
+    "models": "Models, to combine with an experiment (--config X --config models/vifi_clip)",
+    "clusters": "Clusters, to combine likewise (--config X --config clusters/slurm)",
+    "synthetic": "Evidence on the generated world, to sweep likewise (--sweep synthetic/positions)",
+    "ablations": "Tables of the paper, to sweep (tcclip sweep --sweep ablations/table_8a)",
 }
 
 
@@ -60,6 +63,10 @@ def describe_config(path: Path) -> str:
     return comments[-1]
 
 
+def _indented(text: str) -> str:
+    return textwrap.fill(text, WIDTH, initial_indent=" " * 6, subsequent_indent=" " * 6)
+
+
 def list_configs(argv: list[str]) -> None:
     """Print every shipped configuration with its description: `tcclip configs`."""
     if argv:
@@ -68,6 +75,6 @@ def list_configs(argv: list[str]) -> None:
     for group, names in groupby(shipped_configs().items(), key=lambda item: str(Path(item[0]).parent)):
         print(GROUPS[group])
         for name, path in names:
-            print(f"  {name}\n      {describe_config(path)}")
+            print(f"  {name}\n{_indented(describe_config(path))}")
         print()
     print(f"The files are in {shipped_config_folder()}")

@@ -7,13 +7,14 @@ from pathlib import Path
 from tc_clip_pl.cli.whole_folder import written_whole
 
 HELP = """\
-tcclip make-demo DIR: write a small dataset and a tiny CLIP, to try every command on
+tcclip make-demo DIR:
+write a small dataset and a tiny CLIP, to try every command on
 
   tcclip make-demo demo
   tcclip fit --config demo.yaml
 
-Writes DIR/data, video files of moving shapes in the layout of HMDB-51, and DIR/tiny_clip, a CLIP with random weights.
-Existing folders are kept."""
+Writes DIR/data, video files of moving shapes in the layout of HMDB-51, and
+DIR/tiny_clip, a CLIP with random weights. Existing folders are kept."""
 
 
 def make_demo(argv: list[str]) -> None:

@@ -6,101 +6,146 @@ from tc_clip_pl.cli.sweep import command as sweep
 TOP_LEVEL_HELP = """\
 tcclip: video action recognition with TC-CLIP
 
-  tcclip fit --config NAME       train, then test the last weights without and with weight ensembling
-  tcclip test --ckpt_path CKPT [--config NAME]      test a checkpoint, by default on the data of its run
-  tcclip validate --ckpt_path CKPT [--config NAME]  validate a checkpoint
-  tcclip predict --ckpt_path CKPT [--config NAME]   write the top classes of every clip to a file
-  tcclip check --data NAME --data.root DIR          validate a dataset against its split files before a long run
-  tcclip split --data NAME --data.root DIR --output_dir DIR    draw few-shot and base/novel splits
-  tcclip pretrain OUT            train a small CLIP on captioned pictures of the generated world
-  tcclip profile --config NAME   count parameters and multiply-adds, measure the speed
-  tcclip sweep --config NAME --sweep KEY=[VALUE,...]           several runs, joined in one table
-  tcclip report DIR ... [--paper TABLE]             join results in one table, next to the paper's numbers
-  tcclip configs                 list the shipped configurations
-  tcclip make-demo DIR           write a small video dataset and a tiny CLIP to try everything on
+  tcclip fit --config NAME
+      train, then test the last weights without and with weight ensembling
+  tcclip test --ckpt_path CKPT [--config NAME]
+      test a checkpoint, by default on the data of its run
+  tcclip validate --ckpt_path CKPT [--config NAME]
+      validate a checkpoint
+  tcclip predict --ckpt_path CKPT [--config NAME]
+      write the top classes of every clip to a file
+  tcclip check --data NAME --data.root DIR
+      validate a dataset against its split files before a long run
+  tcclip split --data NAME --data.root DIR --output_dir DIR
+      draw few-shot and base/novel splits
+  tcclip pretrain OUT
+      train a small CLIP on captioned pictures of the generated world
+  tcclip profile --config NAME
+      count parameters and multiply-adds, measure the speed
+  tcclip sweep --config NAME --sweep KEY=[VALUE,...]
+      several runs, joined in one table
+  tcclip report DIR ... [--paper TABLE]
+      join results in one table, next to the paper's numbers
+  tcclip configs
+      list the shipped configurations
+  tcclip make-demo DIR
+      write a small video dataset and a tiny CLIP to try everything on
 
-`tcclip SUBCOMMAND --help` says more. --debug, anywhere, shows the traceback of an error."""
+`tcclip SUBCOMMAND --help` says more. --debug, anywhere, shows the traceback of
+an error."""
 
 RUN_HELP = """\
-tcclip {name} --config NAME [--KEY VALUE ...]: {what}
+tcclip {name} --config NAME [--KEY VALUE ...]:
+{what}
 
-NAME is a file or a shipped configuration (`tcclip configs`); several are merged in order. Every key can be overridden:
+NAME is a file or a shipped configuration (`tcclip configs`); several are merged
+in order. Every key can be overridden:
 
   data
     --data.root DIR                  the videos, in any published layout
-    --data.splits_dir DIR            published split files; without it, the dataset's own annotations
+    --data.splits_dir DIR            published split files; without it, the
+                                     dataset's own annotations
     --data.num_shots N               training clips per class; null for all
-    --data.split N                   number of the split, where there are several
+    --data.split N                   number of the split, if there are several
     --data.num_frames N              frames per view
     --data.batch_size N              videos per batch and device
-    --data.global_batch_size N       videos per optimizer step; sets the gradient accumulation
+    --data.global_batch_size N       videos per optimizer step; sets the
+                                     gradient accumulation
     --data.num_workers N             decoding processes
     --data.num_temporal_views N      temporal views of a test video
     --data.num_spatial_views 1|3     crops per temporal view
     --data.decoder auto|pyav|decord  video decoder
-    --data.on_bad_video raise|skip   what to do with an unreadable training clip
+    --data.on_bad_video raise|skip   what to do with an unreadable clip
+    --check_clips false              fit does not first read the header of every
+                                     clip: minutes for Kinetics, but only once;
+                                     clips that `tcclip check` found good are
+                                     not read again
   model
-    --model.pretrained X             folder or hub name of a CLIP or a saved TC-CLIP; or world, the shipped CLIP of
-                                     the generated world
-    --model.init_from CKPT           start from the weights of an earlier run (Appendix A)
+    --model.pretrained X             folder or hub name of a CLIP or a saved
+                                     TC-CLIP; or world, the shipped CLIP of the
+                                     generated world
+    --model.init_from CKPT           start from the weights of an earlier run
+                                     (Appendix A)
     --model.freeze [vision,text]     encoders whose own weights are not trained
-    --model.config.seed_ratio R      share of the patches that become seeds; likewise num_context_tokens,
-                                     merges_per_round, reference_tokens, seed_selection, aggregation, tc_layers,
-                                     prompting, num_prompt_vectors and more (--help-all)
-    --model.optimizer.lr R           peak learning rate; --model.optimizer CLASS takes another optimizer
-    --model.lr_scheduler.final_lr R  learning rate at the end; likewise warmup_epochs
-    --model.lr_scheduler CLASS       ReleasedSchedule, as in the published runs, or TextbookSchedule
-    --model.prompting_lr_factor F    learning rate of the prompting, relative to the rest; likewise label_smoothing
+    --model.config.seed_ratio R      share of the patches that become seeds;
+                                     likewise num_context_tokens,
+                                     merges_per_round, reference_tokens,
+                                     seed_selection, aggregation, tc_layers,
+                                     prompting, num_prompt_vectors and more
+                                     (--help-all)
+    --model.optimizer.lr R           peak learning rate; --model.optimizer CLASS
+                                     takes another optimizer
+    --model.lr_scheduler.final_lr R  learning rate at the end; likewise
+                                     warmup_epochs
+    --model.lr_scheduler CLASS       ReleasedSchedule, as in the published runs,
+                                     or TextbookSchedule
+    --model.prompting_lr_factor F    learning rate of the prompting, relative to
+                                     the rest; likewise label_smoothing
   run
     --trainer.max_epochs N           epochs
-    --check_clips false              fit does not first read the header of every clip: minutes for Kinetics, but
-                                     only once; clips that `tcclip check` found good are not read again
     --trainer.devices N              GPUs; with several, --trainer.strategy ddp
     --trainer.accelerator cpu|gpu    auto takes a GPU if there is one
-    --trainer.precision P            default: bf16-mixed on a GPU, 32-true on a CPU
+    --trainer.precision P            default: bf16-mixed on a GPU, 32-true on a
+                                     CPU
     --trainer.callbacks+=CLASS       add a callback to the default ones
-    --ensembling.weights [1.0,0.7]   shares w of the fine-tuned weights, the rest CLIP's: all are tested in one
-                                     pass over the data; 1 is the fine-tuned model; predict uses the first
-    --ensembling.sequential true     one pass for each w, where the device is short of memory
-    --seed_everything N              seed of the new parameters; the data has --data.seed
-    --plugins PACKAGE                import a package first, such as one that registers a seed selection
-    --protocol TABLE                 table of the paper that lays out the results, such as few_shot
+    --ensembling.weights [1.0,0.7]   shares w of the fine-tuned weights, the
+                                     rest CLIP's: all are tested in one pass
+                                     over the data; 1 is the fine-tuned model;
+                                     predict uses the first
+    --ensembling.sequential true     one pass for each w, where the device is
+                                     short of memory
+    --seed_everything N              seed of the new parameters; the data has
+                                     --data.seed
+    --plugins PACKAGE                import a package first, such as one that
+                                     registers a seed selection
+    --protocol TABLE                 table of the paper that lays out the
+                                     results, such as few_shot
     --method NAME                    name of the model in reports
     --output_dir DIR                 every run makes a new folder in it
     --ckpt_path CKPT                 {checkpoint}
 
 {more}{weights}
 
-All keys and their values, the defaults included: tcclip {name} --config NAME --print_config
-The complete list, with Lightning's own options: tcclip {name} --help-all
-Options of a class: tcclip {name} --data.help datamodules.HMDB51DataModule"""
+All keys and their values, the defaults included:
+  tcclip {name} --config NAME --print_config
+The complete list, with Lightning's own options:
+  tcclip {name} --help-all
+Options of a class:
+  tcclip {name} --data.help datamodules.HMDB51DataModule"""
 
 OWN_VIDEOS = """\
 Your own videos, in one folder per class (my_videos/CLASS/CLIP.mp4):
   tcclip check --data FolderDataModule --data.root my_videos
   tcclip fit --data FolderDataModule --data.root my_videos --data.num_workers 4
-  tcclip test --data FolderDataModule --data.root my_videos --ckpt_path outputs/.../last.ckpt
+  tcclip test --data FolderDataModule --data.root my_videos \\
+      --ckpt_path outputs/.../last.ckpt
 
 """
 PREDICT_OPTIONS = """\
-Videos without labels, in one folder: tcclip predict --ckpt_path CKPT --data.root DIR --classes "a, b, c"
+Videos without labels, in one folder:
+  tcclip predict --ckpt_path CKPT --data.root DIR --classes "a, b, c"
+
   --classes "a, b, c"              names of the classes to choose from
   --top N|all                      classes to write per clip (3)
 
 """
 
 RUNS = {
-    "fit": ("train, then test the last weights without and with weight ensembling.", "resume from this checkpoint"),
-    "validate": ("validate a checkpoint.", "the checkpoint to validate"),
-    "test": ("test a checkpoint without and with weight ensembling.", "the checkpoint to test"),
-    "predict": ("write the top classes of every clip to predictions.csv.", "the checkpoint to predict with"),
+    "fit": ("train, then test the last weights without and with weight ensembling", "resume from this checkpoint"),
+    "validate": ("validate a checkpoint", "the checkpoint to validate"),
+    "test": ("test a checkpoint without and with weight ensembling", "the checkpoint to test"),
+    "predict": ("write the top classes of every clip to predictions.csv", "the checkpoint to predict with"),
 }
 
-RESUMED = "The model comes from the resumed checkpoint; a setting that contradicts it is an error."
+RESUMED = """\
+The model comes from the resumed checkpoint; a setting that contradicts it, or
+other class names, are an error."""
 SCORED = """\
-The model comes from the checkpoint; a setting that contradicts it is an error. Without --config, so does the rest of
-the configuration of its run, which options override. Without --ckpt_path, only plain CLIP (--config models/clip.yaml)
-and saved TC-CLIPs are scored: in any other model, nothing has trained the new parameters."""
+The model comes from the checkpoint; a setting that contradicts it is an error.
+Without --config, so does the rest of the configuration of its run, which
+options override. Without --ckpt_path, only plain CLIP (--config
+models/clip.yaml) and saved TC-CLIPs are scored: in any other model, nothing has
+trained the new parameters."""
 
 OTHER_HELP = {
     "check": check.HELP,

@@ -13,17 +13,22 @@ if TYPE_CHECKING:
     from tc_clip_pl.modules.config import TCCLIPConfig
 
 HELP = """\
-tcclip profile [--config NAME ...] [--clip NAME] [--measure] [--format table|json]
+tcclip profile [--config NAME ...] [--clip NAME] [--measure]:
+count parameters (without token embeddings) and multiply-adds
 
-Count parameters (without token embeddings) and multiply-adds of one view and one class text of 77 tokens, without
-loading weights. `as published` counts all tokens in all layers, like the paper; `executed` is what runs here.
+Counts one view and one class text of 77 tokens, without loading weights.
+`as published` counts all tokens in all layers, like the paper; `executed` is
+what runs here.
 
-  --config NAME ...     configurations to profile (default: the rows of the paper's Tables 6 and 14)
-  --clip NAME           hub name of a published CLIP, a folder, or world (default: openai/clip-vit-base-patch16)
-  --measure             also time inference and training with random weights, on the GPU if there is one
-  --batch_size N        videos per batch of a measurement (default: 8)
-  --num_classes N       classes of a measurement (default: 400)
-  --format table|json   output format (default: table)"""
+  --config NAME ...      configurations to profile (the rows of the paper's
+                         Tables 6 and 14)
+  --clip NAME            hub name of a published CLIP, a folder, or world
+                         (openai/clip-vit-base-patch16)
+  --measure              also time inference and training with random weights,
+                         on the GPU if there is one
+  --batch_size N         videos per batch of a measurement (8)
+  --num_classes N        classes of a measurement (400)
+  --format table|json    output format (table)"""
 
 MIN_WIDTH = 140  # characters, for the table with its measured columns
 BASE = "openai/clip-vit-base-patch16"

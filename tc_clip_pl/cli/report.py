@@ -17,24 +17,30 @@ if TYPE_CHECKING:
     from tc_clip_pl.evaluation.run_identity import FinishedRun
 
 HELP = """\
-tcclip report DIR ... [--paper TABLE]: join the results of several runs in one table
+tcclip report DIR ... [--paper TABLE]:
+join the results of several runs in one table
 
   tcclip report outputs/few_shot_hmdb outputs/few_shot_ucf --paper few_shot
   tcclip report outputs/table_8a
 
-Reads every results.json below the directories. Runs of the same method share a row: seeds and splits are averaged
-(mean ± population standard deviation), base and novel get their harmonic mean (HM), and each dataset and K gets its
-own columns. Methods are named by their variant in a sweep, or by the settings that differ between the runs, such as
-views or epochs. Tests of only some clips are marked as partial.
+Reads every results.json below the directories. Runs of the same method share a
+row: seeds and splits are averaged (mean ± population standard deviation), base
+and novel get their harmonic mean (HM), and each dataset and K gets its own
+columns. Methods are named by their variant in a sweep, or by the settings that
+differ between the runs, such as views or epochs. Tests of only some clips are
+marked as partial.
 
-  --paper TABLE               use the layout of this table of the paper and add its published rows: zero_shot,
-                              few_shot, base_to_novel, fully_supervised, temporal, few_shot_from_k400,
-                              base_to_novel_from_k400, table_1, table_6, table_7, table_8a, ... table_14
-                              (sweeps of `ablations/` select their table themselves); runs of another protocol are
-                              left out
-  --format table|markdown     output format (table)
-  --output FILE               also write the table to a Markdown file
-  --json FILE                 also write every measurement, with commands, machines, minutes and versions"""
+  --paper TABLE              use the layout of this table of the paper and add
+                             its published rows: zero_shot, few_shot,
+                             base_to_novel, fully_supervised, temporal,
+                             few_shot_from_k400, base_to_novel_from_k400,
+                             table_1, table_6, table_7, table_8a, ... table_14
+                             (sweeps of `ablations/` select their table
+                             themselves); runs of another protocol are left out
+  --format table|markdown    output format (table)
+  --output FILE              also write the table to a Markdown file
+  --json FILE                also write every measurement, with commands,
+                             machines, minutes and versions"""
 
 
 def report(argv: Sequence[str]) -> None:

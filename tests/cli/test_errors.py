@@ -44,7 +44,11 @@ def _fails(run, tmp_path, *argv, **kwargs):
         ("--model.pretrained", "/nowhere/clip", "/nowhere/clip"),
         ("--model.config.seed_ratio", "0.001", "seed_ratio"),
         ("--data.global_batch_size", "24", "data.global_batch_size=24 is not a multiple"),
-        ("--ensembling.weights", "1.5", "ensembling.weights must be between 0 (CLIP) and 1 (fine-tuned), got 1.5."),
+        (
+            "--ensembling.weights",
+            "1.5",
+            "ensembling.weights must be between 0 (CLIP's encoders) and 1 (fine-tuned), got 1.5.",
+        ),
         ("--ensembling.weights", "[]", "ensembling.weights is empty: give at least one weight"),
         ("--ensembling.weights", "[0.5,1,0.5]", "ensembling.weights has 0.5 more than once"),
         ("--data.num_shots", "99", "99"),

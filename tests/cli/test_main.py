@@ -22,7 +22,7 @@ def test_help_appears_within_three_seconds(argv):
     run = subprocess.run(command, capture_output=True, text=True, check=True)
     assert time.perf_counter() - began < 3
     assert "tcclip" in run.stdout
-    assert all(len(line) <= 120 for line in run.stdout.splitlines())
+    assert all(len(line) <= 80 for line in run.stdout.splitlines())
 
 
 def test_top_level_help_names_every_subcommand(capsys):

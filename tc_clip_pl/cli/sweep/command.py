@@ -16,24 +16,32 @@ from tc_clip_pl.cli.sweep.plan import SweepRun, read_sweep
 from tc_clip_pl.cli.sweep.runs import JOBS_FOLDER, LOG_FILE, find_checkpoint, fit_argv, is_finished, prepare_run
 
 HELP = """\
-tcclip sweep --config NAME --sweep KEY=[VALUE,...] [--KEY VALUE ...]: run an experiment with several values
+tcclip sweep --config NAME --sweep KEY=[VALUE,...] [--KEY VALUE ...]:
+run an experiment with several values
 
-  tcclip sweep --config base_to_novel_hmdb --sweep data.split=[1,2,3] --data.root data/hmdb51
+  tcclip sweep --config base_to_novel_hmdb --sweep data.split=[1,2,3] \\
+      --data.root data/hmdb51
   tcclip sweep --sweep ablations/table_8a --data.splits_dir splits
 
-Runs `tcclip fit` for every combination in sequence, each in its own folder, and joins the results in one table
-(`tcclip report`) with means and standard deviations over seeds. After an interruption, repeat the command to resume:
-runs with results are neither repeated nor overwritten, and the interrupted one goes on from its last.ckpt. All other
-options are passed to `tcclip fit`.
+Runs `tcclip fit` for every combination in sequence, each in its own folder, and
+joins the results in one table (`tcclip report`) with means and standard
+deviations over seeds. After an interruption, repeat the command to resume: runs
+with results are neither repeated nor overwritten, and the interrupted one goes
+on from its last.ckpt. All other options are passed to `tcclip fit`.
 
-  --sweep KEY=[VALUE,...]       values of a key; repeat the option to run all combinations
-  --sweep NAME                  a sweep file with experiments, their values, and named variants (`tcclip configs`)
+  --sweep KEY=[VALUE,...]       values of a key; repeat the option to run all
+                                combinations
+  --sweep NAME                  a sweep file with experiments, their values, and
+                                named variants (`tcclip configs`)
   --config NAME                 the experiment; replaces those of a sweep file
   --output_dir DIR              parent of the sweep's folder (outputs)
   --dry_run                     print the commands without running them
-  --parallel N                  run N at a time on this machine, each on one of its GPUs
-  --cluster auto|slurm|local    submit the runs as jobs with submitit (pip install tcclip[cluster]) and wait for them
-  --cluster.KEY VALUE           a job setting: timeout_min, gpus_per_node, tasks_per_node, slurm_partition, ..."""
+  --parallel N                  run N at a time on this machine, each on one of
+                                its GPUs
+  --cluster auto|slurm|local    submit the runs as jobs with submitit and wait
+                                for them (pip install tcclip[cluster])
+  --cluster.KEY VALUE           a job setting: timeout_min, gpus_per_node,
+                                tasks_per_node, slurm_partition, ..."""
 
 Launch = Callable[[list[str], Path], int]
 """Runs `tcclip` with some arguments, writes its output to a file, and returns the exit code."""
