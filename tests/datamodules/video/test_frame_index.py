@@ -64,7 +64,6 @@ def test_ranges_start_where_the_earliest_frame_needs_it():
     assert merge_packet_ranges(frames) == [(0, 14)]
     frames = [IndexedFrame(pts=0, packet=5, start=0), IndexedFrame(pts=0, packet=14, start=12)]
     assert merge_packet_ranges(frames) == [(0, 5), (12, 14)]
-    frames = [
-        IndexedFrame(pts=0, packet=packet, start=start) for packet, start in ((5, 0), (14, 12), (18, 12), (25, 24))
-    ]
+    needed = ((5, 0), (14, 12), (18, 12), (16, 15), (25, 24))
+    frames = [IndexedFrame(pts=0, packet=packet, start=start) for packet, start in needed]
     assert merge_packet_ranges(frames) == [(0, 5), (12, 18), (24, 25)]
