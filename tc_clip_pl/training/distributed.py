@@ -1,6 +1,6 @@
 """Collectives, FSDP2 sharding, and how processes end when one of them fails."""
 
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
@@ -34,6 +34,35 @@ def sum_over_processes(value: Tensor) -> Tensor:
     if is_distributed():
         distributed.all_reduce(total)
     return total
+
+
+class _Gather(torch.autograd.Function):
+    """Concatenates the rows of all processes; torch's own function for it has other names in other versions."""
+
+    @staticmethod
+    def forward(ctx: Any, rows: Tensor) -> Tensor:
+        parts = [torch.empty_like(rows) for _ in range(distributed.get_world_size())]
+        distributed.all_gather(parts, rows.contiguous())
+        return torch.cat(parts)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        return sum_over_processes(gradient).chunk(distributed.get_world_size())[distributed.get_rank()]
+
+
+def gather_with_gradient(rows: Tensor) -> Tensor:
+    """Concatenate the rows of all processes in rank order; gradients flow back to the process that each row is of.
+
+    A collective, in both directions. Where every process computes the same loss of all rows, the gradient of a row is
+    the sum of theirs, which the averaging of DDP undoes.
+
+    Args:
+        rows: (B, ...), equally many on every process.
+
+    Returns:
+        (W * B, ...) for W processes.
+    """
+    return _Gather.apply(rows) if is_distributed() else rows
 
 
 def is_sharded(model: Module) -> bool:

@@ -10,12 +10,11 @@ import torch
 import torch.nn.functional as F
 from lightning.pytorch import LightningModule
 from torch import Tensor, nn
-from torch.distributed.nn.functional import all_gather
 from torchmetrics.classification import MulticlassAccuracy
 
 from tc_clip_pl.evaluation.metrics import PADDING_LABEL
 from tc_clip_pl.modules.backbone import BackboneModel
-from tc_clip_pl.training.distributed import is_distributed
+from tc_clip_pl.training.distributed import gather_with_gradient
 
 MAX_LOGIT_SCALE = math.log(100)  # as in CLIP: a sharper softmax makes training unstable
 
@@ -58,10 +57,8 @@ class ContrastivePretraining(LightningModule):
         """Return the symmetric cross-entropy over the pairs of all processes."""
         # No mask: attention is causal, and the text is read at EOS, before the padding.
         output = self.clip(input_ids=batch.tokens, pixel_values=batch.pixels)
-        images, texts = output.image_embeds, output.text_embeds
-        if is_distributed():
-            # With gradient: each process also trains on its own pairs as the others' negatives.
-            images, texts = torch.cat(all_gather(images)), torch.cat(all_gather(texts))
+        # With gradient: each process also trains on its own pairs as the others' negatives.
+        images, texts = (gather_with_gradient(rows) for rows in (output.image_embeds, output.text_embeds))
         loss = contrastive_loss(images, texts, self.clip.logit_scale)
         if not torch.isfinite(loss):  # it is the same in all processes, so all end here
             raise ValueError(f"The loss is not finite in step {self.global_step + 1}: lower the learning rate.")
