@@ -40,11 +40,17 @@ MAY_IMPORT = {
     "datamodules.suite": {"errors", "options", "splits", "video", "base"},
     "datamodules.make_splits": {"errors", "options", "splits"},
     "datamodules.check": {"errors", "options", "splits", "video"},
-    "datamodules.synthetic": {"errors"},
+    "datamodules.synthetic": {"errors", "options", "splits", "make_splits", "transforms", "video", "datasets"},
 }
 # Library -> the packages and modules that may import it. Those not named here (torch, numpy) are free to all.
 LIBRARY_USERS = {
-    "lightning": {"tc_clip_pl.training", "tc_clip_pl.cli", "datamodules.base", "datamodules.suite"},
+    "lightning": {
+        "tc_clip_pl.training",
+        "tc_clip_pl.cli",
+        "datamodules.base",
+        "datamodules.suite",
+        "datamodules.synthetic",
+    },
     "pytorch_lightning": set(),  # the old name of lightning: one of the two is enough
     "transformers": {"tc_clip_pl.modules", "tc_clip_pl.checkpoints", "tc_clip_pl.training", "tc_clip_pl.cli"},
     "torchmetrics": {"tc_clip_pl.evaluation", "tc_clip_pl.training"},

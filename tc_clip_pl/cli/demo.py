@@ -11,7 +11,7 @@ tcclip make-demo DIR: write a small dataset and a tiny CLIP, to try every comman
   tcclip make-demo demo
   tcclip fit --config demo.yaml
 
-Writes DIR/data, video files of moving shapes in the layout of HMDB-51, and DIR/tiny_clip, a CLIP with random weights.
+Writes DIR/data, video files of eight actions in the layout of HMDB-51, and DIR/tiny_clip, a CLIP with random weights.
 Existing folders are kept."""
 
 
@@ -35,24 +35,25 @@ def _make_once(target: Path, write: Callable[[Path], None]) -> None:
     if target.exists():
         print(f"{target} exists and is kept.")
         return
-    # Renamed when complete: an interruption must not leave a partial folder that the next call would keep.
-    unfinished = target.with_name(f"{target.name}.unfinished")
-    shutil.rmtree(unfinished, ignore_errors=True)
-    write(unfinished)
-    unfinished.rename(target)
+    write(target)
     print(f"Wrote {target}.")
 
 
 def _write_videos(folder: Path) -> None:
-    from datamodules.synthetic.moving_shapes import write_synthetic_dataset
+    from datamodules.synthetic.actions import DEMO
+    from datamodules.synthetic.write_dataset import write_synthetic_dataset
 
-    write_synthetic_dataset(folder)
+    write_synthetic_dataset(folder, DEMO, unseen=(), train_films=24, test_films=8)
 
 
 def _write_tiny_clip(folder: Path) -> None:
-    from datamodules.synthetic.moving_shapes import CLASSES
+    from datamodules.synthetic.actions import DEMO
     from tc_clip_pl.checkpoints.tiny_clip import save_tiny_clip
     from tc_clip_pl.cli.library_logging import silence_library_logs
 
     silence_library_logs()  # transformers draws a bar for a file of one megabyte
-    save_tiny_clip(folder, CLASSES)
+    # Renamed when complete: an interruption must not leave a partial folder that the next call would keep.
+    unfinished = folder.with_name(f"{folder.name}.unfinished")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    save_tiny_clip(unfinished, [action.name for action in DEMO])
+    unfinished.rename(folder)
