@@ -24,7 +24,6 @@ def make_demo(argv: list[str]) -> None:
     parser = argparse.ArgumentParser("tcclip make-demo", add_help=False)
     parser.add_argument("dir", type=Path)
     folder = parser.parse_args(argv).dir
-    folder.mkdir(parents=True, exist_ok=True)
     _make_once(folder / "data", _write_videos)
     _make_once(folder / "tiny_clip", _write_tiny_clip)
     print(f"Next: tcclip fit --config demo.yaml --data.root {folder}/data --model.pretrained {folder}/tiny_clip")

@@ -75,7 +75,7 @@ def test_every_option_of_the_help_page_exists(run, capsys):
 
 def test_make_demo_keeps_what_is_there(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(
-        "datamodules.synthetic.write_dataset.write_synthetic_dataset", lambda root, *_, **__: root.mkdir()
+        "datamodules.synthetic.write_dataset.write_synthetic_dataset", lambda root, *_, **__: root.mkdir(parents=True)
     )
     assert main(["make-demo", str(tmp_path / "demo")]) == 0
     assert (tmp_path / "demo" / "tiny_clip" / "config.json").is_file()

@@ -123,6 +123,10 @@ WITHOUT_DEMO = [
     ("fit --data FolderDataModul --data.root videos", "did you mean FolderDataModule?"),
     ("fit --config", "--config needs the name of a configuration"),
     ("validate --config demo.yaml --ckpt_path nosuch", "nosuch"),
+    ("check --data SyntheticDataModule", "SyntheticDataModule draws its films, so that there are no files to check"),
+    ("split --data SyntheticDataModule --output_dir lists", "there are no files to check or split"),
+    ("check --data SyntheticDataModule --data.world_seed abc", "data.world_seed takes int, not abc."),
+    ("make-demo list.yaml/demo", "choose a directory that can be written to."),
 ]
 
 
