@@ -72,7 +72,7 @@ def test_output_keeps_names_and_paths_in_one_piece(demo, check, monkeypatch):
         ["train", "32", "8", "4", "0", "0"],
         ["hmdb51/split1", "16", "8", "2", "0", "0"],
     ]
-    assert f"train: 8 files in {demo}/data" in lines
+    assert f"train: 8 files in {demo}/data/annotations" in lines
 
 
 @pytest.mark.parametrize(
