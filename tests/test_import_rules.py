@@ -41,7 +41,7 @@ MAY_IMPORT = {
     "datamodules.suite": {"errors", "options", "splits", "video", "base"},
     "datamodules.make_splits": {"errors", "options", "splits"},
     "datamodules.check": {"errors", "options", "splits", "video"},
-    "datamodules.synthetic": {"errors", "options", "splits", "transforms", "video"},
+    "datamodules.synthetic": {"errors", "options", "splits", "make_splits", "transforms", "video", "datasets"},
 }
 # Library -> the packages and modules that may import it. Those not named here (torch, numpy) are free to all.
 LIBRARY_USERS = {

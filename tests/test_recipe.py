@@ -15,7 +15,8 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from torchvision.transforms import v2
 
 from datamodules import VideoDataModule
-from datamodules.synthetic.moving_shapes import CLASSES, write_synthetic_dataset
+from datamodules.synthetic.actions import DEMO
+from datamodules.synthetic.write_dataset import write_synthetic_dataset
 from datamodules.transforms.spatial import MultiScaleCrop
 from datamodules.video import dataset as video_dataset
 from datamodules.video.batch import VideoBatch
@@ -77,8 +78,8 @@ class Recorder(Callback):
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory):
     folder = tmp_path_factory.mktemp("recipe")
-    write_synthetic_dataset(folder / "data", train_clips=5, test_clips=1, seconds=1.0)
-    save_tiny_clip(folder / "tiny_clip", CLASSES)
+    write_synthetic_dataset(folder / "data", DEMO, unseen=(), train_films=5, test_films=1)
+    save_tiny_clip(folder / "tiny_clip", [action.name for action in DEMO])
     return folder
 
 

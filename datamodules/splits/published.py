@@ -47,8 +47,8 @@ def find_published(splits_dir: Path, template: str, what: str, **values: int) ->
     names = ", ".join(path.name for path in similar)
     advice = f"use one that exists ({names})" if similar else "complete that directory"
     raise DataError(
-        f"There is no {what} {file}; {advice}, or leave out --data.splits_dir "
-        "to read splits, and draw shots, from the dataset's own annotations."
+        f"There is no {what} {file}; {advice}, or, if --data.splits_dir was given, "
+        "leave it out to read splits, and draw shots, from the dataset's own annotations."
     )
 
 

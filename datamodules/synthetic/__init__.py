@@ -1,1 +1,1 @@
-"""Generated videos with known content, for the demo and the tests."""
+"""A generated world of actions, in which it is known beforehand what each kind of model can learn."""

@@ -49,11 +49,14 @@ class Frames:
 
 
 def _polygon(corners: int, inner: float = 0.0) -> Callable[[Tensor], Tensor]:
-    """Return the outline of a regular polygon, or of a star whose inner corners have the radius `inner`."""
+    """Return the outline of a regular polygon, or of a star whose inner corners have the radius `inner`.
+
+    An edge of the polygon, or a corner of the star, points up.
+    """
 
     def outline(theta: Tensor) -> Tensor:
         sector = 2 * math.pi / corners
-        # One corner points up; y points down in pictures.
+        # y points down in pictures.
         along = torch.remainder(theta + torch.pi / 2 + sector / 2, sector) - sector / 2
         if not inner:
             return math.cos(sector / 2) / along.cos()

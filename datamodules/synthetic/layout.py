@@ -2,9 +2,9 @@
 
 | path | what |
 |---|---|
-| `<class>/<class>_<number>.mp4` | films of the seen actions |
+| `videos/<class>/<class>_<number>.mp4` | films of the seen actions |
 | `unseen/<class>/<class>_<number>.mp4` | test films of the unseen actions |
-| `<class>_test_split{1,2,3}.txt` | annotations as HMDB-51 has them |
+| `annotations/<class>_test_split{1,2,3}.txt` | annotations as HMDB-51 has them |
 | `labels/`, `datasets_splits/` | class names and lists for every setting, as `--data.splits_dir` reads them |
 """
 
@@ -17,7 +17,7 @@ from datamodules.synthetic.actions import Action
 
 SHOTS = (1, 2, 4, 8, 16)
 """Numbers K of the K-shot lists; each action needs at least as many training films."""
-UNSEEN_FOLDER = "unseen"
+VIDEOS, UNSEEN_VIDEOS, ANNOTATIONS = "videos", "unseen", "annotations"
 FOLDER = "synthetic_splits"
 LISTS = f"datasets_splits/{FOLDER}"
 

@@ -11,11 +11,13 @@ from datamodules.splits.split import Entry
 from datamodules.synthetic.actions import Action
 from datamodules.synthetic.film_numbers import SPLITS, draw_shots, split_numbers
 from datamodules.synthetic.layout import (
+    ANNOTATIONS,
     OTHER_SETTINGS,
     PUBLISHED,
     SHOTS,
     UNSEEN_FILES,
-    UNSEEN_FOLDER,
+    UNSEEN_VIDEOS,
+    VIDEOS,
     file_name,
     folder_name,
 )
@@ -40,7 +42,7 @@ def annotation_texts(actions: Sequence[Action], train_films: int, test_films: in
             train, test = split_numbers(train_films, test_films, split)
             flags = {**dict.fromkeys(train, FLAGS["train"]), **dict.fromkeys(test, FLAGS["test"])}
             lines = [f"{file_name(action, number)} {flag} \n" for number, flag in sorted(flags.items())]
-            texts[folder_name(action) + SUFFIX.format(split=split)] = "".join(lines)
+            texts[f"{ANNOTATIONS}/{folder_name(action)}{SUFFIX.format(split=split)}"] = "".join(lines)
     return texts
 
 
@@ -67,7 +69,7 @@ def published_texts(
             texts[files.test] = _list(subset, test)
     if unseen:
         texts[UNSEEN_FILES.labels] = _labels(unseen)
-        texts[UNSEEN_FILES.test] = _list(unseen, test, f"{UNSEEN_FOLDER}/")
+        texts[UNSEEN_FILES.test] = _list(unseen, test, UNSEEN_VIDEOS)
     return texts
 
 
@@ -105,9 +107,9 @@ def _labels(actions: Sequence[Action]) -> str:
     return label_text([action.name for action in actions])
 
 
-def _list(actions: Sequence[Action], numbers: Sequence[int], prefix: str = "") -> str:
+def _list(actions: Sequence[Action], numbers: Sequence[int], videos: str = VIDEOS) -> str:
     return list_text(
-        Entry(f"{prefix}{folder_name(action)}/{file_name(action, number)}", label)
+        Entry(f"{videos}/{folder_name(action)}/{file_name(action, number)}", label)
         for label, action in enumerate(actions)
         for number in numbers
     )

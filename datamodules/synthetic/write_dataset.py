@@ -10,7 +10,7 @@ from pathlib import Path
 from datamodules.errors import DataError
 from datamodules.synthetic.actions import SEEN, UNSEEN, Action
 from datamodules.synthetic.film_numbers import check_seed, split_numbers
-from datamodules.synthetic.layout import UNSEEN_FOLDER, folder_name
+from datamodules.synthetic.layout import UNSEEN_VIDEOS, VIDEOS, folder_name
 from datamodules.synthetic.list_files import annotation_texts, published_texts
 from datamodules.synthetic.video_files import check_codec, write_films
 
@@ -39,7 +39,8 @@ def write_synthetic_dataset(
         world_seed: Seed of the world, at least 0.
 
     Returns:
-        The root, for `SyntheticFilesDataModule(root)` or, without the unseen actions, `HMDB51DataModule(root)`.
+        The root, for `SyntheticFilesDataModule(root)` or, without the unseen actions, `HMDB51DataModule(root)`;
+        `<root>/videos` for `FolderDataModule`.
 
     Raises:
         DataError: An argument has a wrong value, the root exists and is not empty or cannot be written, or PyAV has no
@@ -52,9 +53,9 @@ def write_synthetic_dataset(
     train, test = split_numbers(train_films, test_films, split=1)
     with _appears_when_complete(root) as folder:
         for action in actions:
-            write_films(folder / folder_name(action), action, [*train, *test], size, world_seed)
+            write_films(folder / VIDEOS / folder_name(action), action, [*train, *test], size, world_seed)
         for action in unseen:
-            write_films(folder / UNSEEN_FOLDER / folder_name(action), action, test, size, world_seed)
+            write_films(folder / UNSEEN_VIDEOS / folder_name(action), action, test, size, world_seed)
         texts = annotation_texts(actions, train_films, test_films)
         texts |= published_texts(actions, unseen, train_films, test_films)
         for file, text in texts.items():

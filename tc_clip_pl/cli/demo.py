@@ -13,7 +13,7 @@ write a small dataset and a tiny CLIP, to try every command on
   tcclip make-demo demo
   tcclip fit --config demo.yaml
 
-Writes DIR/data, video files of moving shapes in the layout of HMDB-51, and
+Writes DIR/data, video files of eight actions in the layout of HMDB-51, and
 DIR/tiny_clip, a CLIP with random weights. Existing folders are kept."""
 
 
@@ -26,7 +26,6 @@ def make_demo(argv: list[str]) -> None:
     parser = argparse.ArgumentParser("tcclip make-demo", add_help=False)
     parser.add_argument("dir", type=Path)
     folder = parser.parse_args(argv).dir
-    folder.mkdir(parents=True, exist_ok=True)
     _make_once(folder / "data", _write_videos)
     _make_once(folder / "tiny_clip", _write_tiny_clip)
     print(f"Next: tcclip fit --config demo.yaml --data.root {folder}/data --model.pretrained {folder}/tiny_clip")
@@ -37,21 +36,22 @@ def _make_once(target: Path, write: Callable[[Path], None]) -> None:
     if target.exists():
         print(f"{target} exists and is kept.")
         return
-    with written_whole(target) as folder:
-        write(folder)
+    write(target)
     print(f"Wrote {target}.")
 
 
 def _write_videos(folder: Path) -> None:
-    from datamodules.synthetic.moving_shapes import write_synthetic_dataset
+    from datamodules.synthetic.actions import DEMO
+    from datamodules.synthetic.write_dataset import write_synthetic_dataset
 
-    write_synthetic_dataset(folder)
+    write_synthetic_dataset(folder, DEMO, unseen=(), train_films=24, test_films=8)
 
 
 def _write_tiny_clip(folder: Path) -> None:
-    from datamodules.synthetic.moving_shapes import CLASSES
+    from datamodules.synthetic.actions import DEMO
     from tc_clip_pl.checkpoints.tiny_clip import save_tiny_clip
     from tc_clip_pl.cli.library_logging import silence_library_logs
 
     silence_library_logs()  # transformers draws a bar for a file of one megabyte
-    save_tiny_clip(folder, CLASSES)
+    with written_whole(folder) as unfinished:
+        save_tiny_clip(unfinished, [action.name for action in DEMO])

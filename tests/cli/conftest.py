@@ -5,7 +5,8 @@ import sys
 import lightning.pytorch  # noqa: F401 (its log handler keeps the stderr it was imported with: not that of a single test)
 import pytest
 
-from datamodules.synthetic.moving_shapes import CLASSES, write_synthetic_dataset
+from datamodules.synthetic.actions import DEMO
+from datamodules.synthetic.write_dataset import write_synthetic_dataset
 from tc_clip_pl.checkpoints.tiny_clip import save_tiny_clip
 from tc_clip_pl.cli import main
 
@@ -15,8 +16,8 @@ TRAINED = {"seed_selection": "head_wise_key_norm", "num_context_tokens": 4, "see
 @pytest.fixture(scope="session")
 def demo(tmp_path_factory):
     folder = tmp_path_factory.mktemp("demo")
-    write_synthetic_dataset(folder / "data", train_clips=4, test_clips=2, seconds=1.0)
-    save_tiny_clip(folder / "tiny_clip", CLASSES)
+    write_synthetic_dataset(folder / "data", DEMO, unseen=(), train_films=4, test_films=2)
+    save_tiny_clip(folder / "tiny_clip", [action.name for action in DEMO])
     return folder
 
 

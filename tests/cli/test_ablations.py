@@ -7,7 +7,7 @@ import pytest
 import yaml
 from transformers import CLIPModel
 
-from datamodules.synthetic.moving_shapes import CLASSES
+from datamodules.synthetic.actions import DEMO
 from tc_clip_pl.checkpoints.tiny_clip import make_tiny_tokenizer, tiny_clip_config
 from tc_clip_pl.cli import main
 from tc_clip_pl.cli.configs import shipped_configs
@@ -22,7 +22,7 @@ FEW_STEPS = {"limit_train_batches": 2, "limit_test_batches": 1, "limit_val_batch
 @pytest.fixture(scope="session")
 def deep_clip(tmp_path_factory):
     """Save a narrow CLIP with the twelve layers of B/16: sweeps name layers 4, 8 and 12."""
-    folder, tokenizer = tmp_path_factory.mktemp("deep_clip"), make_tiny_tokenizer(CLASSES)
+    folder, tokenizer = tmp_path_factory.mktemp("deep_clip"), make_tiny_tokenizer([action.name for action in DEMO])
     config = tiny_clip_config(tokenizer, width=16)
     config.vision_config.num_hidden_layers = config.text_config.num_hidden_layers = 12
     CLIPModel(config).save_pretrained(folder)

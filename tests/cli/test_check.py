@@ -31,10 +31,10 @@ def check(run, tmp_path):
 @pytest.fixture
 def damaged(demo, tmp_path):
     root = shutil.copytree(demo / "data", tmp_path / "damaged")
-    clips = sorted(root.glob("*/*.mp4"))
-    clips[0].unlink()
-    clips[1].write_bytes(b"")
-    clips[2].write_text("an error page [with brackets]")
+    clips = sorted(root.rglob("*.mp4"))  # film 0, film 1, the first test film, ...
+    clips[2].unlink()
+    clips[0].write_bytes(b"")
+    clips[1].write_text("an error page [with brackets]")
     return root
 
 
@@ -72,7 +72,7 @@ def test_output_keeps_names_and_paths_in_one_piece(demo, check, monkeypatch):
         ["train", "32", "8", "4", "0", "0"],
         ["hmdb51/split1", "16", "8", "2", "0", "0"],
     ]
-    assert f"train: 8 files in {demo}/data" in lines
+    assert f"train: 8 files in {demo}/data/annotations" in lines
 
 
 @pytest.mark.parametrize(

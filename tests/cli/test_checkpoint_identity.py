@@ -8,7 +8,7 @@ import pytest
 import torch
 import yaml
 
-from datamodules.synthetic.moving_shapes import CLASSES
+from datamodules.synthetic.actions import DEMO
 from tc_clip_pl.checkpoints.tiny_clip import save_tiny_clip
 
 from .conftest import TRAINED, sentence
@@ -19,7 +19,7 @@ PLAIN = ("--model.config.num_context_tokens", "null", "--model.config.merges_per
 @pytest.fixture
 def other_clip(tmp_path):
     """Return a CLIP of the same shape with other weights."""
-    return save_tiny_clip(tmp_path / "other_clip", CLASSES, seed=1)
+    return save_tiny_clip(tmp_path / "other_clip", [action.name for action in DEMO], seed=1)
 
 
 def read_results(folder):
@@ -154,7 +154,7 @@ def test_reports_say_how_the_checkpoint_was_trained(trained, last, alone, tmp_pa
         assert (training["seed"], training["num_shots"], training["max_epochs"]) == (5, 2, 2)
         assert training["lr_scheduler"]["class_path"].endswith("ReleasedSchedule")
         assert training["optimizer"]["init_args"]["lr"] == 1e-3
-        assert training["num_classes"] == len(CLASSES)
+        assert training["num_classes"] == len(DEMO)
         assert results["seed"] == 5
         checkpoint = results["checkpoint"]
         assert (checkpoint["epoch"], checkpoint["global_step"], checkpoint["selection"]) == (1, 2, "last")

@@ -1,32 +1,34 @@
-"""The small demo learns from true labels, and nothing from shuffled ones."""
+"""A small model learns static actions from true labels, and nothing from shuffled ones."""
 
 import json
 import os
 import random
+import shutil
 
 import pytest
 
-from datamodules.synthetic.moving_shapes import write_synthetic_dataset
+from datamodules.synthetic.actions import DEMO
+from datamodules.synthetic.write_dataset import write_synthetic_dataset
 
-CHANCE = 1 / 8
+ACTIONS = [action for action in DEMO if action.group == "static"]
+CHANCE = 1 / 4
 
 
 @pytest.fixture(scope="module")
 def videos(tmp_path_factory):
     folder = tmp_path_factory.mktemp("videos")
-    return write_synthetic_dataset(folder, train_clips=12, test_clips=6, seconds=0.8)
+    return write_synthetic_dataset(folder / "data", ACTIONS, unseen=(), train_films=24, test_films=12)
 
 
 @pytest.fixture
 def shuffled_videos(videos, tmp_path):
     """Return the same videos with their file names, and so their labels, shuffled."""
-    clips = sorted(path.relative_to(videos) for path in videos.glob("*/*.mp4"))
+    clips = sorted(path.relative_to(videos) for path in videos.rglob("*.mp4"))
     shuffled = random.Random(0).sample(clips, len(clips))
     for name, source in zip(clips, shuffled, strict=True):
         (tmp_path / "shuffled" / name).parent.mkdir(parents=True, exist_ok=True)
         os.link(videos / source, tmp_path / "shuffled" / name)
-    for split_file in videos.glob("*.txt"):
-        os.link(split_file, tmp_path / "shuffled" / split_file.name)
+    shutil.copytree(videos / "annotations", tmp_path / "shuffled" / "annotations")
     return tmp_path / "shuffled"
 
 
@@ -45,5 +47,5 @@ def test_accuracy_is_far_above_chance(run, tmp_path, videos):
 
 
 def test_shuffled_labels_give_chance(run, tmp_path, shuffled_videos):
-    # 48 test clips: chance has a standard deviation of 0.048, so this is more than three of them.
-    assert _top1(run, tmp_path, shuffled_videos) < CHANCE + 0.16
+    # 48 test clips: chance has a standard deviation of 0.063, and this is more than three of them.
+    assert _top1(run, tmp_path, shuffled_videos) < CHANCE + 0.2

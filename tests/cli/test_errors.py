@@ -96,7 +96,7 @@ def test_checkpoint_that_is_a_text_file(run, tmp_path):
 def test_broken_video_stops_the_run_and_skipping_lists_it(run, tmp_path, demo):
     data = tmp_path / "data"
     shutil.copytree(demo / "data", data)
-    broken = data / "yellow_cross_turning" / "yellow_cross_turning_000.mp4"
+    broken = data / "videos/a_star_moving_left/a_star_moving_left_1000000.mp4"
     broken.write_text("this is text")
     code, _, err = run("fit", "--data.root", data)
     assert code == 1

@@ -74,7 +74,9 @@ def test_every_option_of_the_help_page_exists(run, capsys):
 
 
 def test_make_demo_keeps_what_is_there(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr("datamodules.synthetic.moving_shapes.write_synthetic_dataset", lambda root: None)
+    monkeypatch.setattr(
+        "datamodules.synthetic.write_dataset.write_synthetic_dataset", lambda root, *_, **__: root.mkdir(parents=True)
+    )
     assert main(["make-demo", str(tmp_path / "demo")]) == 0
     assert (tmp_path / "demo" / "tiny_clip" / "config.json").is_file()
     (tmp_path / "demo" / "data" / "mine.txt").touch()

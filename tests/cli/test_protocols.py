@@ -44,10 +44,10 @@ def test_base_to_novel_tests_both_halves_and_gives_their_harmonic_mean(fit, demo
 
 
 def test_zero_shot_suite_gives_mean_and_deviation_over_splits_and_all(fit, demo, tmp_path):
-    videos = {"root": str(demo / "data")}
+    videos, folders = {"root": str(demo / "data")}, {"root": str(demo / "data" / "videos")}
     tests = {
         "hmdb": {"class_path": "datamodules.HMDB51DataModule", "init_args": {**videos, "test_splits": [1, 2]}},
-        "mine": {"class_path": "datamodules.FolderDataModule", "init_args": {**videos, "test_splits": [1, 2]}},
+        "mine": {"class_path": "datamodules.FolderDataModule", "init_args": {**folders, "test_splits": [1, 2]}},
     }
     train = {"class_path": "datamodules.HMDB51DataModule", "init_args": videos}
     data = {"class_path": "datamodules.EvaluationSuite", "init_args": {"train": train, "tests": tests}}

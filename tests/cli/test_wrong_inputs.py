@@ -139,6 +139,10 @@ WITHOUT_DEMO = [
         "check --config zero_shot_k400 --data.tests.hmdb X",
         "data.tests.hmdb takes the name of a class or its import path, not X.",
     ),
+    ("check --data SyntheticDataModule", "SyntheticDataModule draws its films, so that there are no files to check"),
+    ("split --data SyntheticDataModule --output_dir lists", "there are no files to check or split"),
+    ("check --data SyntheticDataModule --data.world_seed abc", "data.world_seed takes int, not abc."),
+    ("make-demo list.yaml/demo", "choose a directory that can be written to."),
 ]
 
 

@@ -9,7 +9,8 @@ import av
 import numpy as np
 import pytest
 
-from datamodules.synthetic.moving_shapes import write_synthetic_dataset
+from datamodules.synthetic.actions import DEMO
+from datamodules.synthetic.write_dataset import write_synthetic_dataset
 
 BITS = 8
 
@@ -137,8 +138,9 @@ def kinetics(root, folders=False):
 
 @pytest.fixture(scope="session")
 def synthetic_root(tmp_path_factory):
-    """A small synthetic dataset: 8 classes of 4 training and 2 test clips."""
-    return write_synthetic_dataset(tmp_path_factory.mktemp("synthetic"), train_clips=4, test_clips=2, seconds=1.0)
+    """A small generated dataset: 8 classes of 4 training and 2 test clips."""
+    folder = tmp_path_factory.mktemp("synthetic")
+    return write_synthetic_dataset(folder / "data", DEMO, unseen=(), train_films=4, test_films=2)
 
 
 @pytest.fixture(scope="session")

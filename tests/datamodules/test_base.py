@@ -9,7 +9,9 @@ from lightning.pytorch import LightningModule, Trainer
 
 from datamodules import DataError, HMDB51DataModule
 from datamodules.options import ClipOptions
-from datamodules.synthetic.moving_shapes import CLASSES
+from datamodules.synthetic.actions import DEMO
+
+CLASSES = sorted(action.name for action in DEMO)
 
 SMALL = dict(num_frames=4, image_size=32, batch_size=4, num_workers=0)
 
@@ -31,15 +33,15 @@ def drain(loader):
 
 def test_loaders(synthetic_root):
     data = module(synthetic_root, num_temporal_views=3, num_spatial_views=3)
-    assert data.class_names == sorted(CLASSES) and data.num_classes == 8
-    assert [(t.dataset, t.part, t.class_names) for t in data.test_sets] == [("hmdb51", "split1", sorted(CLASSES))]
+    assert data.class_names == CLASSES and data.num_classes == 8
+    assert [(t.dataset, t.part, t.class_names) for t in data.test_sets] == [("hmdb51", "split1", CLASSES)]
     label, names, batches = drain(data.train_dataloader())
     assert sorted(label.tolist()) == sorted(list(range(8)) * 4) and len(set(names)) == 32
     assert batches[0].video.shape == (4, 1, 4, 3, 32, 32) and batches[0].video.dtype == torch.uint8
     label, names, batches = drain(data.test_dataloader())
     assert label.tolist() == sorted(list(range(8)) * 2) and batches[0].video.shape == (4, 9, 4, 3, 32, 32)
     assert all(
-        data.class_names[i].replace(" ", "_") == name.split("/")[0] for i, name in zip(label, names, strict=True)
+        data.class_names[i].replace(" ", "_") == name.split("/")[1] for i, name in zip(label, names, strict=True)
     )
     assert next(iter(data.val_dataloader())).video.shape == (4, 1, 4, 3, 32, 32)
     assert len(data.predict_dataloader()) == len(data.test_dataloader())
@@ -129,8 +131,8 @@ def test_under_a_trainer(synthetic_root):
 def broken_root(synthetic_root, tmp_path):
     root = tmp_path / "broken"
     shutil.copytree(synthetic_root, root)
-    for name in ("red_circle_moving_left_000.mp4", "red_circle_moving_left_003.mp4"):  # a test and a training clip
-        (root / "red_circle_moving_left" / name).write_bytes(b"\0 no video")
+    for name in ("a_star_moving_left_1000000.mp4", "a_star_moving_left_3.mp4"):  # a test and a training clip
+        (root / "videos" / "a_star_moving_left" / name).write_bytes(b"\0 no video")
     return root
 
 
@@ -138,23 +140,23 @@ def broken_root(synthetic_root, tmp_path):
 def test_bad_clip_raises_one_sentence(broken_root, workers):
     with pytest.raises(DataError) as error:
         drain(module(broken_root, num_workers=workers).train_dataloader())
-    assert "red_circle_moving_left_003.mp4 cannot be decoded" in str(error.value) and "\n" not in str(error.value)
+    assert "a_star_moving_left_3.mp4 cannot be decoded" in str(error.value) and "\n" not in str(error.value)
 
 
 @pytest.mark.filterwarnings("ignore")
 def test_bad_clips_are_skipped_and_reported(broken_root):
     data = HMDB51DataModule(str(broken_root), **{**SMALL, "batch_size": 1}, on_bad_video="skip")
     seen, _ = run(data)
-    for stage, clip in {"train": "003", "val": "000", "test": "000"}.items():
+    for stage, clip in {"train": "3", "val": "1000000", "test": "1000000"}.items():
         reports = [report for batch in seen[stage] for report in batch.skipped]
-        assert reports and all(f"red_circle_moving_left_{clip}.mp4: " in report for report in reports)
+        assert reports and all(f"a_star_moving_left_{clip}.mp4: " in report for report in reports)
     assert sum(len(batch.label) for batch in seen["train"]) == 31
     assert sum(int((batch.label >= 0).sum()) for batch in seen["test"]) == 15
 
 
 def test_text_files_are_found_before_the_first_epoch(broken_root):
-    (broken_root / "red_circle_moving_left" / "red_circle_moving_left_003.mp4").write_text("text")
-    with pytest.raises(DataError, match=r"1 of the 32 clips cannot be videos.*a text file.*left_003\.mp4"):
+    (broken_root / "videos" / "a_star_moving_left" / "a_star_moving_left_3.mp4").write_text("text")
+    with pytest.raises(DataError, match=r"1 of the 32 clips cannot be videos.*a text file.*left_3\.mp4"):
         module(broken_root)
     module(broken_root, on_bad_video="skip")
 

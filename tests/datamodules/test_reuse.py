@@ -7,7 +7,7 @@ import pytest
 
 import datamodules
 
-CLASSES = ("red_circle_moving_left", "green_square_growing")
+CLASSES = ("a_star_moving_left", "showing_a_red_disc")
 # The same code with small pictures, for one step and without files left behind.
 SMALLER = {
     "num_frames=16, image_size=112": "num_frames=4, image_size=32, num_workers=0",
@@ -26,10 +26,10 @@ def test_a_video_resnet_trains_on_class_folders(synthetic_root, tmp_path, monkey
         assert code.count(old) == 1
         code = code.replace(old, new)
     for name in CLASSES:
-        shutil.copytree(synthetic_root / name, tmp_path / "my_videos" / name)
+        shutil.copytree(synthetic_root / "videos" / name, tmp_path / "my_videos" / name)
     monkeypatch.chdir(tmp_path)
     names = {}
     exec(code, names)
     data = names["data"]
-    assert names["trainer"].global_step == 1 and data.class_names == ["green square growing", "red circle moving left"]
+    assert names["trainer"].global_step == 1 and data.class_names == ["a star moving left", "showing a red disc"]
     assert len(data.datasets["train"]) == 10 and len(data.test_datasets[0]) == 2

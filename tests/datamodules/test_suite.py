@@ -15,10 +15,10 @@ SMALL = dict(num_frames=2, image_size=32, batch_size=8, num_workers=0, num_tempo
 
 
 def suite(root, train=True, **settings):
-    folder = FolderDataModule(str(root), num_shots=2) if train else None
+    folder = FolderDataModule(f"{root}/videos", num_shots=2) if train else None
     tests = {
         "hmdb51": HMDB51DataModule(str(root), test_splits=[1, 3]),
-        "own": FolderDataModule(str(root), 0.1, split=4),
+        "own": FolderDataModule(f"{root}/videos", 0.1, split=4),
     }
     return EvaluationSuite(tests, folder, **{**SMALL, **settings})
 

@@ -11,7 +11,8 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from datamodules import HMDB51DataModule
-from datamodules.synthetic.moving_shapes import CLASSES, write_synthetic_dataset
+from datamodules.synthetic.actions import DEMO
+from datamodules.synthetic.write_dataset import write_synthetic_dataset
 from datamodules.video.samplers import TrainingSampler
 from tc_clip_pl.checkpoints.tiny_clip import save_tiny_clip
 from tc_clip_pl.cli import main
@@ -26,11 +27,11 @@ FSDP = json.dumps({"class_path": "ModelParallelStrategy", "init_args": {"save_di
 def demo(tmp_path_factory):
     """22 training clips, so that with batches of 2 only one of 2 processes has a last batch; 15 test clips."""
     folder = tmp_path_factory.mktemp("demo")
-    root = write_synthetic_dataset(folder / "data", train_clips=3, test_clips=2, width=48, height=48, seconds=0.5)
+    root = write_synthetic_dataset(folder / "data", DEMO, unseen=(), train_films=3, test_films=2, size=48)
     train, test = _split_lines(root, "1"), _split_lines(root, "2")
     for path, line in (train[0], train[3], test[-1]):
         path.write_text(path.read_text().replace(line, f"{line[:-1]}0"))  # 0: in neither half
-    save_tiny_clip(folder / "clip", CLASSES, image_size=32)
+    save_tiny_clip(folder / "clip", [action.name for action in DEMO], image_size=32)
     return folder
 
 
@@ -49,7 +50,7 @@ def cut_clips(demo):
 
 def _split_lines(root, half):
     """(file, line) of every clip of the first split's training (1) or test (2) half."""
-    files = sorted(root.glob("*_test_split1.txt"))
+    files = sorted(root.glob("annotations/*_test_split1.txt"))
     lines = [(file, line.strip()) for file in files for line in file.read_text().splitlines()]
     return [(file, line) for file, line in lines if line.endswith(half)]
 

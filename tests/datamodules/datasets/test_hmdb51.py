@@ -34,16 +34,16 @@ def test_flat_layout_gives_the_same_draw(module, synthetic_root, tmp_path):
 
 def test_raises_on_a_clip_listed_twice(module, synthetic_root, tmp_path):
     root = shutil.copytree(synthetic_root, tmp_path / "twice")
-    with (root / "red_circle_moving_left_test_split1.txt").open("a") as file:
-        file.write("red_circle_moving_left_000.mp4 1 \n")
-    with pytest.raises(DataError, match=r"left_test_split1\.txt lists red_circle_moving_left_000\.mp4 twice"):
+    with (root / "annotations" / "a_star_moving_left_test_split1.txt").open("a") as file:
+        file.write("a_star_moving_left_0.mp4 1 \n")
+    with pytest.raises(DataError, match=r"left_test_split1\.txt lists a_star_moving_left_0\.mp4 twice"):
         module(root)
 
 
 def test_unused_clips_are_in_neither_part(module, synthetic_root, tmp_path):
     root = tmp_path / "unused"
     shutil.copytree(synthetic_root, root)
-    file = root / "red_circle_moving_left_test_split1.txt"
-    file.write_text(file.read_text().replace("003.mp4 1", "003.mp4 0"))
+    file = root / "annotations" / "a_star_moving_left_test_split1.txt"
+    file.write_text(file.read_text().replace("_3.mp4 1", "_3.mp4 0"))
     data = module(root)
     assert len(data.datasets["train"]) == 31 and len(data.test_datasets[0]) == 16

@@ -78,7 +78,7 @@ def test_whole_training_split_falls_back_to_annotations_with_published_labels(so
 
 
 def test_an_error_about_missing_lists_names_those_that_exist(source, published):
-    with pytest.raises(DataError, match=r"\(train1_few_shot_2\.txt, train1_few_shot_16\.txt\), or leave out"):
+    with pytest.raises(DataError, match=r"\(train1_few_shot_2\.txt, train1_few_shot_16\.txt\), or, if --data"):
         source(published).training_split(5, 0)
     with pytest.raises(DataError, match=r"val1\.txt"):
         source(published, split=7).test_split()
