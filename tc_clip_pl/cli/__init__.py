@@ -11,24 +11,10 @@ from importlib import import_module
 from tc_clip_pl.cli.errors import UserError, ended, suggest
 from tc_clip_pl.cli.help_pages import TOP_LEVEL_HELP, subcommand_help
 from tc_clip_pl.cli.startup import announced, process_rank
+from tc_clip_pl.cli.subcommands import RUNS, SLOW_IMPORTS, SUBCOMMANDS
 
 HELP_FLAGS = ("-h", "--help")
-RUNS = ("fit", "validate", "test", "predict")
-SUBCOMMANDS = {
-    **dict.fromkeys(RUNS, "tc_clip_pl.cli.experiment:run_experiment"),
-    "check": "tc_clip_pl.cli.check:check_data",
-    "split": "tc_clip_pl.cli.split:make_splits",
-    "pretrain": "tc_clip_pl.cli.pretrain:pretrain",
-    "profile": "tc_clip_pl.cli.profile:profile",
-    "sweep": "tc_clip_pl.cli.sweep.command:sweep",
-    "report": "tc_clip_pl.cli.report:report",
-    "configs": "tc_clip_pl.cli.configs:list_configs",
-    "make-demo": "tc_clip_pl.cli.demo:make_demo",
-}
-"""Where the function of each subcommand is."""
-
 PIPE_CLOSED = 128 + 13  # what a shell reports for a program that SIGPIPE ended
-SLOW_IMPORTS = (*RUNS, "profile")  # the others import PyTorch later, if at all
 
 
 def main(argv: list[str] | None = None) -> int:

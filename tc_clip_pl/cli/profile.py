@@ -86,7 +86,7 @@ def _read_model(path: Path) -> tuple[str, dict[str, Any]]:
 
 def _build_config(clip: str, overrides: dict[str, Any]) -> "TCCLIPConfig":
     """Build the configuration of a model from its CLIP, whose sizes are known or read from its folder."""
-    from tc_clip_pl.modules.backbone import backbone_options
+    from tc_clip_pl.modules.backbone.interface import backbone_options
     from tc_clip_pl.modules.config import TCCLIPConfig
     from tc_clip_pl.modules.loading import read_config
     from tc_clip_pl.modules.names import locate

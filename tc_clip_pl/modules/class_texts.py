@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedTokenizerBase
 
-from tc_clip_pl.modules.backbone import find_eos
+from tc_clip_pl.modules.backbone.interface import find_eos
 from tc_clip_pl.modules.class_cache import ClassCache
 from tc_clip_pl.modules.config import TCCLIPConfig
 from tc_clip_pl.modules.tokenizer import tokenize_class_names

@@ -2,7 +2,7 @@
 
 from typing import Literal, get_args, get_origin
 
-from tc_clip_pl.modules.backbone import TEMPLATE_TOKEN_IDS, BackboneConfig
+from tc_clip_pl.modules.backbone.interface import TEMPLATE_TOKEN_IDS, BackboneConfig
 from tc_clip_pl.modules.text_prompting import PROMPTINGS
 from tc_clip_pl.ops.aggregation import AGGREGATORS
 from tc_clip_pl.ops.frame_pooling import FRAME_POOLINGS

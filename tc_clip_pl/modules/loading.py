@@ -21,7 +21,7 @@ from torch import Tensor
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 from transformers.utils import CONFIG_NAME, cached_file
 
-from tc_clip_pl.modules.backbone import BackboneConfig, BackboneModel
+from tc_clip_pl.modules.backbone.interface import BackboneConfig, BackboneModel
 from tc_clip_pl.modules.config import TCCLIPConfig
 from tc_clip_pl.modules.names import SHIPPED, locate
 

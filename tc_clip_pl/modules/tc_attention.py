@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from tc_clip_pl.modules.backbone import Attention
+from tc_clip_pl.modules.backbone.interface import Attention
 from tc_clip_pl.modules.config import TCCLIPConfig
 from tc_clip_pl.ops.attention import context_attention, gather_keys, join_keys, key_bias
 from tc_clip_pl.ops.frame_attention import FrameAttention

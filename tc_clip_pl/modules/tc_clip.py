@@ -6,7 +6,13 @@ from typing import Any
 
 from torch import Tensor
 
-from tc_clip_pl.modules.backbone import ENCODER_PARTS, POSITION_TABLE, BackboneModel, expand_state_dict, token_embedding
+from tc_clip_pl.modules.backbone.interface import (
+    ENCODER_PARTS,
+    POSITION_TABLE,
+    BackboneModel,
+    expand_state_dict,
+    token_embedding,
+)
 from tc_clip_pl.modules.class_texts import ClassTexts
 from tc_clip_pl.modules.config import TCCLIPConfig
 from tc_clip_pl.modules.loading import (

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from tc_clip_pl.modules.backbone import EncoderLayer
+from tc_clip_pl.modules.backbone.interface import EncoderLayer
 from tc_clip_pl.modules.config import TCCLIPConfig
 from tc_clip_pl.modules.outputs import LayerOutput
 from tc_clip_pl.modules.tc_attention import TCAttention

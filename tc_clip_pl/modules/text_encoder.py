@@ -9,7 +9,7 @@ before that layer. And the text feature is read at EOS, so in the last layer no 
 import torch
 from torch import Tensor
 
-from tc_clip_pl.modules.backbone import (
+from tc_clip_pl.modules.backbone.interface import (
     TextModel,
     add_positions,
     normalize_output,

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Protocol
 
 from torch import Tensor, nn
 
-from tc_clip_pl.modules.backbone import TextModel, add_positions, run_layers
+from tc_clip_pl.modules.backbone.interface import TextModel, add_positions, run_layers
 from tc_clip_pl.modules.text_encoder import condition_early, condition_last, encode_classes, encode_text
 from tc_clip_pl.modules.video_prompting import PromptGenerationLayer
 from tc_clip_pl.registry import Registry

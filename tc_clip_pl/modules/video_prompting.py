@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from tc_clip_pl.modules.backbone import MLP, Attention, EncoderLayer, TextConfig
+from tc_clip_pl.modules.backbone.interface import MLP, Attention, EncoderLayer, TextConfig
 from tc_clip_pl.ops.attention import context_attention
 
 

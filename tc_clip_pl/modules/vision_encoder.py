@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from tc_clip_pl.modules.backbone import VisionEmbeddings, VisionModel
+from tc_clip_pl.modules.backbone.interface import VisionEmbeddings, VisionModel
 from tc_clip_pl.modules.config import TCCLIPConfig
 from tc_clip_pl.modules.outputs import VideoEncoding
 from tc_clip_pl.modules.tc_encoder_layer import TCEncoderLayer

@@ -7,7 +7,7 @@ from dataclasses import asdict, field, make_dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from tc_clip_pl.modules.backbone import BackboneConfig
+from tc_clip_pl.modules.backbone.interface import BackboneConfig
 from tc_clip_pl.modules.config import NAMED_CHOICES, TCCLIPConfig
 from tc_clip_pl.modules.loading import read_config
 from tc_clip_pl.modules.names import locate

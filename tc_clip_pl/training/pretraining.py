@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torchmetrics.classification import MulticlassAccuracy
 
 from tc_clip_pl.evaluation.metrics import PADDING_LABEL
-from tc_clip_pl.modules.backbone import BackboneModel
+from tc_clip_pl.modules.backbone.interface import BackboneModel
 from tc_clip_pl.training.distributed import gather_with_gradient
 
 MAX_LOGIT_SCALE = math.log(100)  # as in CLIP: a sharper softmax makes training unstable

@@ -5,8 +5,8 @@ import torch
 from transformers import CLIPModel
 
 from tc_clip_pl import TCCLIPConfig
-from tc_clip_pl.modules.backbone import ENCODER_PARTS, backbone_options, expand_state_dict, find_eos
 from tc_clip_pl.modules.backbone.clip_sizes import CLIP_SIZES
+from tc_clip_pl.modules.backbone.interface import ENCODER_PARTS, backbone_options, expand_state_dict, find_eos
 from tc_clip_pl.modules.text_encoder import encode_text
 
 

@@ -5,7 +5,7 @@ import torch
 from transformers import CLIPModel
 
 from tc_clip_pl import TCCLIP, TCCLIPConfig
-from tc_clip_pl.modules.backbone import add_positions, run_layers, token_embedding
+from tc_clip_pl.modules.backbone.interface import add_positions, run_layers, token_embedding
 from tc_clip_pl.modules.text_encoder import condition_early
 from tc_clip_pl.modules.text_prompting import PROMPTINGS
 from tc_clip_pl.ops.aggregation import AGGREGATORS

@@ -1,0 +1,17 @@
+"""The subcommands of `tcclip`. A new one is a file here, an entry below, and a help page in `help_pages.py`."""
+
+RUNS = ("fit", "validate", "test", "predict")
+SUBCOMMANDS = {
+    **dict.fromkeys(RUNS, "tc_clip_pl.cli.experiment:run_experiment"),
+    "check": "tc_clip_pl.cli.check:check_data",
+    "split": "tc_clip_pl.cli.split:make_splits",
+    "pretrain": "tc_clip_pl.cli.pretrain:pretrain",
+    "profile": "tc_clip_pl.cli.profile:profile",
+    "sweep": "tc_clip_pl.cli.sweep.command:sweep",
+    "report": "tc_clip_pl.cli.report:report",
+    "configs": "tc_clip_pl.cli.configs:list_configs",
+    "make-demo": "tc_clip_pl.cli.demo:make_demo",
+}
+"""Where the function of each subcommand is."""
+SLOW_IMPORTS = (*RUNS, "profile")
+"""Those that import PyTorch at once; the others import it later, if at all."""
