@@ -16,7 +16,8 @@ REFERENCE_TOKENS = {  # method -> label; what each frame attends to besides itse
     "Context: bipartite": "context tokens (TC)",
 }
 POSITIONS = {"Frame-wise, space": "frame-wise", "Context, space": "TC, space", "Context, joint": "TC, joint"}
-EXPECTED = {"relational": 25, "order": 50}  # of a frame-wise model; `expected_accuracy` in datamodules/synthetic/actions.py
+# Of a frame-wise model: `expected_accuracy` in datamodules/synthetic/actions.py.
+EXPECTED = {"relational": 25, "order": 50}
 COLORS = ["#8c8c8c", "#6baed6", "#4292c6", "#2171b5", "#d94801"]
 
 

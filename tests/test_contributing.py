@@ -12,7 +12,7 @@ from tc_clip_pl.cli.configs import find_config
 
 ROOT = Path(__file__).parent.parent
 GUIDE = (ROOT / "CONTRIBUTING.md").read_text()
-TOP_LEVEL = ("tc_clip_pl", "datamodules", "configs", "tests", "notebooks")
+TOP_LEVEL = ("tc_clip_pl", "datamodules", "configs", "tests", "notebooks", "results")
 EXTENSIONS = (".py", ".yaml", ".md", ".cfg", ".toml", ".ipynb")
 CODE = re.compile(r"`([^`\n]+)`")
 

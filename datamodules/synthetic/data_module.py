@@ -11,8 +11,8 @@ from torch.utils.data import DataLoader, Sampler
 
 from datamodules.errors import DataError
 from datamodules.options import ClipOptions, check_choice, check_positive
-from datamodules.splits.protocols import BASE_TO_NOVEL
-from datamodules.splits.request import Setting, SplitRequest
+from datamodules.splits.protocols import BASE_TO_NOVEL, Setting
+from datamodules.splits.request import SplitRequest
 from datamodules.splits.split import EvaluationSet
 from datamodules.synthetic.actions import GROUPS, Action, Group
 from datamodules.synthetic.film_dataset import FilmBatch, FilmDataset, collate_films

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from datamodules.datasets.hmdb51 import HMDB51DataModule
-from datamodules.splits.published import Parts
+from datamodules.splits.protocols import Parts
 from datamodules.synthetic.layout import OTHER_SETTINGS, PUBLISHED
 from datamodules.synthetic.world_parts import NAME
 

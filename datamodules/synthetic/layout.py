@@ -12,7 +12,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from datamodules.splits.published import Parts, PublishedFiles, base_to_novel_files
+from datamodules.splits.protocols import Parts, base_to_novel_files
+from datamodules.splits.published import PublishedFiles
 from datamodules.synthetic.actions import Action
 
 SHOTS = (1, 2, 4, 8, 16)

@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from datamodules.errors import DataError
-from datamodules.splits.protocols import BASE_TO_NOVEL
-from datamodules.splits.request import Setting
+from datamodules.splits.protocols import BASE_TO_NOVEL, Setting
 from datamodules.splits.split import EvaluationSet
 from datamodules.synthetic.actions import GROUPS, SEEN, UNSEEN, Action, Group
 
