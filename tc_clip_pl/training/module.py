@@ -91,6 +91,7 @@ class TCCLIPModule(LightningModule):
         self.test_results: dict[float, dict[str, ClassificationMetrics]] = {}
         self.val_results: ClassificationMetrics | None = None
         self.run_record: dict[str, Any] = {}
+        self._class_names: Sequence[str] | None = None
 
     # Preparation
 
@@ -104,7 +105,7 @@ class TCCLIPModule(LightningModule):
         if not hasattr(datamodule, "class_names"):
             raise ValueError("TCCLIPModule needs a data module with `class_names`: give one to the Trainer.")
         class_names = datamodule.class_names
-        self._class_names: Sequence[str] | None = None
+        self._class_names = None
         self._use_classes(class_names)
         if stage == "test":
             self.test_sets = list(getattr(datamodule, "test_sets", [])) or [OnlyTestSet(class_names)]
@@ -258,7 +259,7 @@ class TCCLIPModule(LightningModule):
         Raises:
             ValueError: If a name or a shape differs.
         """
-        if self.trainer.training:
-            check_resumed_classes(self._class_names or (), checkpoint)
+        if self._class_names is not None and self.trainer.training:  # None without a trainer: `load_from_checkpoint`
+            check_resumed_classes(self._class_names, checkpoint)
         if "state_dict" in checkpoint:  # absent under ModelParallelStrategy, which loads the weights before this hook
             check_state_dict(checkpoint["state_dict"], self.state_dict())
