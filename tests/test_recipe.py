@@ -26,7 +26,7 @@ from tc_clip_pl.cli.configs import shipped_configs
 from tc_clip_pl.training import load_model
 from tc_clip_pl.training import module as training_module
 
-EXPERIMENTS = [name for name in shipped_configs() if "/" not in name and name != "demo.yaml"]
+EXPERIMENTS = [name for name in shipped_configs() if "/" not in name and name not in ("demo.yaml", "synthetic.yaml")]
 # protocol -> (peak rate, epochs, warm-up epochs, global batch, tested weights): protocols.md and Appendix G.2
 RECIPES = {
     "zero_shot": (8e-6, 10, 5, 256, "best"),

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
     from tc_clip_pl.evaluation.results import EvaluationRun
 
+MAX_RUNS_BESIDE = 2
+"""More ensemble weights would not fit beside each other into 80 columns; rich would leave out columns."""
 MAX_METHOD_WIDTH = 30
 """Longer names of methods wrap."""
 
@@ -22,7 +24,7 @@ MAX_METHOD_WIDTH = 30
 def results_table(
     runs: Sequence[EvaluationRun], title: str = "Test accuracy (%)", partial: Mapping[str, str] = MappingProxyType({})
 ) -> Table:
-    """Build the table of one test: a row per test set, top-1 and top-5 for each ensemble weight.
+    """Build the table of one test, with top-1 and top-5 of each test set and ensemble weight.
 
     Args:
         runs: Passes over the same test sets.
@@ -30,25 +32,44 @@ def results_table(
         partial: Reasons such as "16 of 3783 clips" by the name of the test set, from `find_partial_tests`.
 
     Returns:
-        A table for `rich.print`.
+        A table for `rich.print`: one or two weights side by side, more below each other, to fit a terminal.
     """
     from rich import box
     from rich.table import Table
 
     table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left")
+    # "16 of 3783 clips" is short enough for the column, whose heading says clips.
+    partly = {name: f"{reason.removesuffix(' clips')}, partial" for name, reason in partial.items()}
+    clips = {name: partly.get(name, str(metrics.num_clips)) for name, metrics in runs[0].metrics.items()}
+    fill = _fill_beside if len(runs) <= MAX_RUNS_BESIDE else _fill_below
+    fill(table, runs, clips)
+    return table
+
+
+def _fill_beside(table: Table, runs: Sequence[EvaluationRun], clips: Mapping[str, str]) -> None:
     table.add_column("\ntest set", no_wrap=True)
     table.add_column("\nclips", justify="right")
     for run in runs:
         table.add_column(f"{run_name(run)}\ntop-1", justify="right", no_wrap=True)
         table.add_column("\ntop-5", justify="right")
-    for name in runs[0].metrics:
-        metrics = [run.metrics[name] for run in runs]
-        accuracies = [accuracy for each in metrics for accuracy in (each.top1, each.reported_top5)]
-        shown = ["" if accuracy is None else f"{100 * accuracy:.2f}" for accuracy in accuracies]
-        # "16 of 3783 clips" is short enough for the column, whose heading says clips.
-        clips = partial[name].removesuffix(" clips") + ", partial" if name in partial else str(metrics[0].num_clips)
-        table.add_row(name, clips, *shown)
-    return table
+    for name, count in clips.items():
+        table.add_row(name, count, *(cell for run in runs for cell in _accuracies(run, name)))
+
+
+def _fill_below(table: Table, runs: Sequence[EvaluationRun], clips: Mapping[str, str]) -> None:
+    for heading in ("test set", "weights"):
+        table.add_column(heading, no_wrap=True)
+    for heading in ("clips", "top-1", "top-5"):
+        table.add_column(heading, justify="right")
+    for name, count in clips.items():
+        for number, run in enumerate(runs):
+            table.add_row("" if number else name, run_name(run), count, *_accuracies(run, name))
+
+
+def _accuracies(run: EvaluationRun, name: str) -> list[str]:
+    """Return the cells of one test set: top-1, and top-5 where that says something."""
+    metrics = run.metrics[name]
+    return ["" if share is None else f"{100 * share:.2f}" for share in (metrics.top1, metrics.reported_top5)]
 
 
 def run_name(run: EvaluationRun) -> str:

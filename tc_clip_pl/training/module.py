@@ -71,6 +71,7 @@ class TCCLIPModule(EvaluationSteps):
         self.lr_scheduler = lr_scheduler
         self.label_smoothing = label_smoothing
         self.run_record: dict[str, Any] = {}
+        self._class_names: Sequence[str] | None = None
 
     # Preparation
 
@@ -155,7 +156,7 @@ class TCCLIPModule(EvaluationSteps):
         Raises:
             ValueError: If a name or a shape differs.
         """
-        if self.trainer.training:
-            check_resumed_classes(self._class_names or (), checkpoint)
+        if self._class_names is not None and self.trainer.training:  # None without a trainer: `load_from_checkpoint`
+            check_resumed_classes(self._class_names, checkpoint)
         if "state_dict" in checkpoint:  # absent under ModelParallelStrategy, which loads the weights before this hook
             check_state_dict(checkpoint["state_dict"], self.state_dict())

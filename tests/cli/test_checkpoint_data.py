@@ -16,9 +16,9 @@ from .conftest import TRAINED, sentence
 @pytest.fixture
 def renamed(demo, tmp_path):
     """The demo's dataset with another name for its first class, in another place."""
-    first = sorted(path.name for path in (demo / "data").iterdir() if path.is_dir())[0]
+    first = sorted(path.name for path in (demo / "data" / "videos").iterdir())[0]
     shutil.copytree(demo / "data", tmp_path / "renamed")
-    for path in (tmp_path / "renamed").glob(f"{first}*"):
+    for path in (tmp_path / "renamed" / "annotations").glob(f"{first}_test*"):
         path.rename(path.with_name(path.name.replace(first, "aaa")))
     return tmp_path / "renamed"
 
@@ -26,13 +26,13 @@ def renamed(demo, tmp_path):
 @pytest.mark.parametrize("subcommand", ["test", "validate", "predict"])
 def test_other_class_names_of_the_same_dataset_are_refused(last, alone, renamed, subcommand):
     line = sentence(alone(subcommand, last, "--data.root", renamed))
-    assert f"Class 0 of hmdb51 is 'aaa', but {last} was trained with 'blue triangle" in line
+    assert f"Class 0 of hmdb51 is 'aaa', but {last} was trained with 'a lamp turning from blue to red" in line
 
 
 def test_resuming_with_other_class_names_is_refused(last, run, renamed):
     same = [f"--model.config.{name}={value}" for name, value in TRAINED.items()]
     line = sentence(run("fit", "--ckpt_path", last, *same, "--data.root", renamed, "--trainer.max_epochs", 3))
-    assert "Class 0 of the data is 'aaa', but the resumed checkpoint was trained with 'blue triangle" in line
+    assert "Class 0 of the data is 'aaa', but the resumed checkpoint was trained with 'a lamp turning from blue to red" in line
 
 
 @pytest.mark.parametrize(

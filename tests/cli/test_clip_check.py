@@ -45,7 +45,7 @@ def test_damaged_test_clip_stops_the_run_before_the_model_is_loaded(damaged, run
 
 def test_single_class_is_refused_before_the_model_is_loaded(root, run, monkeypatch, tmp_path):
     monkeypatch.setattr("tc_clip_pl.training.build.TCCLIP.from_pretrained", loaded_model)
-    folder = next(path for path in root.iterdir() if path.is_dir())
+    folder = next(path for path in (root / "videos").iterdir())
     shutil.copytree(folder, tmp_path / "one" / folder.name)
     code, _, err = run("fit", "--data", "FolderDataModule", "--data.root", "one")
     assert code == 1

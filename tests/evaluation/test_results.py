@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+from dataclasses import replace
 from importlib import metadata
 
 import pytest
@@ -103,6 +104,17 @@ def test_table_is_in_percent_and_fits_a_terminal():
     assert "hmdb51/split1" in text
     assert text.count("66.67") == 2
     assert "fine-tuned" in text and "w=0.7" in text
+
+
+def test_table_of_many_weights_fits_a_terminal_and_leaves_nothing_out():
+    weights, metrics = (1.0, 0.7, 0.5, 0.0), replace(METRICS, per_class=[0.0] * 6)
+    sets = {"hmdb51/split1": metrics, "kinetics600/split1": metrics}
+    console = Console(width=80, record=True, file=io.StringIO())
+    console.print(results_table([EvaluationRun(weight, sets) for weight in weights]))
+    lines = [line.split() for line in console.export_text().splitlines() if "66.67" in line]
+    names = ["fine-tuned", "w=0.7", "w=0.5", "w=0"]
+    assert [line[-4:] for line in lines] == 2 * [[name, "3", "66.67", "100.00"] for name in names]
+    assert [line[0] for line in lines[::4]] == list(sets)
 
 
 def test_clip_is_named_as_such_only_where_nothing_stays_trained():
