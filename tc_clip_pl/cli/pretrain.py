@@ -32,7 +32,7 @@ Pictures and captions are drawn while training, so that no data is needed. OUT
 gets weights and tokenizer in Hugging Face's format. At the end the model is
 asked about held-out pictures which of all captions "a photo of a star", "a
 photo of a red star", ... is true. The CLIP that `--model.pretrained world`
-names was made by the defaults.
+names was made by the recipe of the defaults.
 
   --steps N           optimizer steps (3000)
   --batch_size N      pictures per step, over all devices (1024)
