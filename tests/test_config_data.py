@@ -128,11 +128,11 @@ def parser():
     return build_data_parser()
 
 
-def runs():
-    """(experiment, data options) of every shipped experiment and of every run of the sweeps."""
-    found = {(name, ()) for name in shipped_configs() if "/" not in name}
+def runs(folder="ablations"):
+    """(experiment, data options) of every experiment that reads files, or of every run of a folder of sweeps."""
+    found = {(name, ()) for name in shipped_configs() if "/" not in name and name != "synthetic.yaml"}
     for name in shipped_configs():
-        for run in read_sweep([name], []).runs([]) if name.startswith("ablations/") else ():
+        for run in read_sweep([name], []).runs([]) if name.startswith(f"{folder}/") else ():
             pairs = list(zip(run.argv[::2], run.argv[1::2], strict=True))
             (config,) = [Path(value).name for flag, value in pairs if flag == "--config"]
             found.add((config, tuple(text for pair in pairs if pair[0].startswith("--data.") for text in pair)))
@@ -141,8 +141,6 @@ def runs():
 
 def place(name, tree):
     """The options that say where the data is."""
-    if name.startswith("synthetic"):  # drawn, not read
-        return []
     if name == "demo.yaml":
         return ["--data.root", tree / "hmdb"]
     splits = ["--data.splits_dir", tree / "splits"]
@@ -167,6 +165,18 @@ def test_builds_its_data(name, options, tree, parser):
     loaders = data.test_dataloader()
     sizes = [len(loader.dataset) for loader in (loaders if isinstance(loaders, list) else [loaders])]
     assert sizes == [TEST_CLIPS * len(entry.class_names) for entry in data.test_sets]
+
+
+DRAWN = [(name, options) for name, options in runs("synthetic") if name == "synthetic.yaml"]
+
+
+@pytest.mark.parametrize("options", sorted({options for _, options in DRAWN}), ids=" ".join)
+def test_draws_its_films(options, parser):
+    argv = ["--config", "synthetic.yaml", *options, "--data.train_films", "16", "--data.test_films", "2"]
+    data, _ = parse_data_args(parser, argv)
+    data.setup("fit")
+    assert len(data.datasets["train"]) == (data.num_shots or 16) * data.num_classes
+    assert {len(loader.dataset) % 2 for loader in data.test_dataloader()} == {0}
 
 
 def test_sweeps_cover_every_k_and_split():

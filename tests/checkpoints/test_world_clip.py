@@ -31,9 +31,7 @@ def test_model_card_has_license_command_and_limits():
 
 @torch.no_grad()
 def test_frame_wise_accuracy_is_that_of_the_model_card():
-    data = SyntheticDataModule(
-        setting="zero_shot", test_films=4, num_frames=8, image_size=64, num_temporal_views=1
-    )
+    data = SyntheticDataModule(setting="zero_shot", test_films=4, num_frames=8, image_size=64, num_temporal_views=1)
     data.setup("test")
     model = TCCLIP.from_pretrained("world", num_frames=8, reference_tokens="none", prompting="template")
     top1 = {}

@@ -48,7 +48,6 @@ ELSEWHERE = {
     "tc_clip_pl/training/best_checkpoint.py": ["tests/cli/test_sweep.py", "tests/cli/test_experiment.py"],
     "tc_clip_pl/training/class_names.py": ["tests/cli/test_checkpoint_data.py"],
     "tc_clip_pl/training/step_progress.py": ["tests/cli/test_pretrain.py"],
-    "tc_clip_pl/evaluation/record.py": ["tests/cli/test_report.py"],
     "tc_clip_pl/evaluation/report.py": ["tests/evaluation/test_report.py", "tests/evaluation/test_method_names.py"],
     "tc_clip_pl/evaluation/table_rendering.py": ["tests/evaluation/test_report.py", "tests/evaluation/test_results.py"],
 }
