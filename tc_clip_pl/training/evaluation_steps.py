@@ -49,6 +49,7 @@ class EvaluationSteps(LightningModule):
         self.weight_sets: dict[float, Mapping[str, Tensor]] = {1.0: {}}
         self.test_results: dict[float, dict[str, ClassificationMetrics]] = {}
         self.val_results: ClassificationMetrics | None = None
+        self._class_names: Sequence[str] | None = None
 
     def setup(self, stage: str) -> None:
         """Take the class names and test sets from the data module, and create the validation metrics.
@@ -60,7 +61,7 @@ class EvaluationSteps(LightningModule):
         if not hasattr(datamodule, "class_names"):
             raise ValueError("TCCLIPModule needs a data module with `class_names`: give one to the Trainer.")
         class_names = datamodule.class_names
-        self._class_names: Sequence[str] | None = None
+        self._class_names = None
         self._use_classes(class_names)
         if stage == "test":
             self.test_sets = list(getattr(datamodule, "test_sets", [])) or [OnlyTestSet(class_names)]

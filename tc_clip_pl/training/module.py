@@ -71,7 +71,6 @@ class TCCLIPModule(EvaluationSteps):
         self.lr_scheduler = lr_scheduler
         self.label_smoothing = label_smoothing
         self.run_record: dict[str, Any] = {}
-        self._class_names: Sequence[str] | None = None
 
     # Preparation
 

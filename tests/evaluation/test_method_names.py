@@ -102,6 +102,19 @@ def test_what_cannot_change_the_accuracy_shares_the_row(change):
     assert rows(results(), results(sha="b", **change)) == ["TC-CLIP", "TC-CLIP"]
 
 
+def test_splits_share_a_cell_and_other_parts_do_not():
+    """Two protocols in one cell have a row each; in cells of their own they may share it."""
+
+    def names(*parts):
+        runs = [results(), results(sha="b", config__protocol="fully_supervised")]
+        for run, part in zip(runs, parts, strict=True):
+            run["runs"][0]["test_sets"]["hmdb51/split1"]["part"] = part
+        return rows(*runs)
+
+    assert names("split1", "split2") == ["protocol=few_shot", "protocol=fully_supervised"]
+    assert names("base", "novel") == ["TC-CLIP", "TC-CLIP"]
+
+
 def test_one_checkpoint_counts_once_unless_it_is_tested_in_another_way():
     assert len(rows(results(), results())) == 1
     assert rows(results(), results(**{DATA + "num_temporal_views": 4})) == [
@@ -165,3 +178,16 @@ def test_configured_protocol_comes_before_that_of_the_data():
 def test_tested_epoch_is_named_unless_it_is_the_last(epoch, max_epochs, tested):
     run = FinishedRun(results(checkpoint__epoch=epoch, config__trainer__max_epochs=max_epochs))
     assert run.recipe().get("tested") == tested
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({}, None),
+        ({"partial": "3 of 9 clips"}, "3 of 9 clips"),
+        ({"partial": True}, "some clips"),
+        ({"partial": "3 of 9 clips", "counted": 16}, "16 of 64 clips"),  # counted again
+    ],
+)
+def test_partial_tests_are_counted_or_stated(changes, reason):
+    assert FinishedRun(results(**changes)).partial_tests().get("hmdb51/split1") == reason
