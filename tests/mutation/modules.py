@@ -40,14 +40,6 @@ ELSEWHERE = {
         "tests/evaluation/test_report.py",
         "tests/evaluation/test_method_names.py",
     ],
-<<<<<<< HEAD
-=======
-    "tc_clip_pl/evaluation/method_names.py": [
-        "tests/evaluation/test_method_names.py",
-        "tests/evaluation/test_report.py",
-    ],
-    "tc_clip_pl/evaluation/paper_tables.py": ["tests/evaluation/test_report.py"],
->>>>>>> mutC
     "tc_clip_pl/evaluation/pictures.py": ["tests/evaluation/test_results.py"],
     "tc_clip_pl/evaluation/run_identity.py": [
         "tests/evaluation/test_report.py",
