@@ -1,5 +1,6 @@
 """One process of `torchrun`: sharding, the gradient norm and weight-space ensembling against a whole copy."""
 
+import os
 import sys
 from copy import deepcopy
 from types import SimpleNamespace
@@ -78,3 +79,5 @@ def assert_weights(model, expected):
 
 if __name__ == "__main__":
     main(sys.argv[1])
+    sys.stdout.flush()
+    os._exit(0)  # a thread of gloo that outlives the group now and then aborts the process at a normal exit
