@@ -24,9 +24,9 @@ def run(split, top1, minutes):
 
 
 def test_record_has_every_measurement_and_what_produced_it(tmp_path):
-    write_record([run(1, 0.5, 1.25), run(2, 0.75, 2.0)], tmp_path / "record.json")
+    write_record([run(1, 0.5, 1.25), run(2, 0.75, 2.0), run(3, 0.25, None)], tmp_path / "record.json")
     record = json.loads((tmp_path / "record.json").read_text())
-    assert [row["top1"] for row in record["measurements"]] == [0.5, 0.75]
+    assert [row["top1"] for row in record["measurements"]] == [0.5, 0.75, 0.25]
     assert {row["method"] for row in record["measurements"]} == {"TC"}  # splits are seeds, not methods
     assert (record["minutes"], record["machines"], record["versions"]) == (
         3.2,

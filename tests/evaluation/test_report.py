@@ -277,6 +277,13 @@ def test_table_that_fits_nowhere_is_transposed():
     assert len(table.columns) == 1 + 4  # a column of headings, and one for each method
 
 
+def test_published_numbers_are_dimmed():
+    report = build_report(frame({}), paper_layout("few_shot"), with_paper=True)
+    upright, transposed = (report_table(report, width).renderables[1] for width in (200, 5))
+    assert [row.style for row in upright.rows[:3]] == ["", "dim", "dim"]
+    assert [column.style for column in transposed.columns[1:4]] == ["", "dim", "dim"]
+
+
 def test_markdown_has_as_many_rulers_as_columns():
     heading, ruler, *rows = report_markdown(build_report(frame({}), paper_layout("few_shot"))).splitlines()[2:5]
     assert heading.count("|") == ruler.count("|") == rows[0].count("|")

@@ -72,6 +72,7 @@ def main() -> int:
     arguments.output.parent.mkdir(parents=True, exist_ok=True)
     again = set(map(without_line, arguments.again.read_text().splitlines())) if arguments.again else None
     total, start = Counter(), time.time()
+    print(f"{'':55} noticed, of all (of those not accepted)", flush=True)
     with open(arguments.output, "w") as output, ThreadPoolExecutor(arguments.jobs) as pool:
         for path, tests in tests_of(arguments.only).items():
             mutants = choose_mutants(Path(path), arguments, again)

@@ -14,7 +14,9 @@ from tc_clip_pl.training.logged_scalars import GradientNorm, SpeedMonitor
 
 def test_speed_monitor_separates_waiting_from_working():
     monitor, batch = SpeedMonitor(), SimpleNamespace(video_id=["a", "b"])
-    trainer, module = SimpleNamespace(world_size=2), SimpleNamespace(log=lambda *_, **__: None)
+    shown = {}
+    log = lambda key, value, prog_bar=False, **_: shown.update({key: prog_bar})  # noqa: E731
+    trainer, module = SimpleNamespace(world_size=2), SimpleNamespace(log=log)
     for index in range(4):
         time.sleep(0.03)
         monitor.on_train_batch_start(trainer, module, batch, index)
@@ -23,6 +25,7 @@ def test_speed_monitor_separates_waiting_from_working():
     speed = monitor.compute(world_size=2)
     assert speed["data_wait_share"] == pytest.approx(0.75, abs=0.15)
     assert speed["videos_per_second"] == pytest.approx(2 * 2 / 0.04, rel=0.3)
+    assert shown == {"train/videos_per_second": True, "train/data_wait_share": False}  # on the live line or not
     assert 2 * monitor.compute()["videos_per_second"] == speed["videos_per_second"]  # of one process
 
 
