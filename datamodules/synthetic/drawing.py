@@ -51,15 +51,15 @@ class Frames:
 def _polygon(corners: int, inner: float = 0.0) -> Callable[[Tensor], Tensor]:
     """Return the outline of a regular polygon, or of a star whose inner corners have the radius `inner`.
 
-    An edge of the polygon, or a corner of the star, points up.
+    A corner points up.
     """
 
     def outline(theta: Tensor) -> Tensor:
         sector = 2 * math.pi / corners
-        # y points down in pictures.
+        # The angle from the nearest corner; y points down in pictures.
         along = torch.remainder(theta + torch.pi / 2 + sector / 2, sector) - sector / 2
         if not inner:
-            return math.cos(sector / 2) / along.cos()
+            return math.cos(sector / 2) / (sector / 2 - along.abs()).cos()
         # The edge from the outer corner (1, 0) to the inner one at half a sector, met by a ray at |along|.
         x, y = inner * math.cos(sector / 2), inner * math.sin(sector / 2)
         return y / (y * along.cos() + (1 - x) * along.abs().sin())

@@ -41,6 +41,19 @@ def test_twice_the_size_is_four_times_the_area(shape):
     assert large.sum() / small.sum() == pytest.approx(4, rel=0.12)
 
 
+@pytest.mark.parametrize("shape", ["triangle", "diamond", "hexagon", "star"])
+def test_a_corner_points_up(shape):
+    rows = (draw(shape, size=0.35).sum(-1) > 0).sum(1)
+    rows = rows[rows > 0]
+    assert rows[0] <= 3 and rows[: len(rows) // 4].diff().min() >= 0
+
+
+def test_a_diamond_is_no_square_of_another_size():
+    diamond, squares = draw("diamond"), [draw("square", size=size) for size in np.linspace(0.15, 0.3, 31)]
+    overlaps = [torch.minimum(diamond, square).sum() / torch.maximum(diamond, square).sum() for square in squares]
+    assert max(overlaps) < 0.75
+
+
 def test_color_is_that_of_the_actor():
     assert draw(color=(200.0, 100.0, 50.0))[WIDTH // 2, WIDTH // 2].tolist() == [200, 100, 50]
 
