@@ -1,6 +1,7 @@
 """The help pages, written by hand so that they appear at once and fit on a screen."""
 
-from tc_clip_pl.cli import check, configs, demo, pretrain, profile, report, split
+from tc_clip_pl.cli import check, configs, pretrain, profile, report, split
+from tc_clip_pl.cli.demo import command as demo
 from tc_clip_pl.cli.sweep import command as sweep
 
 TOP_LEVEL_HELP = """\
@@ -28,8 +29,8 @@ tcclip: video action recognition with TC-CLIP
       join results in one table, next to the paper's numbers
   tcclip configs
       list the shipped configurations
-  tcclip make-demo DIR
-      write a small video dataset and a tiny CLIP to try everything on
+  tcclip demo [DIR]
+      train TC-CLIP beside a frame-wise baseline on generated videos, and report
 
 `tcclip SUBCOMMAND --help` says more. --debug, anywhere, shows the traceback of
 an error."""
@@ -155,7 +156,7 @@ OTHER_HELP = {
     "sweep": sweep.HELP,
     "report": report.HELP,
     "configs": configs.HELP,
-    "make-demo": demo.HELP,
+    "demo": demo.HELP,
 }
 
 

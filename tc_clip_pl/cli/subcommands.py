@@ -10,7 +10,7 @@ SUBCOMMANDS = {
     "sweep": "tc_clip_pl.cli.sweep.command:sweep",
     "report": "tc_clip_pl.cli.report:report",
     "configs": "tc_clip_pl.cli.configs:list_configs",
-    "make-demo": "tc_clip_pl.cli.demo:make_demo",
+    "demo": "tc_clip_pl.cli.demo.command:demo",
 }
 """Where the function of each subcommand is."""
 SLOW_IMPORTS = (*RUNS, "profile")

@@ -212,9 +212,6 @@ def _explain_unreadable(name_or_path: str) -> str:
 def _explain_missing(name_or_path: str) -> str:
     if Path(name_or_path).is_dir():
         return f"The folder {name_or_path} does not hold a CLIP: config.json and model.safetensors are needed."
-    if Path(name_or_path).name == "tiny_clip":
-        folder = Path(name_or_path).parent
-        return f"There is no {name_or_path}: write it with `tcclip make-demo {folder}`."
     return (
         f"{name_or_path!r} is not a local folder, and the Hugging Face hub did not provide it (no network, or no such "
         "name): give a local folder with CLIP's config.json, model.safetensors and tokenizer files, or "

@@ -17,7 +17,7 @@ from tc_clip_pl.visualization.context_sources import (
     map_context_tokens,
     most_persistent_token,
 )
-from tc_clip_pl.visualization.frames import plot_frames, to_images, upscale
+from tc_clip_pl.visualization.frames import join_frames, plot_frames, to_images, upscale
 from tc_clip_pl.visualization.predictions import plot_prediction
 
 __all__ = [
@@ -28,6 +28,7 @@ __all__ = [
     "draw_patch_outline",
     "draw_seed_tokens",
     "heatmap_range",
+    "join_frames",
     "map_context_tokens",
     "most_persistent_token",
     "patch_attention_maps",

@@ -51,6 +51,20 @@ def upscale(images: np.ndarray, min_side: int = 192) -> np.ndarray:
     return images.repeat(factor, axis=1).repeat(factor, axis=2)
 
 
+def join_frames(images: np.ndarray, gap: int = 4) -> np.ndarray:
+    """Join the frames of a video into one image, from left to right, with white between them.
+
+    Args:
+        images: (T, H, W, 3), values in 0..1.
+        gap: Pixels between two frames.
+
+    Returns:
+        (H, T * W + (T - 1) * gap, 3).
+    """
+    between = np.ones((*images.shape[:2], gap, 3), images.dtype)
+    return np.concatenate([part for pair in zip(images, between, strict=True) for part in pair][:-1], axis=1)
+
+
 def grid_side(num_patches: int) -> int:
     """Return the number of patches along one side of a square frame.
 

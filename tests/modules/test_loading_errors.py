@@ -133,11 +133,6 @@ def test_hub_is_asked_where_it_answers(offline, monkeypatch):
     assert asked == [False]
 
 
-def test_missing_demo_names_the_command(offline, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    assert "`tcclip make-demo demo`" in message("demo/tiny_clip")
-
-
 def test_hash_tells_weights_apart_but_not_files(intact, clip, tmp_path):
     assert identify_clip(str(clip)) == identify_clip(str(intact)) == hash_weights(load_clip(str(intact)).state_dict())
     torch.save(load_clip(str(intact)).state_dict(), clip / "pytorch_model.bin")

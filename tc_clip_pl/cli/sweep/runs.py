@@ -50,7 +50,7 @@ def is_finished(run: SweepRun, folder: Path) -> bool:
         now, then = set(run.argv) - set(previous), set(previous) - set(run.argv)
         raise UserError(
             f"{folder} has results of other options ({' '.join(sorted(then)) or 'none'} instead of "
-            f"{' '.join(sorted(now)) or 'none'}); give another --output_dir, or repeat the earlier options."
+            f"{' '.join(sorted(now)) or 'none'}); name another folder, or repeat the earlier options."
         )
     return True
 
