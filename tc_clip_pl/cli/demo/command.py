@@ -25,7 +25,7 @@ kept, and an interrupted demo goes on when the command is repeated.
   --data_only         only write the videos, to try other commands on
   --KEY VALUE         any option of `tcclip fit`, for both trainings"""
 
-TRAIN_FILMS, TEST_FILMS = 64, 48
+TRAIN_FILMS, TEST_FILMS = 96, 48
 """Films of each action."""
 WORLD = 1
 """Seed of the films; the settings of `demo.yaml` were chosen on other films, those of seed 0."""
