@@ -1,6 +1,7 @@
 """Fixtures for several test folders: a tiny CLIP and a tiny TC-CLIP."""
 
 import os
+from pathlib import Path
 
 import pytest
 import torch
@@ -29,6 +30,12 @@ def own_cache(tmp_path_factory):
     del os.environ["XDG_CACHE_HOME"]
     if before is not None:
         os.environ["XDG_CACHE_HOME"] = before
+
+
+@pytest.fixture(scope="session")
+def demo_config():
+    """The configuration of a small demo, in the layout of HMDB-51: that of `tcclip demo` takes minutes."""
+    return str(Path(__file__).parent / "demo.yaml")
 
 
 @pytest.fixture(scope="session")

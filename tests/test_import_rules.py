@@ -56,10 +56,11 @@ LIBRARY_USERS = {
     "pandas": {"tc_clip_pl.evaluation", "tc_clip_pl.cli"},
     "jsonargparse": {"tc_clip_pl.cli"},
     "submitit": {"tc_clip_pl.cli"},
+    "jinja2": {"tc_clip_pl.cli"},
     "av": {"datamodules.video", "datamodules.check", "datamodules.synthetic"},
     "decord": {"datamodules.video"},
 }
-# Where Hugging Face's CLIP may be named: the backbone, and the writer of a plain CLIP for the demo.
+# Where Hugging Face's CLIP may be named: the backbone, and the writer of a plain CLIP for the tests.
 CLIP_USERS = ("tc_clip_pl.modules.backbone", "tc_clip_pl.checkpoints.tiny_clip")
 
 

@@ -294,9 +294,9 @@ def test_tested_weights(weights, fit, tmp_path):
     assert f"checkpoints/{weights}.ckpt" in results.read_text()
 
 
-def test_best_weights_need_a_validation(demo, tmp_path, monkeypatch, capsys):
+def test_best_weights_need_a_validation(demo, demo_config, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    argv = ("fit", "--config", "demo", "--data.root", demo / "data", "--model.pretrained", demo / "tiny_clip")
+    argv = ("fit", "--config", demo_config, "--data.root", demo / "data", "--model.pretrained", demo / "tiny_clip")
     off = ("--tested_weights", "best", "--trainer.limit_val_batches", 0, "--data.num_workers", 0)
     assert main([str(argument) for argument in (*argv, *off)]) == 1
     assert "--tested_weights best needs validation" in capsys.readouterr().err
@@ -335,9 +335,9 @@ def test_resumed_training_equals_the_uninterrupted_one(fit):
         ("--max_bad_steps", "-1", "max_bad_steps is -1; it must be at least 0"),
     ],
 )
-def test_senseless_number_is_refused_in_one_sentence(option, value, message, demo, tmp_path, monkeypatch, capsys):
+def test_senseless_number_is_refused_in_one_sentence(option, value, message, demo, demo_config, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    argv = ["fit", "--config", "demo", "--data.root", demo / "data", "--model.pretrained", demo / "tiny_clip"]
+    argv = ["fit", "--config", demo_config, "--data.root", demo / "data", "--model.pretrained", demo / "tiny_clip"]
     assert main([str(argument) for argument in (*argv, f"{option}={value}")]) == 1
     error = capsys.readouterr().err
     assert message.lower() in error.lower() and "Traceback" not in error

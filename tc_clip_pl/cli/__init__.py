@@ -68,6 +68,8 @@ def _run(argv: list[str], debug: bool) -> int:
     except SystemExit as stop:
         # Lightning ends an interrupted run by exit(1), after RunFolderNotes has said how to resume it.
         if isinstance(stop.__context__, KeyboardInterrupt):
+            if argv[0] == "demo":
+                print("Or go on with the demo by the same command.", file=sys.stderr)
             return 130
         raise
     except (UserError, ValueError, OSError) as error:

@@ -1,4 +1,4 @@
-"""A smaller demo: real video files of eight classes, and a tiny CLIP."""
+"""A smaller demo: real video files of ten classes, and a tiny CLIP."""
 
 import sys
 
@@ -22,7 +22,7 @@ def demo(tmp_path_factory):
 
 
 @pytest.fixture
-def run(demo, tmp_path, monkeypatch, capsys):
+def run(demo, demo_config, tmp_path, monkeypatch, capsys):
     """Run `tcclip ARGV` in an empty directory, on the small demo; return exit code, stdout and stderr."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("sys.path", list(sys.path))  # main adds the current directory
@@ -30,7 +30,7 @@ def run(demo, tmp_path, monkeypatch, capsys):
     def run(*argv, on_demo=True):
         places = ["--data.root", f"{demo}/data", "--model.pretrained", f"{demo}/tiny_clip", "--data.num_workers", "0"]
         quick = ["--trainer.max_epochs", "1", "--trainer.accelerator", "cpu", "--trainer.enable_progress_bar", "false"]
-        argv = [*argv[:1], "--config", "demo.yaml", *places, *quick, *argv[1:]] if on_demo else argv
+        argv = [*argv[:1], "--config", demo_config, *places, *quick, *argv[1:]] if on_demo else argv
         code = main([str(argument) for argument in argv])
         captured = capsys.readouterr()
         return code, captured.out, captured.err
@@ -39,14 +39,14 @@ def run(demo, tmp_path, monkeypatch, capsys):
 
 
 @pytest.fixture(scope="session")
-def trained(demo, tmp_path_factory):
-    """Return the folder of a run whose model, shots and seed differ from those of `demo.yaml`."""
+def trained(demo, demo_config, tmp_path_factory):
+    """Return the folder of a run whose model, shots and seed differ from those of `tests/demo.yaml`."""
     folder = tmp_path_factory.mktemp("trained")
     argv = ["--data.root", f"{demo}/data", "--model.pretrained", f"{demo}/tiny_clip", "--data.num_workers", "0"]
     argv += [f"--model.config.{name}={value}" for name, value in TRAINED.items()]
     argv += ["--data.num_shots", "2", "--seed_everything", "5", "--method", "Mine"]
     argv += ["--trainer.max_epochs", "2", "--trainer.check_val_every_n_epoch", "1", "--trainer.accelerator", "cpu"]
-    assert main(["fit", *argv, "--config", "demo", "--output_dir", str(folder)]) == 0
+    assert main(["fit", *argv, "--config", demo_config, "--output_dir", str(folder)]) == 0
     return folder / "demo" / "version_0"
 
 

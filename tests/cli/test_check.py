@@ -9,7 +9,7 @@ from tc_clip_pl.cli import main
 
 
 @pytest.fixture
-def check(run, tmp_path):
+def check(run, demo_config, tmp_path):
     """Run `tcclip check` with a cache of its own; return exit code, stdout, stderr and the JSON report."""
 
     def check(root, *argv):
@@ -21,7 +21,7 @@ def check(run, tmp_path):
             "--report",
             tmp_path / "new" / "report.json",
         )
-        code, out, err = run("check", "--config", "demo", *files, *argv, on_demo=False)
+        code, out, err = run("check", "--config", demo_config, *files, *argv, on_demo=False)
         report = tmp_path / "new" / "report.json"
         return code, out, err, json.loads(report.read_text()) if report.exists() else None
 

@@ -13,7 +13,7 @@ from tc_clip_pl.checkpoints.tiny_clip import save_tiny_clip
 
 from .conftest import TRAINED, sentence
 
-PLAIN = ("--model.config.num_context_tokens", "null", "--model.config.merges_per_round", "null")  # of demo.yaml
+PLAIN = ("--model.config.num_context_tokens", "null", "--model.config.merges_per_round", "null")  # of tests/demo.yaml
 
 
 @pytest.fixture

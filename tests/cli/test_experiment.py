@@ -13,14 +13,14 @@ from tc_clip_pl.training import load_model
 
 
 @pytest.fixture(scope="module")
-def fitted(demo, tmp_path_factory):
+def fitted(demo, demo_config, tmp_path_factory):
     """Return the output folder of one `tcclip fit`."""
     from tc_clip_pl.cli import main
 
     folder = tmp_path_factory.mktemp("fitted")
     argv = ["--data.root", f"{demo}/data", "--model.pretrained", f"{demo}/tiny_clip", "--data.num_workers", "0"]
     argv += ["--trainer.max_epochs", "2", "--trainer.check_val_every_n_epoch", "1", "--trainer.accelerator", "cpu"]
-    assert main(["fit", *argv, "--config", "demo", "--output_dir", str(folder)]) == 0
+    assert main(["fit", *argv, "--config", demo_config, "--output_dir", str(folder)]) == 0
     return folder / "demo" / "version_0"
 
 
@@ -58,7 +58,7 @@ def test_test_repeats_the_metrics_of_fit_in_a_new_folder(fitted, run, tmp_path):
 
 
 def test_a_second_run_gets_its_own_folder(run, tmp_path):
-    unset = ("--model.config.num_context_tokens", "null", "--model.config.merges_per_round", "null")  # of demo.yaml
+    unset = ("--model.config.num_context_tokens", "null", "--model.config.merges_per_round", "null")  # of tests/demo.yaml
     for _ in range(2):
         assert run("test", "--config", "models/clip.yaml", *unset)[0] == 0
     assert sorted(path.name for path in (tmp_path / "outputs/demo").iterdir()) == ["version_0", "version_1"]

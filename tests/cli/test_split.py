@@ -14,7 +14,7 @@ def split(demo, *argv):
     return "split", "--data", "HMDB51DataModule", "--data.root", demo / "data", *options
 
 
-def test_written_lists_are_printed_and_can_be_read(demo, run):
+def test_written_lists_are_printed_and_can_be_read(demo, demo_config, run):
     code, out, err = run(*split(demo), on_demo=False)
     assert (code, err) == (0, "")
     assert {"train1_few_shot_2.txt", "fs_base_s3_train.txt"} <= set(out.split())  # not wrapped
@@ -22,7 +22,7 @@ def test_written_lists_are_printed_and_can_be_read(demo, run):
     assert out.splitlines()[-1] == "To use them: --data.splits_dir lists"
     with open("lists/manifest_hmdb51_split1.json") as file:
         assert json.load(file)["drawn"]["seed"] == 1024
-    argv = ("check", "--config", "demo", "--data.root", demo / "data", "--data.splits_dir", "lists")
+    argv = ("check", "--config", demo_config, "--data.root", demo / "data", "--data.splits_dir", "lists")
     for setting in ((), ("--data.setting", "base_to_novel", "--data.split", "3")):
         shots = ("--data.num_shots", "2", "--level", "presence")
         assert run(*argv, *shots, *setting, on_demo=False)[0] == 0

@@ -42,9 +42,9 @@ def test_ctrl_c_while_importing_is_one_line(tmp_path):
     assert err.strip() == "Interrupted."
 
 
-def test_ctrl_c_in_training_prints_how_to_resume(demo, tmp_path):
+def test_ctrl_c_in_training_prints_how_to_resume(demo, demo_config, tmp_path):
     places = ["--data.root", f"{demo}/data", "--model.pretrained", f"{demo}/tiny_clip", "--data.num_workers", "0"]
-    argv = [*COMMAND, "fit", "--config", "demo.yaml", *places, "--trainer.max_epochs", "1000"]
+    argv = [*COMMAND, "fit", "--config", demo_config, *places, "--trainer.max_epochs", "1000"]
     process = subprocess.Popen(argv, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     while not process.stdout.readline().startswith("epoch 2/"):
         assert process.poll() is None
@@ -91,7 +91,7 @@ def test_classes_select_a_folder_of_loose_videos():
 
 @pytest.mark.parametrize(("top", "columns"), [("1", 3), ("all", 17)])
 def test_predict_writes_and_shows_the_best_classes(run, tmp_path, top, columns):
-    unset = ("--model.config.num_context_tokens", "null", "--model.config.merges_per_round", "null")  # of demo.yaml
+    unset = ("--model.config.num_context_tokens", "null", "--model.config.merges_per_round", "null")  # of tests/demo.yaml
     code, out, _ = run("predict", "--config", "models/clip.yaml", *unset, "--top", top)
     assert code == 0
     header = next(tmp_path.rglob("predictions.csv")).read_text().splitlines()[0]

@@ -56,10 +56,10 @@ def _split_lines(root, half):
 
 
 @pytest.fixture(scope="session")
-def arguments(demo, cut_clips):
+def arguments(demo, demo_config, cut_clips):
     """Options of every run: 2 epochs of 3 optimizer steps, mixed pairs, no randomness that depends on the process."""
     return [
-        "--config", "demo.yaml", "--data.root", f"{demo}/data", "--model.pretrained", f"{demo}/clip",
+        "--config", demo_config, "--data.root", f"{demo}/data", "--model.pretrained", f"{demo}/clip",
         "--data.num_workers", "0", "--data.on_bad_video", "skip",
         "--data.batch_size", "2", "--data.global_batch_size", "8", "--data.remainder", "keep",
         "--data.augmentation.mix_probability", "1", "--data.num_frames", "4",

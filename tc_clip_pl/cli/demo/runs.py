@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,25 +30,24 @@ class DemoRun:
     checkpoint: Path
 
 
-def run_missing(folder: Path, options: Sequence[str] = ()) -> dict[str, DemoRun]:
+def run_missing(folder: Path) -> dict[str, DemoRun]:
     """Train and test every method that has no results yet; an interrupted training goes on from its checkpoint.
 
     Args:
         folder: The folder of the demo, with its `data`.
-        options: Further options of `tcclip fit`.
 
     Returns:
         The runs by method.
 
     Raises:
-        UserError: There are results of other options, or a checkpoint is gone.
+        UserError: There are results of another version of the demo, or a checkpoint is gone.
     """
-    return {method: _run(method, folder, options) for method in CONFIGS}
+    return {method: _run(method, folder) for method in CONFIGS}
 
 
-def _run(method: str, folder: Path, options: Sequence[str]) -> DemoRun:
+def _run(method: str, folder: Path) -> DemoRun:
     target = folder / "runs" / method.lower().replace("-", "_")
-    argv = [*CONFIGS[method], "--data.root", str(folder / "data"), *options]
+    argv = [*CONFIGS[method], "--data.root", str(folder / "data")]
     run = SweepRun(target.name, argv, method, {}, None)
     if is_finished(run, target):
         print(f"{target} exists and is kept.")
