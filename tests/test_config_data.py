@@ -109,10 +109,6 @@ def write_videos(folder):
         for name, label in clips("k400", "train"):
             video, start, end = Path(name).stem.rsplit("_", 2)
             rows.writerow((CLASSES["k400"][label], video, int(start), int(end), "train"))
-    for label, name in enumerate(CLASSES["hmdb"]):  # `demo.yaml` reads no published lists
-        parts = {1: clips("hmdb", "train", [label]), 2: clips("hmdb", "val", [label])}
-        lines = [(clip, part) for part, found in parts.items() for clip, _ in found]
-        write_list(folder / f"hmdb/{name.replace(' ', '_')}_test_split1.txt", lines)
 
 
 @pytest.fixture(scope="module")
@@ -129,8 +125,8 @@ def parser():
 
 
 def runs(folder="ablations"):
-    """(experiment, data options) of every experiment that reads files, or of every run of a folder of sweeps."""
-    found = {(name, ()) for name in shipped_configs() if "/" not in name and name != "synthetic.yaml"}
+    """(experiment, data options) of every experiment on a public dataset, or of every run of a folder of sweeps."""
+    found = {(name, ()) for name in shipped_configs() if "/" not in name and name not in ("demo.yaml", "synthetic.yaml")}
     for name in shipped_configs():
         for run in read_sweep([name], []).runs([]) if name.startswith(f"{folder}/") else ():
             pairs = list(zip(run.argv[::2], run.argv[1::2], strict=True))
@@ -141,8 +137,6 @@ def runs(folder="ablations"):
 
 def place(name, tree):
     """The options that say where the data is."""
-    if name == "demo.yaml":
-        return ["--data.root", tree / "hmdb"]
     splits = ["--data.splits_dir", tree / "splits"]
     if name != "zero_shot_k400.yaml":
         dataset = next(dataset for dataset in CLASSES if f"_{dataset}" in name)

@@ -10,6 +10,7 @@ from nbclient import NotebookClient
 
 from datamodules import write_synthetic_dataset
 from datamodules.synthetic.actions import DEMO
+from tc_clip_pl.cli import main
 
 NOTEBOOK = Path(__file__).parent.parent / "notebooks" / "explore_checkpoint.ipynb"
 NUM_FIGURES = 5  # prediction, seed and context tokens, [CLS] attention, patch attention, ensembling
@@ -31,16 +32,15 @@ def execute(notebook, folder, timeout):
 
 
 def test_runs_top_to_bottom(notebook, tmp_path):
-    write_synthetic_dataset(tmp_path / "demo" / "data", DEMO, unseen=(), train_films=2, test_films=1)
-    parameters = next(cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", ()))
-    parameters.source += "\nEPOCHS = 1"
-    folder = tmp_path / "notebooks"
+    demo, folder = tmp_path / "demo", tmp_path / "notebooks"
+    write_synthetic_dataset(demo / "data", DEMO, unseen=(), train_films=2, test_films=1)
+    argv = ["--data.root", f"{demo}/data", "--data.num_workers", "0", "--trainer.max_epochs", "1"]
+    assert main(["fit", "--config", "demo.yaml", *argv, "--output_dir", f"{demo}/runs/tc_clip"]) == 0
 
     execute(notebook, folder, timeout=120)
 
     outputs = [output for cell in code_cells(notebook) for output in cell.outputs]
     assert sum("image/png" in output.get("data", {}) for output in outputs) == NUM_FIGURES
-    assert len(list(tmp_path.glob("outputs/demo/version_0/checkpoints/last.ckpt"))) == 1
     assert not any(folder.iterdir()), "the notebook writes files into its own folder"
 
 
@@ -51,8 +51,8 @@ def test_demo_learns_what_the_notebook_shows(notebook, tmp_path):
     execute(notebook, tmp_path / "notebooks", timeout=1200)
     accuracies = json.loads(code_cells(notebook)[-1].outputs[0].text)
     assert len(accuracies) == 11
-    assert accuracies[-1] > 0.5, "fine-tuned; chance is 1/8"
-    assert accuracies[0] < 0.3, "CLIP's random weights"
+    assert accuracies[-1] > 0.65, "fine-tuned; 0.6 is expected of a model that scores each frame alone"
+    assert accuracies[0] < 0.6, "CLIP's encoders"
 
 
 def test_is_committed_without_outputs(notebook):

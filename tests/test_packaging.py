@@ -42,7 +42,7 @@ def test_wheel_is_complete(tmp_path):
     modules = {
         str(path.relative_to(ROOT))
         for folder in TOP_LEVEL
-        for suffix in ("py", "yaml")
+        for suffix in ("py", "yaml", "html")
         for path in (ROOT / folder).rglob(f"*.{suffix}")
     }
     configs = {

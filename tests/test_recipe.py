@@ -257,7 +257,7 @@ def test_training_draws_frames_and_crops(fit, monkeypatch):
         segment = lengths[path] // 4
         for chosen in drawn:
             assert [index // segment for index in chosen] == [0, 1, 2, 3]
-    assert len(windows) == 160  # one crop a clip and epoch
+    assert len(windows) == 192  # one crop a clip and epoch
     shorts = {min(size) for size, _ in windows}
     scales = {(w["height"] / min(size), w["width"] / min(size)) for size, w in windows}
     assert len(shorts) == 1 and len(scales) == 10  # all pairs of neighboring scales
@@ -270,7 +270,7 @@ def test_training_draws_frames_and_crops(fit, monkeypatch):
 def test_rates_of_every_step_and_best_epoch(fit):
     recorder = fit("base_to_novel_hmdb", "--model.optimizer.lr", 1e-3, "--model.lr_scheduler.final_lr", 1e-5)
     assert recorder.accumulation == 2
-    assert len(recorder.rates) == 12 * 5  # 20 base clips in steps of 4
+    assert len(recorder.rates) == 12 * 6  # 25 base clips in steps of 4
     for step, rates in enumerate(recorder.rates):
         expected = {n: published_rate(step, p, 1e-5, 10, 60) for n, p in (("backbone", 1e-3), ("prompting", 1e-2))}
         assert rates == pytest.approx(expected, rel=1e-9), step
@@ -310,7 +310,7 @@ def test_resumed_training_equals_the_uninterrupted_one(fit):
         fit("base_to_novel_hmdb", *options, recorder=Recorder(fail_at_epoch=2))
     folder = "outputs/base_to_novel_hmdb/version_{}/checkpoints/last.ckpt"
     resumed = fit("base_to_novel_hmdb", *options, "--ckpt_path", folder.format(1))
-    assert resumed.rates == whole.rates[10:] and len({rates["backbone"] for rates in whole.rates}) > 10
+    assert resumed.rates == whole.rates[12:] and len({rates["backbone"] for rates in whole.rates}) > 10
     before, after = (load_model(folder.format(version)).state_dict() for version in (0, 2))
     for name, value in before.items():
         assert torch.equal(after[name], value), name

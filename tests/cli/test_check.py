@@ -41,11 +41,11 @@ def damaged(demo, tmp_path):
 def test_correct_dataset(demo, check):
     code, out, err, report = check(demo / "data", "--num_workers", "2")
     assert (code, err) == (0, "")
-    assert "No errors: 48 files checked at level decode." in out
+    assert "No errors: 60 files checked at level decode." in out
     assert report["ok"] and [checked["num_clips"] for checked in report["lists"]] == [32, 16]
     out = check(demo / "data", "--data.num_frames", "99", "--level", "header")[1]
     assert "Warning in train: clip shorter than a view (32)" in out and "and 27 more" in out
-    assert "48 of them in an earlier check" in check(demo / "data", "--num_workers", "2")[1]
+    assert "60 of them in an earlier check" in check(demo / "data", "--num_workers", "2")[1]
 
 
 def test_errors_are_reported_and_the_exit_code_is_1(damaged, check):
@@ -69,10 +69,10 @@ def test_output_keeps_names_and_paths_in_one_piece(demo, check, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
     lines = check(demo / "data", "--level", "presence")[1].splitlines()
     assert [line.split() for line in lines if line.startswith((" train", " hmdb51"))] == [
-        ["train", "32", "8", "4", "0", "0"],
-        ["hmdb51/split1", "16", "8", "2", "0", "0"],
+        ["train", "40", "10", "4", "0", "0"],
+        ["hmdb51/split1", "20", "10", "2", "0", "0"],
     ]
-    assert f"train: 8 files in {demo}/data/annotations" in lines
+    assert f"train: 10 files in {demo}/data/annotations" in lines
 
 
 @pytest.mark.parametrize(

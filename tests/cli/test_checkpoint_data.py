@@ -26,14 +26,14 @@ def renamed(demo, tmp_path):
 @pytest.mark.parametrize("subcommand", ["test", "validate", "predict"])
 def test_other_class_names_of_the_same_dataset_are_refused(last, alone, renamed, subcommand):
     line = sentence(alone(subcommand, last, "--data.root", renamed))
-    assert f"Class 0 of hmdb51 is 'a b', but {last} was trained with 'a lamp turning from blue to red" in line
+    assert f"Class 0 of hmdb51 is 'a b', but {last} was trained with 'a star moving left" in line
 
 
 def test_resuming_with_other_class_names_is_refused(last, run, renamed):
     same = [f"--model.config.{name}={value}" for name, value in TRAINED.items()]
     line = sentence(run("fit", "--ckpt_path", last, *same, "--data.root", renamed, "--trainer.max_epochs", 3))
     assert (
-        "Class 0 of the data is 'a b', but the resumed checkpoint was trained with 'a lamp turning from blue to red"
+        "Class 0 of the data is 'a b', but the resumed checkpoint was trained with 'a star moving left"
         in line
     )
 

@@ -38,7 +38,7 @@ def test_damaged_test_clip_stops_the_run_before_the_model_is_loaded(damaged, run
     code, _, err = run("fit", "--data.root", root)
     assert code == 1
     (sentence,) = [line for line in err.splitlines() if line.startswith("tcclip: ")]
-    assert sentence.startswith("tcclip: 1 of the 48 clips cannot be read") and name in sentence
+    assert sentence.startswith("tcclip: 1 of the 60 clips cannot be read") and name in sentence
     assert "--data.on_bad_video skip" in sentence and "tcclip check" in sentence
     assert not (tmp_path / "outputs").exists()
 
@@ -76,13 +76,13 @@ def test_says_how_long_it_took_and_remembers_good_clips(root, caplog, monkeypatc
         with caplog.at_level("INFO"):
             check_clips(HMDB51DataModule(str(root)))
         (message,) = [record.message for record in caplog.records if record.message.startswith("Checked")]
-        assert message.startswith("Checked 48 clips in 0.") and message.endswith(end)
+        assert message.startswith("Checked 60 clips in 0.") and message.endswith(end)
 
 
 def test_checks_every_dataset_of_a_suite(damaged, demo):
     name, root = damaged
     suite = EvaluationSuite({"bad": HMDB51DataModule(str(root))}, HMDB51DataModule(str(demo / "data")))
-    with pytest.raises(DataError, match=rf"^1 of the 64 clips .*{name}"):
+    with pytest.raises(DataError, match=rf"^1 of the 80 clips .*{name}"):
         check_clips(suite)
 
 
@@ -91,7 +91,7 @@ def test_skipping_must_leave_a_clip(root):
     data.setup("fit")
     for record in data.datasets["train"].records:
         os.truncate(record.path, os.path.getsize(record.path) // 2)
-    with pytest.raises(DataError, match=r"^None of the 32 clips of train can be read"):
+    with pytest.raises(DataError, match=r"^None of the 40 clips of train can be read"):
         check_clips(HMDB51DataModule(str(root), on_bad_video="skip"))
 
 

@@ -32,7 +32,7 @@ def test_fit_leaves_checkpoints_config_results_and_pictures(fitted):
     } <= files  # fmt: skip
     results = json.loads((fitted / "results.json").read_text())
     assert [run["ensemble_weight"] for run in results["runs"]] == [1.0, 0.7]
-    assert all(run["test_sets"]["hmdb51/split1"]["num_clips"] == 16 for run in results["runs"])
+    assert all(run["test_sets"]["hmdb51/split1"]["num_clips"] == 20 for run in results["runs"])
     assert results["data"]["splits"]["hmdb51/split1"]["sha256"]
     assert results["machine"]["precision"] == "32-true"
 
@@ -71,7 +71,7 @@ def test_a_second_run_gets_its_own_folder(run, tmp_path):
 def test_predict_writes_the_top_classes_of_every_clip(fitted, run, tmp_path):
     assert run("predict", "--ckpt_path", fitted / "checkpoints" / "last.ckpt")[0] == 0
     rows = list(csv.DictReader((tmp_path / "outputs/demo/version_0/predictions.csv").open()))
-    assert len(rows) == 16
+    assert len(rows) == 20
     assert all(1 >= float(r["probability1"]) >= float(r["probability2"]) >= float(r["probability3"]) for r in rows)
 
 

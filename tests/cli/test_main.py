@@ -1,4 +1,4 @@
-"""Subcommands that need no training: help pages, the list of configurations, make-demo."""
+"""Subcommands that need no training: help pages, the list of configurations, wrong subcommands."""
 
 import re
 import subprocess
@@ -73,13 +73,3 @@ def test_every_option_of_the_help_page_exists(run, capsys):
             node = node[part]
 
 
-def test_make_demo_keeps_what_is_there(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(
-        "datamodules.synthetic.write_dataset.write_synthetic_dataset", lambda root, *_, **__: root.mkdir(parents=True)
-    )
-    assert main(["make-demo", str(tmp_path / "demo")]) == 0
-    assert (tmp_path / "demo" / "tiny_clip" / "config.json").is_file()
-    (tmp_path / "demo" / "data" / "mine.txt").touch()
-    assert main(["make-demo", str(tmp_path / "demo")]) == 0
-    assert "is kept" in capsys.readouterr().out
-    assert (tmp_path / "demo" / "data" / "mine.txt").exists()

@@ -92,7 +92,7 @@ def test_run_whose_second_pass_failed_is_not_finished():
 
 def test_results_of_other_options_are_not_mistaken_for_its_own():
     sweep(B2N, Launcher())
-    with pytest.raises(UserError, match=r"3e-6.*another --output_dir"):
+    with pytest.raises(UserError, match=r"3e-6.*another folder"):
         sweep([*B2N, "--model.optimizer.lr", "3e-6"], Launcher())
 
 

@@ -33,7 +33,7 @@ def drain(loader):
 
 def test_loaders(synthetic_root):
     data = module(synthetic_root, num_temporal_views=3, num_spatial_views=3)
-    assert data.class_names == CLASSES and data.num_classes == 8
+    assert data.class_names == CLASSES and data.num_classes == 10
     assert [(t.dataset, t.part, t.class_names) for t in data.test_sets] == [("hmdb51", "split1", CLASSES)]
     label, names, batches = drain(data.train_dataloader())
     assert sorted(label.tolist()) == sorted(list(range(8)) * 4) and len(set(names)) == 32
@@ -72,7 +72,7 @@ def test_with_options_leaves_the_original_alone(synthetic_root):
     assert (changed.options.num_frames, changed.request.seed, changed.request.splits_dir) == (2, 7, Path("lists"))
     assert (changed.request.root, changed.request.num_shots) == (data.request.root, 2)
     assert not changed.datasets and not changed.test_sets
-    assert data.options.num_frames == 4 and data.request.splits_dir is None and len(data.datasets["train"]) == 16
+    assert data.options.num_frames == 4 and data.request.splits_dir is None and len(data.datasets["train"]) == 20
     unlisted = data.with_options(ClipOptions(**SMALL, seed=7))
     unlisted.setup()
     first, second = (d.datasets["train"].records for d in (data, unlisted))
@@ -121,7 +121,7 @@ def run(data, epochs=1):
 def test_under_a_trainer(synthetic_root):
     seen, predicted = run(HMDB51DataModule(str(synthetic_root), num_shots=2, **SMALL), epochs=2)
     assert all(batch.video.dtype == torch.float32 for stage in seen.values() for batch in stage)
-    assert seen["train"][0].label.shape == (4, 8) and seen["val"][0].label.shape == (4,)
+    assert seen["train"][0].label.shape == (4, 10) and seen["val"][0].label.shape == (4,)
     first, second = ([b.video_id for b in seen["train"][half : half + 4]] for half in (0, 4))
     assert len(seen["train"]) == 8 and first != second  # a new order in the second epoch
     assert seen["test"][0].video.shape[1] == 2 and sum(map(len, predicted)) == 16
@@ -150,13 +150,13 @@ def test_bad_clips_are_skipped_and_reported(broken_root):
     for stage, clip in {"train": "3", "val": "1000000", "test": "1000000"}.items():
         reports = [report for batch in seen[stage] for report in batch.skipped]
         assert reports and all(f"a_star_moving_left_{clip}.mp4: " in report for report in reports)
-    assert sum(len(batch.label) for batch in seen["train"]) == 31
+    assert sum(len(batch.label) for batch in seen["train"]) == 39
     assert sum(int((batch.label >= 0).sum()) for batch in seen["test"]) == 15
 
 
 def test_text_files_are_found_before_the_first_epoch(broken_root):
     (broken_root / "videos" / "a_star_moving_left" / "a_star_moving_left_3.mp4").write_text("text")
-    with pytest.raises(DataError, match=r"1 of the 32 clips cannot be videos.*a text file.*left_3\.mp4"):
+    with pytest.raises(DataError, match=r"1 of the 40 clips cannot be videos.*a text file.*left_3\.mp4"):
         module(broken_root)
     module(broken_root, on_bad_video="skip")
 
@@ -182,5 +182,5 @@ def test_raises_on_wrong_options_before_any_video_is_opened(synthetic_root, tmp_
 
 def test_summary_records_what_was_read(synthetic_root):
     summary = module(synthetic_root, num_shots=2).summary()
-    assert summary["dataset"] == "hmdb51" and summary["num_shots"] == 2 and summary["num_classes"] == 8
+    assert summary["dataset"] == "hmdb51" and summary["num_shots"] == 2 and summary["num_classes"] == 10
     assert summary["splits"]["train"]["num_clips"] == 16 and len(summary["splits"]["hmdb51/split1"]["sha256"]) == 64

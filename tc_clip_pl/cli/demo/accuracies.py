@@ -40,6 +40,17 @@ class Confusion:
         inside = self.counts[np.ix_(rows, rows)]
         return np.column_stack([inside, self.counts[rows].sum(1) - inside.sum(1)])
 
+    def agreement(self, behavior: str) -> float:
+        """Return the share of relational films, in [0, 1], answered by an action that agrees on a part of the behavior.
+
+        Args:
+            behavior: A word in the names of behaviors: `recolor` for whether the color changes, `jump` for the place.
+        """
+        rows = self.labels("relational")
+        does = np.array([behavior in self.actions[label].behavior for label in rows])
+        inside = self.counts[np.ix_(rows, rows)]
+        return float(inside[does[:, None] == does].sum() / self.counts[rows].sum())
+
     def labels(self, group: Group) -> list[int]:
         """Return the labels of a group's actions."""
         return [label for label, action in enumerate(self.actions) if action.group == group]

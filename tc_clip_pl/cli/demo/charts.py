@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from textwrap import fill
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -12,6 +13,8 @@ from datamodules.synthetic.actions import GROUPS, Group
 from tc_clip_pl.cli.demo.accuracies import Confusion, expected
 
 COLORS = ("tab:gray", "tab:orange")
+WRAP = 12
+"""Letters in a line of the names of actions."""
 EXPECTED_STYLE = {"color": "black", "linestyle": ":", "linewidth": 1}
 
 
@@ -44,14 +47,14 @@ def draw_confusions(methods: Mapping[str, Confusion], group: Group) -> Figure:
         methods: Method -> confusion.
         group: The group, whose actions are of one family.
     """
-    figure = Figure(figsize=(9, 3.6), layout="constrained")
+    figure = Figure(figsize=(9, 3.8), layout="constrained")
     panels = figure.subplots(1, len(methods), sharey=True)
     for axes, (method, confusion) in zip(panels, methods.items(), strict=True):
         actions = [confusion.actions[label] for label in confusion.labels(group)]
-        names = [action.name.removeprefix(action.family).strip().replace(" and ", "\nand ") for action in actions]
+        names = [fill(action.name.removeprefix(action.family), WRAP) for action in actions]
         _draw_counts(axes, confusion.within(group))
         axes.set_title(f"{method}: {confusion.accuracy(group):.0%}")
-        axes.set_xticks(range(len(names) + 1), [*names, "another\ngroup"], rotation=40, ha="right", fontsize=9)
+        axes.set_xticks(range(len(names) + 1), [*names, fill("another group", WRAP)], fontsize=9)
         axes.set_yticks(range(len(names)), names, fontsize=9)
         axes.set_xlabel("predicted")
     panels[0].set_ylabel("true")
@@ -60,7 +63,7 @@ def draw_confusions(methods: Mapping[str, Confusion], group: Group) -> Figure:
 
 def _draw_counts(axes: Axes, counts: np.ndarray) -> None:
     shares = counts / counts.sum(1, keepdims=True)
-    axes.imshow(shares, vmin=0, vmax=1, cmap="Blues")
+    axes.imshow(shares, vmin=0, vmax=1, cmap="Blues", aspect="auto")
     for (row, column), count in np.ndenumerate(counts):
         color = "white" if shares[row, column] > 0.5 else "black"
         axes.text(column, row, f"{count}", ha="center", va="center", fontsize=9, color=color)

@@ -17,14 +17,29 @@ from tc_clip_pl.visualization import (
     draw_heatmap,
     draw_seed_tokens,
     join_frames,
-    most_persistent_token,
     to_images,
     upscale,
 )
 
 FRAME_SIDE = 128
 """Least side of a frame in the pictures, in pixels."""
-BATCH = 32
+
+
+@dataclass(frozen=True)
+class Inside:
+    """What a model sees in a film.
+
+    Attributes:
+        answer: The action that it answers.
+        probability: Of this answer.
+        on_context: Share of the attention of [CLS], in [0, 1], that goes to the context tokens.
+        strips: Pictures by what they show: `attention` and, if there are context tokens, `seeds` and `context`.
+    """
+
+    answer: str
+    probability: float
+    on_context: float
+    strips: dict[str, np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -35,14 +50,12 @@ class DemoFilms:
         pixels: (C, T, 3, H, W) uint8.
         video: The same, normalized.
         labels: (C,) labels.
-        names: C names of files.
         class_names: Y names of the actions.
     """
 
     pixels: Tensor
     video: Tensor
     labels: Tensor
-    names: list[str]
     class_names: list[str]
 
     def first_of(self, class_name: str) -> int:
@@ -73,51 +86,33 @@ def read_films(root: Path, num_frames: int, image_size: int) -> DemoFilms:
         pixels=torch.cat([batch.video[:, 0] for batch in batches]),
         video=torch.cat([data.on_after_batch_transfer(batch, 0).video[:, 0] for batch in batches]),
         labels=torch.cat([batch.label for batch in batches]),
-        names=[Path(name).name for batch in batches for name in batch.video_id],
         class_names=list(data.class_names),
     )
 
 
 @torch.no_grad()
-def predict(model: TCCLIP, films: DemoFilms) -> Tensor:
-    """Return (C, Y) probabilities of the actions, and leave the model with their names."""
-    model.set_class_names(films.class_names)
-    return torch.cat([model(video).logits.softmax(-1) for video in films.video.split(BATCH)])
-
-
-def choose_film(films: DemoFilms, class_name: str, better: Tensor, worse: Tensor) -> int:
-    """Return the film of an action for which one model is the surest of the truth compared with another.
+def look_inside(model: TCCLIP, films: DemoFilms, index: int) -> Inside:
+    """Draw what a model sees in a film, in its last layer, and take down its answer.
 
     Args:
+        model: The model, frame-wise or with context tokens.
         films: The films.
-        class_name: The action.
-        better: (C, Y) probabilities of the one model.
-        worse: (C, Y) probabilities of the other.
+        index: Which of them.
     """
-    label = films.class_names.index(class_name)
-    lead = (better - worse)[:, label].masked_fill(films.labels != label, float("-inf"))
-    return int(lead.argmax())
-
-
-@torch.no_grad()
-def look_inside(model: TCCLIP, films: DemoFilms, index: int) -> dict[str, np.ndarray]:
-    """Draw what a model that makes context tokens sees in a film, in its last layer.
-
-    Returns:
-        Strips by what they show: `seeds`, `context` and `attention`.
-    """
+    model.set_class_names(films.class_names)
     output = model(films.video[[index]], return_sources=True, return_attentions=True)
-    images, sources = films.images(index), output.sources[-1][0]
-    token = most_persistent_token(sources, len(images))
-    return {
-        "seeds": join_frames(draw_seed_tokens(images, sources)),
-        "context": join_frames(draw_context_tokens(images, sources, highlight=token)),
-        "attention": join_frames(draw_heatmap(images, cls_attention_maps(output.attentions[-1][0]))),
-    }
-
-
-@torch.no_grad()
-def look_at_attention(model: TCCLIP, films: DemoFilms, index: int) -> np.ndarray:
-    """Draw what the frames' [CLS] tokens attend to in the last layer of any model, as a strip."""
-    output = model(films.video[[index]], return_attentions=True)
-    return join_frames(draw_heatmap(films.images(index), cls_attention_maps(output.attentions[-1][0])))
+    images, attention = films.images(index), output.attentions[-1][0]  # (T, H, N, N + K)
+    maps = cls_attention_maps(attention)
+    strips = {"attention": join_frames(draw_heatmap(images, maps))}
+    if output.sources[-1] is not None:  # None in a frame-wise model
+        sources = output.sources[-1][0]  # (K, T * P)
+        attended = int((sources.float() @ torch.from_numpy(maps).flatten()).argmax())
+        strips["seeds"] = join_frames(draw_seed_tokens(images, sources))
+        strips["context"] = join_frames(draw_context_tokens(images, sources, highlight=attended))
+    probability, label = output.logits[0].softmax(-1).max(-1)
+    return Inside(
+        answer=films.class_names[label],
+        probability=float(probability),
+        on_context=float(attention[:, :, 0, attention.shape[2] :].sum(-1).mean()),
+        strips=strips,
+    )

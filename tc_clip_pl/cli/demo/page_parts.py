@@ -16,7 +16,7 @@ from matplotlib.image import imsave
 from datamodules.synthetic.actions import DEMO, GROUPS
 from tc_clip_pl.cli.demo.accuracies import Confusion
 from tc_clip_pl.cli.demo.charts import draw_accuracy_by_weight, draw_confusions
-from tc_clip_pl.cli.demo.films import choose_film, look_at_attention, look_inside, predict, read_films
+from tc_clip_pl.cli.demo.films import look_inside, read_films
 from tc_clip_pl.cli.demo.runs import FRAME_WISE, TC_CLIP, DemoRun
 from tc_clip_pl.modules.tc_clip import TCCLIP
 from tc_clip_pl.training.checkpoint import load_model
@@ -26,30 +26,13 @@ EXAMPLE_FRAMES = 8
 GROUP_TEXTS = {
     "static": "One frame is enough: it shows what the action names. What happens in the film says nothing.",
     "relational": "Frame by frame, these four are distributed alike: a striped thing of any color at any place. Only a "
-    "comparison of frames tells what changes and what stays; a model that scores each frame alone can but guess one of "
-    "four.",
+    "comparison of frames tells what changes and what stays. A model that scores each frame alone gives all four the "
+    "same score on average, so that one answer in four is expected to be right.",
     "order": "Every film of the one action is a film of the other played backwards. Both models have one positional "
-    "embedding for all frames, so that they see the frames without their order and guess one of two.",
+    "embedding for all frames, so that they see the frames without their order: one answer in two is right.",
 }
-INSIDE = ("a striped thing jumping around", "a star moving right")
-"""Actions of which the page looks into one film each."""
-PARTS = {
-    "film": ("Film", "The frames that both models get."),
-    "seeds": (
-        "Seed tokens",
-        "The patches that [CLS] attends to most become seeds; the others stay as they are.",
-    ),
-    "context": (
-        "Context tokens",
-        "Similar seeds of all frames merge: patches with the same border, in any frame, are one context token. The one "
-        "in red is found in the most frames.",
-    ),
-    "attention": (
-        "[CLS] attention, TC-CLIP",
-        "What each frame's answer is drawn from: blue is least, red is most, each frame on its own scale.",
-    ),
-    "frame-wise": ("[CLS] attention, frame-wise", "The same where no frame sees another."),
-}
+INSIDE = ("a striped thing changing color", "a star moving right")
+"""Actions whose first test film the page looks into."""
 
 
 def load_models(runs: Mapping[str, DemoRun]) -> dict[str, TCCLIP]:
@@ -78,24 +61,24 @@ def draw_inside(models: Mapping[str, TCCLIP], data: Path) -> list[dict[str, Any]
     """Return the films that the page looks into: what both models answer, and what they see."""
     config = models[TC_CLIP].config
     films = read_films(data, config.num_frames, config.vision_config.image_size)
-    scores = {method: predict(model, films) for method, model in models.items()}
     shown = []
     for action in INSIDE:
-        index = choose_film(films, action, scores[TC_CLIP], scores[FRAME_WISE])
-        strips = {"film": films.strip(index), **look_inside(models[TC_CLIP], films, index)}
-        strips["frame-wise"] = look_at_attention(models[FRAME_WISE], films, index)
-        answers = {}
-        for method, of_method in scores.items():
-            probability, label = of_method[index].max(-1)
-            answers[method] = f"{films.class_names[label]} ({float(probability):.0%})"
-        parts = [{"name": PARTS[key][0], "text": PARTS[key][1], "picture": embed(strips[key])} for key in PARTS]
-        shown.append({"name": action, "file": films.names[index], "answers": answers, "parts": parts})
+        index = films.first_of(action)
+        seen = {method: look_inside(model, films, index) for method, model in models.items()}
+        pictures = {"film": films.strip(index), **seen[TC_CLIP].strips}
+        pictures["frame_wise"] = seen[FRAME_WISE].strips["attention"]
+        pictures = {name: embed(picture) for name, picture in pictures.items()}
+        shown.append({"name": action, "seen": seen, "on_context": seen[TC_CLIP].on_context, "pictures": pictures})
     return shown
 
 
-def draw_charts(confusions: Mapping[str, Mapping[float, Confusion]]) -> dict[str, str]:
-    """Return the pictures of `confusions` and of the accuracy `by_weight`."""
+def draw_charts(confusions: Mapping[str, Mapping[float, Confusion]]) -> dict[str, Any]:
+    """Return the pictures of `confusions` and of the accuracy `by_weight`, and the `agreement` in percent."""
     return {
+        "agreement": {
+            method: {change: 100 * each[1.0].agreement(change) for change in ("recolor", "jump")}
+            for method, each in confusions.items()
+        },
         "confusions": embed(draw_confusions({name: each[1.0] for name, each in confusions.items()}, "relational")),
         "by_weight": embed(draw_accuracy_by_weight(confusions)),
     }

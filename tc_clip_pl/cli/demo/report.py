@@ -44,18 +44,18 @@ def write_page(runs: Mapping[str, DemoRun], data: Path, path: Path) -> None:
         unfinished.replace(path)
     except OSError as error:
         raise UserError(f"{path} cannot be written ({error.strerror}); name another folder.") from error
-    rich.print(accuracy_table(rows))
+    rich.print("", accuracy_table(rows), sep="\n")
     print(f"Report: {path}")
 
 
 def accuracy_table(rows: Sequence[Row]) -> Table:
     """Build the table of the report for a terminal."""
-    table = Table(title="Test accuracy (%)", box=box.SIMPLE_HEAD, title_justify="left")
+    table = Table(title="Test accuracy by group (%)", box=box.SIMPLE_HEAD, title_justify="left")
     table.add_column()
     for group in GROUPS:
         table.add_column(group, justify="right")
     for row in rows:
-        table.add_row(row.name, *(f"{value:.1f}" for value in row.values), style="dim" if row.is_expected else "")
+        table.add_row(row.name, *(f"{value:.0f}" for value in row.values), style="dim" if row.is_expected else "")
     return table
 
 

@@ -47,12 +47,11 @@ def run_missing(folder: Path) -> dict[str, DemoRun]:
 
 def _run(method: str, folder: Path) -> DemoRun:
     target = folder / "runs" / method.lower().replace("-", "_")
-    argv = [*CONFIGS[method], "--data.root", str(folder / "data")]
-    run = SweepRun(target.name, argv, method, {}, None)
+    run = SweepRun(target.name, CONFIGS[method], method, {}, None)
     if is_finished(run, target):
         print(f"{target} exists and is kept.")
     else:
-        command = fit_argv(run, target, find_checkpoint(run, target))
+        command = [*fit_argv(run, target, find_checkpoint(run, target)), "--data.root", str(folder / "data")]
         print(f"\n$ tcclip {shlex.join(command)}", flush=True)
         prepare_run(run, target)
         run_experiment(command)
