@@ -29,7 +29,8 @@ GROUP_TEXTS = {
     "comparison of frames tells what changes and what stays. A model that scores each frame alone gives all four the "
     "same score on average, so that one answer in four is expected to be right.",
     "order": "Every film of the one action is a film of the other played backwards. Both models have one positional "
-    "embedding for all frames, so that they see the frames without their order: one answer in two is right.",
+    "embedding for all frames, so that they see the frames without their order: one answer in two is expected to be "
+    "right.",
 }
 INSIDE = ("a striped thing changing color", "a star moving right")
 """Actions whose first test film the page looks into."""
