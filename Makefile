@@ -1,4 +1,4 @@
-# make demo    set up .venv, then train and test on generated videos
+# make demo    set up .venv, then train a frame-wise CLIP and TC-CLIP on generated videos, and report
 # make test    set up .venv, then lint and run the tests
 # make learn   set up .venv, then train in three minutes what shows that the method works and the world does not leak
 # make slow    set up .venv, then run the tests that take minutes
@@ -17,8 +17,7 @@ $(VENV)/.installed: setup.cfg pyproject.toml constraints.txt
 	touch $@
 
 demo: $(VENV)/.installed
-	$(BIN)/tcclip make-demo demo
-	$(BIN)/tcclip fit --config demo.yaml
+	$(BIN)/tcclip demo
 
 # On small models two workers with one thread each beat one worker with two. A file stays on one worker, so that its
 # fixtures are built once.

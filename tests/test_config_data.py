@@ -126,7 +126,9 @@ def parser():
 
 def runs(folder="ablations"):
     """(experiment, data options) of every experiment on a public dataset, or of every run of a folder of sweeps."""
-    found = {(name, ()) for name in shipped_configs() if "/" not in name and name not in ("demo.yaml", "synthetic.yaml")}
+    found = {
+        (name, ()) for name in shipped_configs() if "/" not in name and name not in ("demo.yaml", "synthetic.yaml")
+    }
     for name in shipped_configs():
         for run in read_sweep([name], []).runs([]) if name.startswith(f"{folder}/") else ():
             pairs = list(zip(run.argv[::2], run.argv[1::2], strict=True))

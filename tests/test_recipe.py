@@ -335,7 +335,9 @@ def test_resumed_training_equals_the_uninterrupted_one(fit):
         ("--max_bad_steps", "-1", "max_bad_steps is -1; it must be at least 0"),
     ],
 )
-def test_senseless_number_is_refused_in_one_sentence(option, value, message, demo, demo_config, tmp_path, monkeypatch, capsys):
+def test_senseless_number_is_refused_in_one_sentence(
+    option, value, message, demo, demo_config, tmp_path, monkeypatch, capsys
+):
     monkeypatch.chdir(tmp_path)
     argv = ["fit", "--config", demo_config, "--data.root", demo / "data", "--model.pretrained", demo / "tiny_clip"]
     assert main([str(argument) for argument in (*argv, f"{option}={value}")]) == 1

@@ -1,1 +1,1 @@
-"""Checkpoints of others: the authors' TC-CLIP, converted, and a tiny random CLIP for the demo and tests."""
+"""Checkpoints of others: the authors' TC-CLIP, converted, and a tiny random CLIP for tests."""

@@ -1,4 +1,4 @@
-"""A tiny random CLIP with its own tokenizer: for the demo, for tests, and to start pre-training from."""
+"""A tiny random CLIP with its own tokenizer: for tests, and to start pre-training from."""
 
 import re
 from collections.abc import Iterable

@@ -32,10 +32,7 @@ def test_other_class_names_of_the_same_dataset_are_refused(last, alone, renamed,
 def test_resuming_with_other_class_names_is_refused(last, run, renamed):
     same = [f"--model.config.{name}={value}" for name, value in TRAINED.items()]
     line = sentence(run("fit", "--ckpt_path", last, *same, "--data.root", renamed, "--trainer.max_epochs", 3))
-    assert (
-        "Class 0 of the data is 'a b', but the resumed checkpoint was trained with 'a star moving left"
-        in line
-    )
+    assert "Class 0 of the data is 'a b', but the resumed checkpoint was trained with 'a star moving left" in line
 
 
 @pytest.mark.parametrize(

@@ -58,7 +58,12 @@ def test_test_repeats_the_metrics_of_fit_in_a_new_folder(fitted, run, tmp_path):
 
 
 def test_a_second_run_gets_its_own_folder(run, tmp_path):
-    unset = ("--model.config.num_context_tokens", "null", "--model.config.merges_per_round", "null")  # of tests/demo.yaml
+    unset = (
+        "--model.config.num_context_tokens",
+        "null",
+        "--model.config.merges_per_round",
+        "null",
+    )  # of tests/demo.yaml
     for _ in range(2):
         assert run("test", "--config", "models/clip.yaml", *unset)[0] == 0
     assert sorted(path.name for path in (tmp_path / "outputs/demo").iterdir()) == ["version_0", "version_1"]

@@ -71,5 +71,3 @@ def test_every_option_of_the_help_page_exists(run, capsys):
             node = node.get("init_args", node)
             assert part in node, key
             node = node[part]
-
-

@@ -91,7 +91,12 @@ def test_classes_select_a_folder_of_loose_videos():
 
 @pytest.mark.parametrize(("top", "columns"), [("1", 3), ("all", 21)])
 def test_predict_writes_and_shows_the_best_classes(run, tmp_path, top, columns):
-    unset = ("--model.config.num_context_tokens", "null", "--model.config.merges_per_round", "null")  # of tests/demo.yaml
+    unset = (
+        "--model.config.num_context_tokens",
+        "null",
+        "--model.config.merges_per_round",
+        "null",
+    )  # of tests/demo.yaml
     code, out, _ = run("predict", "--config", "models/clip.yaml", *unset, "--top", top)
     assert code == 0
     header = next(tmp_path.rglob("predictions.csv")).read_text().splitlines()[0]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from tc_clip_pl.visualization import plot_frames, to_images, upscale
+from tc_clip_pl.visualization import join_frames, plot_frames, to_images, upscale
 from tc_clip_pl.visualization.frames import grid_side, patches_to_pixels
 
 
@@ -32,6 +32,14 @@ def test_upscale_repeats_pixels(images):
     assert large.shape == (3, 48, 48, 3)
     for y, x in [(0, 0), (17, 46), (47, 5)]:
         np.testing.assert_array_equal(large[:, y, x], images[:, y // 3, x // 3])
+
+
+def test_join_frames_puts_white_between_frames_only(images):
+    joined = join_frames(images, gap=2)
+    assert joined.shape == (16, 3 * 16 + 2 * 2, 3)
+    for t in range(3):
+        np.testing.assert_array_equal(joined[:, 18 * t : 18 * t + 16], images[t])
+    assert (joined[:, 16:18] == 1).all() and (joined[:, 34:36] == 1).all()
 
 
 def test_upscale_leaves_large_frames_unchanged(images):

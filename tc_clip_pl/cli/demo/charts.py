@@ -53,7 +53,7 @@ def draw_confusions(methods: Mapping[str, Confusion], group: Group) -> Figure:
         actions = [confusion.actions[label] for label in confusion.labels(group)]
         names = [fill(action.name.removeprefix(action.family), WRAP) for action in actions]
         _draw_counts(axes, confusion.within(group))
-        axes.set_title(f"{method}: {confusion.accuracy(group):.0%}")
+        axes.set_title(f"{method}: {100 * confusion.accuracy(group):.0f} %")
         axes.set_xticks(range(len(names) + 1), [*names, fill("another group", WRAP)], fontsize=9)
         axes.set_yticks(range(len(names)), names, fontsize=9)
         axes.set_xlabel("predicted")
