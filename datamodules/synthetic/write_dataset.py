@@ -7,6 +7,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+import torch
+
 from datamodules.errors import DataError
 from datamodules.synthetic.actions import SEEN, UNSEEN, Action
 from datamodules.synthetic.film_numbers import check_seed, split_numbers
@@ -51,7 +53,7 @@ def write_synthetic_dataset(
     check_codec()
     root = Path(root).expanduser()
     train, test = split_numbers(train_films, test_films, split=1)
-    with _appears_when_complete(root) as folder:
+    with _appears_when_complete(root) as folder, _one_thread():
         for action in actions:
             write_films(folder / VIDEOS / folder_name(action), action, [*train, *test], size, world_seed)
         for action in unseen:
@@ -81,6 +83,17 @@ def _appears_when_complete(root: Path) -> Iterator[Path]:
         unfinished.rename(root)
     except OSError as error:  # PyAV's errors about files are OSErrors too
         raise DataError(f"Cannot write {root} ({error}); choose a directory that can be written to.") from error
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Draw on one thread: small frames gain nothing from more, which on a busy machine wait for each other."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _check_arguments(actions: Sequence[Action], train_films: int, test_films: int, size: int) -> None:
