@@ -272,7 +272,7 @@ def test_rates_of_every_step_and_best_epoch(fit):
     assert recorder.accumulation == 2
     assert len(recorder.rates) == 12 * 6  # 25 base clips in steps of 4
     for step, rates in enumerate(recorder.rates):
-        expected = {n: published_rate(step, p, 1e-5, 10, 60) for n, p in (("backbone", 1e-3), ("prompting", 1e-2))}
+        expected = {n: published_rate(step, p, 1e-5, 12, 72) for n, p in (("backbone", 1e-3), ("prompting", 1e-2))}
         assert rates == pytest.approx(expected, rel=1e-9), step
     assert recorder.validated == list(range(12)) and recorder.val_shapes == {(2, 4)}
     assert max(recorder.top1) > min(recorder.top1)  # otherwise "best" means nothing

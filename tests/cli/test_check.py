@@ -42,9 +42,9 @@ def test_correct_dataset(demo, check):
     code, out, err, report = check(demo / "data", "--num_workers", "2")
     assert (code, err) == (0, "")
     assert "No errors: 60 files checked at level decode." in out
-    assert report["ok"] and [checked["num_clips"] for checked in report["lists"]] == [32, 16]
+    assert report["ok"] and [checked["num_clips"] for checked in report["lists"]] == [40, 20]
     out = check(demo / "data", "--data.num_frames", "99", "--level", "header")[1]
-    assert "Warning in train: clip shorter than a view (32)" in out and "and 27 more" in out
+    assert "Warning in train: clip shorter than a view (40)" in out and "and 35 more" in out
     assert "60 of them in an earlier check" in check(demo / "data", "--num_workers", "2")[1]
 
 

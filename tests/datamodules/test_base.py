@@ -36,10 +36,10 @@ def test_loaders(synthetic_root):
     assert data.class_names == CLASSES and data.num_classes == 10
     assert [(t.dataset, t.part, t.class_names) for t in data.test_sets] == [("hmdb51", "split1", CLASSES)]
     label, names, batches = drain(data.train_dataloader())
-    assert sorted(label.tolist()) == sorted(list(range(8)) * 4) and len(set(names)) == 32
+    assert sorted(label.tolist()) == sorted(list(range(10)) * 4) and len(set(names)) == 40
     assert batches[0].video.shape == (4, 1, 4, 3, 32, 32) and batches[0].video.dtype == torch.uint8
     label, names, batches = drain(data.test_dataloader())
-    assert label.tolist() == sorted(list(range(8)) * 2) and batches[0].video.shape == (4, 9, 4, 3, 32, 32)
+    assert sorted(label.tolist()) == sorted(list(range(10)) * 2) and batches[0].video.shape == (4, 9, 4, 3, 32, 32)
     assert all(
         data.class_names[i].replace(" ", "_") == name.split("/")[1] for i, name in zip(label, names, strict=True)
     )
@@ -76,7 +76,7 @@ def test_with_options_leaves_the_original_alone(synthetic_root):
     unlisted = data.with_options(ClipOptions(**SMALL, seed=7))
     unlisted.setup()
     first, second = (d.datasets["train"].records for d in (data, unlisted))
-    assert len(second) == 16 and first != second  # another seed, another draw
+    assert len(second) == 20 and first != second  # another seed, another draw
     listed = data.with_options(ClipOptions(), Path("a"))
     assert listed.with_options(ClipOptions(), Path("b")).request.splits_dir == Path("a")
 
@@ -123,8 +123,8 @@ def test_under_a_trainer(synthetic_root):
     assert all(batch.video.dtype == torch.float32 for stage in seen.values() for batch in stage)
     assert seen["train"][0].label.shape == (4, 10) and seen["val"][0].label.shape == (4,)
     first, second = ([b.video_id for b in seen["train"][half : half + 4]] for half in (0, 4))
-    assert len(seen["train"]) == 8 and first != second  # a new order in the second epoch
-    assert seen["test"][0].video.shape[1] == 2 and sum(map(len, predicted)) == 16
+    assert len(seen["train"]) == 10 and first != second  # a new order in the second epoch
+    assert seen["test"][0].video.shape[1] == 2 and sum(map(len, predicted)) == 20
 
 
 @pytest.fixture
@@ -151,7 +151,7 @@ def test_bad_clips_are_skipped_and_reported(broken_root):
         reports = [report for batch in seen[stage] for report in batch.skipped]
         assert reports and all(f"a_star_moving_left_{clip}.mp4: " in report for report in reports)
     assert sum(len(batch.label) for batch in seen["train"]) == 39
-    assert sum(int((batch.label >= 0).sum()) for batch in seen["test"]) == 15
+    assert sum(int((batch.label >= 0).sum()) for batch in seen["test"]) == 19
 
 
 def test_text_files_are_found_before_the_first_epoch(broken_root):
@@ -183,4 +183,4 @@ def test_raises_on_wrong_options_before_any_video_is_opened(synthetic_root, tmp_
 def test_summary_records_what_was_read(synthetic_root):
     summary = module(synthetic_root, num_shots=2).summary()
     assert summary["dataset"] == "hmdb51" and summary["num_shots"] == 2 and summary["num_classes"] == 10
-    assert summary["splits"]["train"]["num_clips"] == 16 and len(summary["splits"]["hmdb51/split1"]["sha256"]) == 64
+    assert summary["splits"]["train"]["num_clips"] == 20 and len(summary["splits"]["hmdb51/split1"]["sha256"]) == 64

@@ -19,6 +19,7 @@ from tc_clip_pl.cli import main
 
 TRAIN_CLIPS, TEST_CLIPS = 22, 15
 CUT_TRAIN_CLIPS, CUT_TEST_CLIPS = 2, 1
+ACTIONS = DEMO[:8]
 DDP = "ddp"
 FSDP = json.dumps({"class_path": "ModelParallelStrategy", "init_args": {"save_distributed_checkpoint": False}})
 
@@ -27,11 +28,11 @@ FSDP = json.dumps({"class_path": "ModelParallelStrategy", "init_args": {"save_di
 def demo(tmp_path_factory):
     """22 training clips, so that with batches of 2 only one of 2 processes has a last batch; 15 test clips."""
     folder = tmp_path_factory.mktemp("demo")
-    root = write_synthetic_dataset(folder / "data", DEMO, unseen=(), train_films=3, test_films=2, size=48)
+    root = write_synthetic_dataset(folder / "data", ACTIONS, unseen=(), train_films=3, test_films=2, size=48)
     train, test = _split_lines(root, "1"), _split_lines(root, "2")
     for path, line in (train[0], train[3], test[-1]):
         path.write_text(path.read_text().replace(line, f"{line[:-1]}0"))  # 0: in neither half
-    save_tiny_clip(folder / "clip", [action.name for action in DEMO], image_size=32)
+    save_tiny_clip(folder / "clip", [action.name for action in ACTIONS], image_size=32)
     return folder
 
 
