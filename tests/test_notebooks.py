@@ -52,7 +52,7 @@ def test_demo_learns_what_the_notebook_shows(notebook, tmp_path):
     accuracies = json.loads(code_cells(notebook)[-1].outputs[0].text)
     assert len(accuracies) == 11
     assert accuracies[-1] > 0.65, "fine-tuned; 0.6 is expected of a model that scores each frame alone"
-    assert accuracies[0] < 0.6, "CLIP's encoders"
+    assert accuracies[0] < accuracies[-1], "CLIP's encoders have not learned it"
 
 
 def test_is_committed_without_outputs(notebook):
