@@ -24,6 +24,6 @@ def test_augment_mixes_and_normalizes(synthetic_root):
     batch = next(iter(data.train_dataloader()))
     mixed = data.augment(batch)
     assert mixed.video.shape == batch.video.shape and mixed.video.dtype == torch.float32
-    assert mixed.label.shape == (4, 8) and torch.allclose(mixed.label.sum(1), torch.ones(4))
+    assert mixed.label.shape == (4, 10) and torch.allclose(mixed.label.sum(1), torch.ones(4))
     plain = module(synthetic_root, augmentation=Augmentation(mixup_alpha=0, cutmix_alpha=0)).augment(batch)
     assert torch.equal(plain.label, batch.label)

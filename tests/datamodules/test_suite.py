@@ -37,7 +37,7 @@ class Probe(LightningModule):
 
     def training_step(self, batch, batch_idx):
         self._see("train", batch)
-        assert batch.label.shape[1:] == (8,)  # mixed
+        assert batch.label.shape[1:] == (10,)  # mixed
         return self.weight * batch.video.mean()
 
     def validation_step(self, batch, batch_idx):
@@ -72,7 +72,7 @@ def test_a_test_needs_no_training_data(synthetic_root, tmp_path):
     for train in (None, FolderDataModule(str(tmp_path / "gone"))):
         data = EvaluationSuite({"hmdb51": HMDB51DataModule(str(synthetic_root))}, train, **SMALL)
         data.setup("test")
-        assert data.num_classes == 8 and len(data.test_dataloader()) == 1 and len(data.predict_dataloader()) == 2
+        assert data.num_classes == 10 and len(data.test_dataloader()) == 1 and len(data.predict_dataloader()) == 2
         with pytest.raises(DataError, match=r"give --data\.train|gone does not exist"):
             data.setup("fit")
 

@@ -19,7 +19,7 @@ def test_splits_do_not_overlap_and_differ(module, synthetic_root):
         data = module(synthetic_root, split=split)
         parts = (data.datasets["train"], data.test_datasets[0])
         train, test = ({record.video_id for record in part.records} for part in parts)
-        assert not train & test and len(train) == 32 and len(test) == 16
+        assert not train & test and len(train) == 40 and len(test) == 20
         tests.append(test)
     assert not tests[0] & tests[1] and not tests[1] & tests[2]
 
@@ -28,7 +28,7 @@ def test_flat_layout_gives_the_same_draw(module, synthetic_root, tmp_path):
     for file in synthetic_root.rglob("*.*"):
         shutil.copy(file, tmp_path / file.name)
     nested, flat = (module(root, num_shots=2).datasets["train"].records for root in (synthetic_root, tmp_path))
-    assert len(nested) == 16
+    assert len(nested) == 20
     assert [r.video_id.split("/")[-1] for r in nested] == [r.video_id for r in flat]
 
 
@@ -46,4 +46,4 @@ def test_unused_clips_are_in_neither_part(module, synthetic_root, tmp_path):
     file = root / "annotations" / "a_star_moving_left_test_split1.txt"
     file.write_text(file.read_text().replace("_3.mp4 1", "_3.mp4 0"))
     data = module(root)
-    assert len(data.datasets["train"]) == 31 and len(data.test_datasets[0]) == 16
+    assert len(data.datasets["train"]) == 39 and len(data.test_datasets[0]) == 20
