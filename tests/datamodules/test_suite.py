@@ -56,14 +56,14 @@ def test_trains_on_one_and_tests_on_several(synthetic_root):
     quiet = dict(logger=False, enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False)
     trainer = Trainer(max_epochs=1, accelerator="cpu", use_distributed_sampler=False, num_sanity_val_steps=0, **quiet)
     trainer.fit(probe, datamodule=data)
-    assert probe.seen == {"train": 8 * 2, "val": 8 * 1} and data.num_classes == 8
+    assert probe.seen == {"train": 8 * 2, "val": 10 * 1} and data.num_classes == 10
     trainer.test(probe, datamodule=data, verbose=False)
-    tests = {"hmdb51/split1": 8 * 2, "hmdb51/split3": 8 * 2, "folder/split4": 8 * 1}
-    assert probe.seen == {"train": 8 * 2, "val": 8 * 1, **tests}
+    tests = {"hmdb51/split1": 10 * 2, "hmdb51/split3": 10 * 2, "folder/split4": 10 * 1}
+    assert probe.seen == {"train": 8 * 2, "val": 10 * 1, **tests}
     assert [entry.name for entry in data.test_sets] == list(tests)
     assert probe.shapes == {(torch.float32, 1, 2, 3, 32, 32)}
     summary = json.loads(json.dumps(data.summary()))
-    assert summary["tests"]["hmdb51"]["splits"]["hmdb51/split3"]["num_clips"] == 16
+    assert summary["tests"]["hmdb51"]["splits"]["hmdb51/split3"]["num_clips"] == 20
     assert summary["train"]["splits"]["train"]["num_clips"] == 16  # the test does not hide what was trained on
     assert (data.batch_size, data.global_batch_size) == (8, 16)
 
@@ -72,7 +72,7 @@ def test_a_test_needs_no_training_data(synthetic_root, tmp_path):
     for train in (None, FolderDataModule(str(tmp_path / "gone"))):
         data = EvaluationSuite({"hmdb51": HMDB51DataModule(str(synthetic_root))}, train, **SMALL)
         data.setup("test")
-        assert data.num_classes == 10 and len(data.test_dataloader()) == 1 and len(data.predict_dataloader()) == 2
+        assert data.num_classes == 10 and len(data.test_dataloader()) == 1 and len(data.predict_dataloader()) == 3
         with pytest.raises(DataError, match=r"give --data\.train|gone does not exist"):
             data.setup("fit")
 
