@@ -64,7 +64,7 @@ def test_trains_on_one_and_tests_on_several(synthetic_root):
     assert probe.shapes == {(torch.float32, 1, 2, 3, 32, 32)}
     summary = json.loads(json.dumps(data.summary()))
     assert summary["tests"]["hmdb51"]["splits"]["hmdb51/split3"]["num_clips"] == 20
-    assert summary["train"]["splits"]["train"]["num_clips"] == 16  # the test does not hide what was trained on
+    assert summary["train"]["splits"]["train"]["num_clips"] == 20  # the test does not hide what was trained on
     assert (data.batch_size, data.global_batch_size) == (8, 16)
 
 
