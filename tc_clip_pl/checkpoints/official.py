@@ -2,8 +2,9 @@
 
 import pickle
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -50,6 +51,7 @@ KEYS = {
 # Token embeddings of one run's class names, not learned: ours come from the tokenizer.
 IGNORED = ("prompt_learner.token_prefix", "prompt_learner.token_suffix")
 TOKEN_EMBEDDING = "text_model.embeddings.token_embedding.weight"
+SHOWN = 8  # names in an error: hundreds would hide what is wrong
 HEAD_WIDTH = 64  # in every CLIP that OpenAI published; weights alone do not tell the number of heads
 
 
@@ -102,16 +104,45 @@ def load_official_checkpoint(path: str | Path, **options: object) -> TCCLIP:
     Raises:
         ValueError: As `load_official_state_dict`, or if the file has no ``model`` or pickles calls to the system.
     """
-    unknown = torch.serialization.get_unsafe_globals_in_checkpoint(path)
+    return load_official_state_dict(published_weights(read_inert(path), path), **options)
+
+
+def read_inert(path: str | Path) -> Any:
+    """Read any file of `torch.save` without running any code that is pickled in it.
+
+    Returns:
+        What was saved, on the CPU; objects other than tensors and plain containers are empty `Inert`.
+
+    Raises:
+        ValueError: If it is not such a file, or pickles calls to the system.
+    """
     try:
+        unknown = torch.serialization.get_unsafe_globals_in_checkpoint(path)
         with torch.serialization.safe_globals([(Inert, name) for name in unknown]):
-            checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except (RuntimeError, EOFError, ValueError) as error:
+        raise ValueError(f"{path} cannot be read: it is not a checkpoint, or incomplete; use another file.") from error
     except pickle.UnpicklingError as error:  # functions of `os` and `sys` are refused whatever stands in for them
         raise ValueError(f"{path} pickles more than weights and a configuration, so it is not read: {error}") from error
-    if "model" not in checkpoint:
-        keys = ", ".join(sorted(map(str, checkpoint)))
-        raise ValueError(f"{path} has no key 'model', only {keys}: pass a published TC-CLIP checkpoint.")
-    return load_official_state_dict(checkpoint["model"], **options)
+
+
+def published_weights(checkpoint: Any, path: str | Path) -> Mapping[str, Tensor]:
+    """Return the weights in a published checkpoint.
+
+    Args:
+        checkpoint: From `read_inert`.
+        path: Its file, for the error.
+
+    Raises:
+        ValueError: If it has no weights under the key ``model``.
+    """
+    keys = sorted(map(str, checkpoint)) if isinstance(checkpoint, Mapping) else []
+    if "model" not in keys:
+        found = ", ".join(keys[:SHOWN]) or "something else"
+        raise ValueError(f"{path} has no key 'model', only {found}: pass a published TC-CLIP checkpoint.")
+    if not isinstance(weights := checkpoint["model"], Mapping):
+        raise ValueError(f"{path} holds no weights under the key 'model': pass a published TC-CLIP checkpoint.")
+    return weights
 
 
 def load_official_state_dict(
@@ -175,20 +206,35 @@ def convert_state_dict(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
     Raises:
         ValueError: If a name matches no pattern of `KEYS`. Skipping it would hide that the model is another one.
     """
-    converted = {}
+    converted, unknown = {}, []
     for key, value in state_dict.items():
         name = key.removeprefix("module.")
-        if name not in IGNORED:
-            converted.update(_convert(name, value))
+        if name in IGNORED:
+            continue
+        if target := _translate(name):
+            converted.update(_convert(target, value))
+        else:
+            unknown.append(name)
+    if unknown:
+        raise ValueError(f"The checkpoint has {list_names('unknown', unknown)}: pass a published TC-CLIP checkpoint.")
     return converted
 
 
-def _convert(name: str, value: Tensor) -> dict[str, Tensor]:
-    """Convert one weight; stacked query, key and value become three."""
+def list_names(kind: str, names: Sequence[str]) -> str:
+    """Return such as "2 unknown weights (a, b)", with the first names if there are many."""
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    listed = ", ".join(map(repr, names[:SHOWN]))
+    return f"{len(names)} {kind} weight{'s' * (len(names) > 1)} ({listed}{more})"
+
+
+def _translate(name: str) -> str | None:
+    """Return our name of a published weight; None if it is unknown."""
     matches = ((re.fullmatch(pattern, name), target) for pattern, target in KEYS.items())
-    found = next((match.expand(target) for match, target in matches if match), None)
-    if found is None:
-        raise ValueError(f"The checkpoint has an unknown weight {name!r}: pass a published TC-CLIP checkpoint.")
+    return next((match.expand(target) for match, target in matches if match), None)
+
+
+def _convert(found: str, value: Tensor) -> dict[str, Tensor]:
+    """Convert the layout of one weight, given our name; stacked query, key and value become three."""
     if "in_proj_" in found:  # query, key and value, stacked in this order
         return {
             found.replace("in_proj_", f"{letter}_proj."): rows
