@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import mmap
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,7 +24,7 @@ turn a checkpoint into a folder that loads alone
 
   tcclip convert official.pth OUT --clip openai/clip-vit-base-patch16
   tcclip convert outputs/NAME/version_0/checkpoints/last.ckpt OUT --ensemble 0.7
-  tcclip test --config NAME --model.pretrained OUT --ensembling.weights [1.0]
+  tcclip test --config NAME --model.pretrained OUT
 
 CKPT is a published checkpoint of TC-CLIP, one of CLIP's weights fine-tuned
 under the same names (as ViFi-CLIP), or a checkpoint of `tcclip fit`. Nothing
@@ -80,7 +81,8 @@ def convert(argv: list[str]) -> None:
             from tc_clip_pl.cli.library_logging import silence_library_logs
         silence_library_logs()
         _write(_read(options), options.ensemble, folder)
-    print(f"Wrote {target}. Next: tcclip test --config NAME --model.pretrained {target} --ensembling.weights [1.0]")
+    weights = "" if options.ensemble is None else " --ensembling.weights [1.0]"  # the folder holds the ensembled ones
+    print(f"Wrote {target}. Next: tcclip test --config NAME --model.pretrained {target}{weights}")
 
 
 def _parse(argv: list[str]) -> Namespace:
@@ -113,7 +115,7 @@ def _check(options: Namespace) -> None:
 
 
 def _read(options: Namespace) -> Source:
-    from tc_clip_pl.checkpoints.official import read_inert
+    from tc_clip_pl.checkpoints.inert import read_inert
 
     given = {name: options[name] for name in MODEL_OPTIONS if options[name] is not None}
     checkpoint = read_inert(options.ckpt)
@@ -152,7 +154,7 @@ def _read_ours(ckpt: str, clip: str | None) -> Source:
         model.clip_state_dict()  # refuses another CLIP
     facts = {"Source": _identify(ckpt), "Format": "checkpoint of `tcclip fit`"}
     if stored.run:
-        facts |= {"Run": stored.run["name"], "Command": f"`{' '.join(stored.run['command'])}`"}
+        facts["Run"] = stored.run["name"]
     facts["Training"] = f"{stored.global_step} optimizer steps"
     if stored.class_names:
         facts["Trained on"] = f"{len(stored.class_names)} classes"
@@ -160,8 +162,8 @@ def _read_ours(ckpt: str, clip: str | None) -> Source:
 
 
 def _identify(path: str) -> str:
-    with Path(path).open("rb") as file:
-        return f"`{Path(path).name}`, SHA-256 {hashlib.file_digest(file, 'sha256').hexdigest()}"
+    with Path(path).open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        return f"`{Path(path).name}`, SHA-256 {hashlib.sha256(content).hexdigest()}"
 
 
 def _write(source: Source, ensemble: float | None, folder: Path) -> None:

@@ -45,9 +45,10 @@ def model_card(config: TCCLIPConfig, options: ClipOptions, facts: Mapping[str, s
 
     clip = config.clip_name_or_path
     on_hub = clip is not None and clip.count("/") == 1 and not Path(clip).is_absolute()
+    name = "unknown" if clip is None else clip if on_hub else Path(clip).name  # a path here says nothing elsewhere
     known = {
         **facts,
-        "CLIP": f"{clip or 'unknown'}, SHA-256 of its weights {config.clip_sha256 or 'unknown'}",
+        "CLIP": f"{name}, SHA-256 of its weights {config.clip_sha256 or 'unknown'}",
         "Weights": describe_weight(1.0 if config.ensemble_weight is None else config.ensemble_weight),
         "Model": f"reference tokens {config.reference_tokens}, prompting {config.prompting}",
         "Input": f"{options.num_frames} frames of {options.image_size} x {options.image_size} pixels",
