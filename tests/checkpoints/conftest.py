@@ -46,7 +46,7 @@ def publish():
 def published_state_dict(model):
     layers = model.config.vision_config.num_hidden_layers
     weights = model.state_dict()
-    state = {there: weights[here] for there, here in SINGLE.items()}
+    state = {there: weights[here] for there, here in SINGLE.items() if here in weights}
     state |= {there: weights[here].T for there, here in TRANSPOSED.items()}
     state |= {f"{a}.{kind}": weights[f"{b}.{kind}"] for a, b in NORMS.items() for kind in ("weight", "bias")}
     norms = {"ln_1": "layer_norm1", "ln_2": "layer_norm2"}
@@ -54,12 +54,19 @@ def published_state_dict(model):
         for i in range(layers):
             names = (f"{there}.transformer.resblocks.{i}", f"{here}.encoder.layers.{i}")
             state |= published_block(weights, *names, "self_attn", norms)
+    if model.prompt_learner is not None:
+        state |= published_additions(weights, layers)
+    return {f"module.{name}": value.clone() for name, value in state.items()}
+
+
+def published_additions(weights, layers):
+    """What TC-CLIP adds to CLIP, but the prompt vectors, and the class tokens of a run."""
+    width = weights["text_model.embeddings.token_embedding.weight"].shape[1]
+    state = {"prompt_learner.token_prefix": torch.zeros(3, 1, width)}
     norms = {"ln_1": "layer_norm_prompt", "ln_1_kv": "layer_norm_context", "ln_2": "layer_norm2"}
     names = ("text_encoder.prompt_generation_layer.0", "prompt_generation_layer")
     state |= published_block(weights, *names, "cross_attn", norms)
     for i in range(1, layers):
         bias = weights[f"vision_model.encoder.layers.{i}.self_attn.local_global_bias"]
         state[f"image_encoder.transformer.resblocks.{i}.attn.local_global_bias_table"] = bias.unsqueeze(1)
-    width = weights["text_model.embeddings.token_embedding.weight"].shape[1]
-    state["prompt_learner.token_prefix"] = torch.zeros(3, 1, width)
-    return {f"module.{name}": value.clone() for name, value in state.items()}
+    return state
