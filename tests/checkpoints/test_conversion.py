@@ -13,6 +13,7 @@ from tc_clip_pl import TCCLIP
 from tc_clip_pl.checkpoints.tiny_clip import make_tiny_tokenizer
 from tc_clip_pl.cli import main
 from tc_clip_pl.modules.loading import load_clip
+from tc_clip_pl.modules.tokenizer import PROMPT_TEMPLATE
 
 OPTIONS = {"num_frames": 4, "seed_ratio": 0.5, "num_context_tokens": 6, "merges_per_round": 4}
 NAMES = ["brush hair", "ride bike", "draw sword"]
@@ -85,7 +86,7 @@ def test_frame_wise_weights_make_a_frame_wise_model(convert, publish, tiny_clip_
 
 def test_parity_weights_give_the_parity_logits(convert, tmp_path):
     case = parity.load_case("tiny")
-    tokenizer = make_tiny_tokenizer(NAMES)
+    tokenizer = make_tiny_tokenizer([PROMPT_TEMPLATE])
     sizes = {"projection_dim": 512, "num_hidden_layers": case["vision_layers"], "hidden_size": 768}
     text = {"projection_dim": 512, "num_hidden_layers": case["text_layers"]}
     CLIPModel(
