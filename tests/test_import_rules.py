@@ -34,6 +34,7 @@ MAY_IMPORT = {
     "datamodules.transforms": {"errors", "options"},
     "datamodules.splits": {"errors", "options"},
     "datamodules.video": {"errors", "options", "splits", "transforms"},
+    "datamodules.input_contract": {"errors", "options", "transforms"},
     "datamodules.loading": {"errors", "options", "splits", "transforms", "video"},
     "datamodules.batches": {"options", "transforms", "video", "loading"},
     "datamodules.base": {"errors", "options", "splits", "transforms", "video", "loading", "batches"},

@@ -65,7 +65,7 @@ class ThreeCrops(v2.Transform):
 
 def build_training_crop(image_size: int) -> v2.Transform:
     """Build the training transform: resize the short side, then crop and resize a random window."""
-    return v2.Compose([v2.Resize(_short_side(image_size), antialias=True), MultiScaleCrop(image_size)])
+    return v2.Compose([v2.Resize(short_side(image_size), antialias=True), MultiScaleCrop(image_size)])
 
 
 def build_evaluation_crop(image_size: int, num_spatial_views: int) -> v2.Transform:
@@ -79,16 +79,18 @@ def build_evaluation_crop(image_size: int, num_spatial_views: int) -> v2.Transfo
 
 
 def _center_crop(image_size: int) -> v2.Transform:
-    return v2.Compose([v2.Resize(_short_side(image_size), antialias=True), v2.CenterCrop(image_size)])
+    return v2.Compose([v2.Resize(short_side(image_size), antialias=True), v2.CenterCrop(image_size)])
 
 
 def _three_crops(image_size: int) -> v2.Transform:
-    # No margin around the crops, unlike around the center crop: together they should cover the whole frame.
-    return v2.Compose([v2.Resize(image_size, antialias=True), ThreeCrops()])
+    return v2.Compose([v2.Resize(short_side(image_size, 3), antialias=True), ThreeCrops()])
 
 
 EVALUATION_CROPS = {1: _center_crop, 3: _three_crops}
 
 
-def _short_side(image_size: int) -> int:
+def short_side(image_size: int, num_spatial_views: int = 1) -> int:
+    """Return the short side, in pixels, that frames are resized to before they are cropped."""
+    if num_spatial_views == 3:  # no margin, unlike around the center crop: together they should cover the whole frame
+        return image_size
     return round(image_size * SHORT_SIDE_RATIO)

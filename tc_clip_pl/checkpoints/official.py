@@ -1,13 +1,13 @@
 """Conversion of the authors' published checkpoints, key by key."""
 
-import pickle
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-import torch
 from torch import Tensor
 
+from tc_clip_pl.checkpoints.inert import read_inert
 from tc_clip_pl.modules.config import TCCLIPConfig
 from tc_clip_pl.modules.tc_clip import TCCLIP
 
@@ -50,43 +50,8 @@ KEYS = {
 # Token embeddings of one run's class names, not learned: ours come from the tokenizer.
 IGNORED = ("prompt_learner.token_prefix", "prompt_learner.token_suffix")
 TOKEN_EMBEDDING = "text_model.embeddings.token_embedding.weight"
+SHOWN = 8  # names in an error: hundreds would hide what is wrong
 HEAD_WIDTH = 64  # in every CLIP that OpenAI published; weights alone do not tell the number of heads
-
-
-class _EqualToDict(type):
-    # The unpickler sets items only on types that equal `dict`, and appends only to subclasses of `list`. Pickles do
-    # both to objects of unknown classes, so their stand-in passes for both.
-    def __eq__(cls, other: object) -> bool:
-        return cls is other or other is dict
-
-    __hash__ = type.__hash__
-
-
-class Inert(list, metaclass=_EqualToDict):
-    """Stands in for every class and function that a file pickles besides tensors and plain containers.
-
-    The published files hold the configuration of their run, an object of OmegaConf with Python classes inside. Nothing
-    of it is needed to rebuild the model, so it is neither imported nor stored.
-    """
-
-    # Items of other objects may have it as a key; lists have no hash.
-    __hash__ = object.__hash__
-
-    # Pickles construct with any arguments; `list.__new__` ignores them.
-    def __init__(self, *_args: object, **_options: object) -> None:
-        super().__init__()
-
-    def __setstate__(self, _state: object) -> None:
-        """Drop the attributes of a pickled object."""
-
-    def __setitem__(self, _key: object, _value: object) -> None:
-        """Drop an item of a pickled mapping."""
-
-    def append(self, _item: object) -> None:
-        """Drop an item of a pickled list."""
-
-    def extend(self, _items: object) -> None:
-        """Drop the items of a pickled list."""
 
 
 def load_official_checkpoint(path: str | Path, **options: object) -> TCCLIP:
@@ -102,16 +67,26 @@ def load_official_checkpoint(path: str | Path, **options: object) -> TCCLIP:
     Raises:
         ValueError: As `load_official_state_dict`, or if the file has no ``model`` or pickles calls to the system.
     """
-    unknown = torch.serialization.get_unsafe_globals_in_checkpoint(path)
-    try:
-        with torch.serialization.safe_globals([(Inert, name) for name in unknown]):
-            checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:  # functions of `os` and `sys` are refused whatever stands in for them
-        raise ValueError(f"{path} pickles more than weights and a configuration, so it is not read: {error}") from error
-    if "model" not in checkpoint:
-        keys = ", ".join(sorted(map(str, checkpoint)))
-        raise ValueError(f"{path} has no key 'model', only {keys}: pass a published TC-CLIP checkpoint.")
-    return load_official_state_dict(checkpoint["model"], **options)
+    return load_official_state_dict(published_weights(read_inert(path), path), **options)
+
+
+def published_weights(checkpoint: Any, path: str | Path) -> Mapping[str, Tensor]:
+    """Return the weights in a published checkpoint.
+
+    Args:
+        checkpoint: From `read_inert`.
+        path: Its file, for the error.
+
+    Raises:
+        ValueError: If it has no weights under the key ``model``.
+    """
+    keys = sorted(map(str, checkpoint)) if isinstance(checkpoint, Mapping) else []
+    if "model" not in keys:
+        found = ", ".join(keys[:SHOWN]) or "something else"
+        raise ValueError(f"{path} has no key 'model', only {found}: pass a published TC-CLIP checkpoint.")
+    if not isinstance(weights := checkpoint["model"], Mapping):
+        raise ValueError(f"{path} holds no weights under the key 'model': pass a published TC-CLIP checkpoint.")
+    return weights
 
 
 def load_official_state_dict(
@@ -175,20 +150,35 @@ def convert_state_dict(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
     Raises:
         ValueError: If a name matches no pattern of `KEYS`. Skipping it would hide that the model is another one.
     """
-    converted = {}
+    converted, unknown = {}, []
     for key, value in state_dict.items():
         name = key.removeprefix("module.")
-        if name not in IGNORED:
-            converted.update(_convert(name, value))
+        if name in IGNORED:
+            continue
+        if target := _translate(name):
+            converted.update(_convert(target, value))
+        else:
+            unknown.append(name)
+    if unknown:
+        raise ValueError(f"The checkpoint has {list_names('unknown', unknown)}: pass a published TC-CLIP checkpoint.")
     return converted
 
 
-def _convert(name: str, value: Tensor) -> dict[str, Tensor]:
-    """Convert one weight; stacked query, key and value become three."""
+def list_names(kind: str, names: Sequence[str]) -> str:
+    """Return such as "2 unknown weights (a, b)", with the first names if there are many."""
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    listed = ", ".join(map(repr, names[:SHOWN]))
+    return f"{len(names)} {kind} weight{'s' * (len(names) > 1)} ({listed}{more})"
+
+
+def _translate(name: str) -> str | None:
+    """Return our name of a published weight; None if it is unknown."""
     matches = ((re.fullmatch(pattern, name), target) for pattern, target in KEYS.items())
-    found = next((match.expand(target) for match, target in matches if match), None)
-    if found is None:
-        raise ValueError(f"The checkpoint has an unknown weight {name!r}: pass a published TC-CLIP checkpoint.")
+    return next((match.expand(target) for match, target in matches if match), None)
+
+
+def _convert(found: str, value: Tensor) -> dict[str, Tensor]:
+    """Convert the layout of one weight, given our name; stacked query, key and value become three."""
     if "in_proj_" in found:  # query, key and value, stacked in this order
         return {
             found.replace("in_proj_", f"{letter}_proj."): rows

@@ -1,6 +1,6 @@
 """The help pages, written by hand so that they appear at once and fit on a screen."""
 
-from tc_clip_pl.cli import check, configs, pretrain, profile, report, split
+from tc_clip_pl.cli import check, configs, convert, pretrain, profile, report, split
 from tc_clip_pl.cli.demo import command as demo
 from tc_clip_pl.cli.sweep import command as sweep
 
@@ -19,6 +19,8 @@ tcclip: video action recognition with TC-CLIP
       validate a dataset against its split files before a long run
   tcclip split --data NAME --data.root DIR --output_dir DIR
       draw few-shot and base/novel splits
+  tcclip convert CKPT OUT
+      turn a published checkpoint, or one of fit, into a folder that loads alone
   tcclip pretrain OUT
       train a small CLIP on captioned pictures of the generated world
   tcclip profile --config NAME
@@ -151,6 +153,7 @@ trained the new parameters."""
 OTHER_HELP = {
     "check": check.HELP,
     "split": split.HELP,
+    "convert": convert.HELP,
     "pretrain": pretrain.HELP,
     "profile": profile.HELP,
     "sweep": sweep.HELP,

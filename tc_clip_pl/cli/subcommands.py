@@ -5,6 +5,7 @@ SUBCOMMANDS = {
     **dict.fromkeys(RUNS, "tc_clip_pl.cli.experiment:run_experiment"),
     "check": "tc_clip_pl.cli.check:check_data",
     "split": "tc_clip_pl.cli.split:make_splits",
+    "convert": "tc_clip_pl.cli.convert:convert",
     "pretrain": "tc_clip_pl.cli.pretrain:pretrain",
     "profile": "tc_clip_pl.cli.profile:profile",
     "sweep": "tc_clip_pl.cli.sweep.command:sweep",

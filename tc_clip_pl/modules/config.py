@@ -50,6 +50,8 @@ class TCCLIPConfig(BackboneConfig):
             photo of a" in CLIP's vocabulary; `TCCLIP.from_pretrained` asks the model's tokenizer.
         clip_name_or_path: The CLIP that the model was made from, which weight-space ensembling reads again.
         clip_sha256: `hash_weights` of that CLIP, which tells it from another one of the same shape.
+        ensemble_weight: The share w of the fine-tuned weights that `tcclip convert` ensembled CLIP's with (Sec. 4.1);
+            None where the weights are the fine-tuned ones alone.
 
     Raises:
         ValueError: If a name is unknown, a number out of range, two choices contradict each other, or an option is set
@@ -79,6 +81,7 @@ class TCCLIPConfig(BackboneConfig):
     prompt_token_ids: list[int] | tuple[int, ...] = TEMPLATE_TOKEN_IDS
     clip_name_or_path: str | None = None
     clip_sha256: str | None = None
+    ensemble_weight: float | None = None
 
     def __post_init__(self, **kwargs: object) -> None:
         super().__post_init__(**kwargs)

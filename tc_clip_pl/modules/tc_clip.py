@@ -157,9 +157,14 @@ class TCCLIP(ClassTexts, BackboneModel):
         """Read the original weights of the CLIP that the model was made from, on the CPU, under this model's names.
 
         Raises:
-            ValueError: If the model does not know its CLIP, or another one is there now.
+            ValueError: If the model does not know its CLIP, another one is there now, or it is ensembled already.
             OSError: If that CLIP is gone.
         """
+        if self.config.ensemble_weight is not None:
+            raise ValueError(
+                f"This model is ensembled already (w = {self.config.ensemble_weight:g}): give --ensembling.weights "
+                "[1.0] to use it as it is."
+            )
         if self.config.clip_name_or_path is None:
             raise ValueError("This model does not know the CLIP it was made from: set `config.clip_name_or_path`.")
         weights = load_clip(self.config.clip_name_or_path).state_dict()

@@ -15,8 +15,8 @@ from tc_clip_pl.modules.tc_clip import TCCLIP
 from tc_clip_pl.training.checkpoint import check_settings, load_model, load_weights, read_facts
 from tc_clip_pl.training.module import TCCLIPModule
 
-READ_FROM_PRETRAINED = ("prompt_token_ids", "clip_name_or_path", "clip_sha256")
-"""Fields of `TCCLIPConfig` that loading fills in: not for users to set."""
+READ_FROM_PRETRAINED = ("prompt_token_ids", "clip_name_or_path", "clip_sha256", "ensemble_weight")
+"""Fields of `TCCLIPConfig` that loading or converting fills in: not for users to set."""
 
 
 def derive_options(config_class: type = TCCLIPConfig) -> type:

@@ -1,0 +1,180 @@
+"""`tcclip convert`: a checkpoint as a folder that loads alone."""
+
+from __future__ import annotations
+
+import hashlib
+import mmap
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tc_clip_pl.cli.errors import UserError, explain_parser_error
+from tc_clip_pl.cli.startup import announced
+from tc_clip_pl.cli.whole_folder import written_whole
+
+if TYPE_CHECKING:
+    from jsonargparse import Namespace
+
+    from datamodules.options import ClipOptions
+    from tc_clip_pl.modules.tc_clip import TCCLIP
+
+HELP = """\
+tcclip convert CKPT OUT [--clip CLIP] [--ensemble W] [--KEY VALUE ...]:
+turn a checkpoint into a folder that loads alone
+
+  tcclip convert official.pth OUT --clip openai/clip-vit-base-patch16
+  tcclip convert outputs/NAME/version_0/checkpoints/last.ckpt OUT --ensemble 0.7
+  tcclip test --config NAME --model.pretrained OUT
+
+CKPT is a published checkpoint of TC-CLIP, one of CLIP's weights fine-tuned
+under the same names (as ViFi-CLIP), or a checkpoint of `tcclip fit`. Nothing
+that it pickles runs, and weights that are unknown or missing are an error. OUT
+gets configuration, weights, tokenizer, a model card, and
+preprocessor_config.json: how frames are sampled, resized and normalized.
+
+  --clip CLIP               folder or hub name of the CLIP that was fine-tuned;
+                            published checkpoints need it, one of `tcclip fit`
+                            where that CLIP has moved
+  --ensemble W              write W x fine-tuned + (1 - W) x CLIP, as the paper
+                            tests with 0.7; the new parameters stay fine-tuned
+
+Published weights do not tell these; the defaults are the paper's:
+
+  --num_frames N            frames of a view (16)
+  --seed_ratio R            share of the patches that become seeds (0.3)
+  --num_context_tokens K    context tokens of a video (96)
+  --merges_per_round N      merges in one round of the matching (100)"""
+
+MODEL_OPTIONS = {"num_frames": int, "seed_ratio": float, "num_context_tokens": int, "merges_per_round": int}
+
+
+@dataclass(frozen=True)
+class Source:
+    """A checkpoint that was read.
+
+    Attributes:
+        model: Its model, fine-tuned.
+        input: How clips are sampled and normalized for it.
+        facts: What the model card says of it, line by line.
+    """
+
+    model: TCCLIP
+    input: ClipOptions
+    facts: dict[str, str]
+
+
+def convert(argv: list[str]) -> None:
+    """Write a checkpoint to OUT as a folder that `TCCLIP.from_pretrained` loads.
+
+    Args:
+        argv: Arguments after `tcclip convert`; see `HELP`.
+
+    Raises:
+        UserError: The arguments are wrong, CKPT is no checkpoint, or OUT exists or cannot be written.
+        OSError: CLIP is not where it should be.
+        ValueError: CKPT belongs to another model or another CLIP, or an option is out of range.
+    """
+    options = _parse(argv)
+    target = Path(options.out)
+    with written_whole(target) as folder:
+        with announced("Loading PyTorch ..."):
+            from tc_clip_pl.cli.library_logging import silence_library_logs
+        silence_library_logs()
+        _write(_read(options), options.ensemble, folder)
+    weights = "" if options.ensemble is None else " --ensembling.weights [1.0]"  # the folder holds the ensembled ones
+    print(f"Wrote {target}. Next: tcclip test --config NAME --model.pretrained {target}{weights}")
+
+
+def _parse(argv: list[str]) -> Namespace:
+    from argparse import ArgumentError
+
+    from jsonargparse import ArgumentParser
+
+    parser = ArgumentParser(exit_on_error=False, allow_abbrev=False)
+    for name in ("ckpt", "out"):
+        parser.add_argument(name, type=str, nargs="?")
+    for name, kind in {"clip": str, "ensemble": float, **MODEL_OPTIONS}.items():
+        parser.add_argument(f"--{name}", type=kind | None, default=None)
+    try:
+        options = parser.parse_args(argv)
+    except ArgumentError as error:
+        raise UserError(explain_parser_error(error.message, parser.get_defaults().keys())) from error
+    _check(options)
+    return options
+
+
+def _check(options: Namespace) -> None:
+    if not options.ckpt or not options.out:
+        raise UserError("Give a checkpoint and an output folder: tcclip convert CKPT OUT.")
+    if not Path(options.ckpt).is_file():
+        raise UserError(f"There is no checkpoint file {options.ckpt}; check the path.")
+    if Path(options.out).exists():
+        raise UserError(f"{options.out} exists: name another folder, or remove it.")
+    if options.ensemble is not None and not 0 <= options.ensemble <= 1:
+        raise UserError(f"--ensemble is {options.ensemble:g}; it must be between 0 (CLIP's encoders) and 1.")
+
+
+def _read(options: Namespace) -> Source:
+    from tc_clip_pl.checkpoints.inert import read_inert
+
+    given = {name: options[name] for name in MODEL_OPTIONS if options[name] is not None}
+    checkpoint = read_inert(options.ckpt)
+    if isinstance(checkpoint, dict) and {"state_dict", "tc_clip"} <= checkpoint.keys():
+        if given:
+            raise UserError(f"{options.ckpt} knows its model: leave --{next(iter(given))} out.")
+        return _read_ours(options.ckpt, options.clip)
+    return _read_published(checkpoint, options, given)
+
+
+def _read_published(checkpoint: Any, options: Namespace, given: dict[str, Any]) -> Source:
+    from datamodules.options import ClipOptions
+    from tc_clip_pl.checkpoints.conversion import load_onto_clip
+    from tc_clip_pl.checkpoints.official import published_weights
+
+    weights = published_weights(checkpoint, options.ckpt)
+    if options.clip is None:
+        raise UserError(
+            f"{options.ckpt} does not hold its CLIP's token embeddings: name the CLIP that was fine-tuned, as in "
+            "--clip openai/clip-vit-base-patch16."
+        )
+    model = load_onto_clip(weights, options.clip, **given)
+    size = model.config.vision_config.image_size
+    facts = {"Source": _identify(options.ckpt), "Format": "published checkpoint, converted name by name"}
+    return Source(model, ClipOptions(num_frames=model.config.num_frames, image_size=size), facts)
+
+
+def _read_ours(ckpt: str, clip: str | None) -> Source:
+    from tc_clip_pl.cli.checkpoint_config import recorded_input
+    from tc_clip_pl.modules.names import recorded_name
+    from tc_clip_pl.training.checkpoint import load_model, read_facts
+
+    model, stored = load_model(ckpt), read_facts(ckpt)
+    if clip is not None:
+        model.config.clip_name_or_path = recorded_name(clip)
+        model.clip_state_dict()  # refuses another CLIP
+    facts = {"Source": _identify(ckpt), "Format": "checkpoint of `tcclip fit`"}
+    if stored.run:
+        facts["Run"] = stored.run["name"]
+    facts["Training"] = f"{stored.global_step} optimizer steps"
+    if stored.class_names:
+        facts["Trained on"] = f"{len(stored.class_names)} classes"
+    return Source(model, recorded_input(stored), facts)
+
+
+def _identify(path: str) -> str:
+    with Path(path).open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        return f"`{Path(path).name}`, SHA-256 {hashlib.sha256(content).hexdigest()}"
+
+
+def _write(source: Source, ensemble: float | None, folder: Path) -> None:
+    from datamodules.input_contract import write_input_contract
+    from tc_clip_pl.cli.model_card import model_card
+    from tc_clip_pl.training.weight_ensembling import build_weight_sets, write_parameters
+
+    model = source.model
+    if ensemble is not None:
+        write_parameters(model, build_weight_sets(model, (ensemble,))[ensemble])
+        model.config.ensemble_weight = ensemble
+    model.save_pretrained(folder)
+    write_input_contract(folder, source.input)
+    (folder / "README.md").write_text(model_card(model.config, source.input, source.facts), encoding="utf-8")

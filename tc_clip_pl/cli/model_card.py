@@ -1,0 +1,62 @@
+"""The model card of a converted checkpoint: what is known of it, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from datamodules.options import ClipOptions
+    from tc_clip_pl.modules.config import TCCLIPConfig
+
+CARD = """\
+---
+library_name: tcclip
+pipeline_tag: video-classification
+{base}---
+
+# Video action recognition with {method}
+
+{facts}
+
+```python
+from tc_clip_pl import TCCLIP
+
+model = TCCLIP.from_pretrained("FOLDER")
+model.set_class_names(["brush hair", "ride bike"])
+logits = model(video).logits  # video: {video}, normalized
+```
+
+`preprocessor_config.json` says how frames are sampled, resized, cropped and normalized;
+`datamodules.input_contract.read_input_contract` reads it.
+"""
+
+
+def model_card(config: TCCLIPConfig, options: ClipOptions, facts: Mapping[str, str]) -> str:
+    """Return a model card in Markdown, with the metadata of Hugging Face's hub.
+
+    Args:
+        config: Of the model.
+        options: How its clips are sampled and normalized.
+        facts: What is known of its origin, by name.
+    """
+    from tc_clip_pl.training.weight_ensembling import describe_weight
+
+    clip = config.clip_name_or_path
+    on_hub = clip is not None and clip.count("/") == 1 and not Path(clip).is_absolute()
+    name = "unknown" if clip is None else clip if on_hub else Path(clip).name  # a path here says nothing elsewhere
+    known = {
+        **facts,
+        "CLIP": f"{name}, SHA-256 of its weights {config.clip_sha256 or 'unknown'}",
+        "Weights": describe_weight(1.0 if config.ensemble_weight is None else config.ensemble_weight),
+        "Model": f"reference tokens {config.reference_tokens}, prompting {config.prompting}",
+        "Input": f"{options.num_frames} frames of {options.image_size} x {options.image_size} pixels",
+        "Test views": f"{options.num_temporal_views} temporal x {options.num_spatial_views} spatial",
+    }
+    return CARD.format(
+        base=f"base_model: {clip}\n" if on_hub else "",
+        method="a frame-wise CLIP" if config.reference_tokens == "none" else "TC-CLIP",
+        facts="\n".join(f"- {name}: {value}" for name, value in known.items()),
+        video=f"(B, {options.num_frames}, 3, {options.image_size}, {options.image_size})",
+    )
