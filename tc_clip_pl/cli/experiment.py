@@ -33,6 +33,7 @@ from tc_clip_pl.cli.write_outputs import run_folder, write_predictions, write_re
 from tc_clip_pl.evaluation.results import EvaluationRun
 from tc_clip_pl.modules.names import recorded_name
 from tc_clip_pl.training.finite_loss import FiniteLoss
+from tc_clip_pl.training.interrupts import KeepInterrupts
 from tc_clip_pl.training.skipped_clips import SkippedClips
 from tc_clip_pl.training.weight_ensembling import WeightSpaceEnsemble
 
@@ -122,8 +123,9 @@ class TCCLIPCLI(ExperimentArguments):
             kwargs["enable_checkpointing"] = False  # only training has something to save
         settings = {**config.trainer.as_dict(), **kwargs}
         kwargs["plugins"] = with_safe_checkpoints(settings["plugins"])
-        # Not among the configured callbacks: replacing their list should not switch the check off.
-        callbacks = [*usable_callbacks(settings), FiniteLoss(config.max_bad_steps), RunFolderNotes(self.command[1:])]
+        # Not among the configured callbacks: replacing their list should not switch these off.
+        fixed = [FiniteLoss(config.max_bad_steps), KeepInterrupts(), RunFolderNotes(self.command[1:])]
+        callbacks = [*usable_callbacks(settings), *fixed]
         try:
             return super().instantiate_trainer(**kwargs, callbacks=callbacks)
         except TypeError as error:  # what Lightning raises for devices that are no number

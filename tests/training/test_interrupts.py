@@ -1,0 +1,59 @@
+"""Ctrl-C ends a run even where a library swallows the exception."""
+
+import os
+import signal
+
+import lightning as L
+import pytest
+import torch
+
+from tc_clip_pl.training.interrupts import KeepInterrupts
+
+
+class SwallowingFit(L.LightningModule):
+    """Interrupted in its third step, by which it is not impressed."""
+
+    def __init__(self, is_interrupted):
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.ones(1))
+        self.is_interrupted, self.steps = is_interrupted, 0
+
+    def training_step(self, batch, batch_idx):
+        self.steps += 1
+        if self.steps == 3 and self.is_interrupted:
+            try:
+                os.kill(os.getpid(), signal.SIGINT)
+                signal.pause()  # not reached: the handler runs at the next instruction
+            except KeyboardInterrupt:
+                pass
+        return self.weight.sum()
+
+    def configure_optimizers(self):
+        return torch.optim.SGD(self.parameters(), lr=0.1)
+
+
+def fit(tmp_path, is_interrupted):
+    quiet = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
+    quiet |= {"enable_model_summary": False, "accelerator": "cpu", "max_epochs": 1, "default_root_dir": tmp_path}
+    model = SwallowingFit(is_interrupted)
+    trainer = L.Trainer(callbacks=[KeepInterrupts()], **quiet)
+    try:
+        trainer.fit(model, torch.utils.data.DataLoader(torch.zeros(8, 1)))
+    finally:
+        after = signal.getsignal(signal.SIGINT)
+    return model.steps, after
+
+
+def test_swallowed_interrupt_ends_the_run_after_its_batch(tmp_path):
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        with pytest.raises(SystemExit) as stop:
+            fit(tmp_path, is_interrupted=True)
+        assert isinstance(stop.value.__context__, KeyboardInterrupt)
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def test_handler_before_the_run_is_back_after_it(tmp_path):
+    before = signal.getsignal(signal.SIGINT)
+    assert fit(tmp_path, is_interrupted=False) == (8, before)
