@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import Any
 
 _HOMES = {
+    "Recognizer": "tc_clip_pl.inference.recognizer",
     "TCCLIP": "tc_clip_pl.modules.tc_clip",
     "TCCLIPConfig": "tc_clip_pl.modules.config",
     "TCCLIPOutput": "tc_clip_pl.modules.outputs",

@@ -14,7 +14,15 @@ ROOT = Path(__file__).parent.parent
 TOP_LEVEL = ("tc_clip_pl", "datamodules")
 # Package or top-level module -> what it may import of this project, besides itself.
 MAY_IMPORT = {
-    "tc_clip_pl": {"registry", "ops", "modules", "checkpoints", "evaluation", "training"},  # lazy re-exports
+    "tc_clip_pl": {
+        "registry",
+        "ops",
+        "modules",
+        "checkpoints",
+        "evaluation",
+        "training",
+        "inference",
+    },  # lazy re-exports
     "tc_clip_pl.registry": set(),
     "tc_clip_pl.ops": {"registry"},
     "tc_clip_pl.modules": {"registry", "ops"},
@@ -23,9 +31,10 @@ MAY_IMPORT = {
     "tc_clip_pl.evaluation": {"registry", "ops"},
     "tc_clip_pl.profiling": {"ops", "modules"},
     "tc_clip_pl.training": {"registry", "ops", "modules", "checkpoints", "evaluation"},
+    "tc_clip_pl.inference": {"ops", "modules", "training", "datamodules"},
     "tc_clip_pl.cli": {
         *("registry", "ops", "modules", "checkpoints", "visualization", "evaluation", "profiling", "training"),
-        "datamodules",
+        *("inference", "datamodules"),
     },
     "tc_clip_pl.__main__": {"cli"},
     "datamodules": {"base", "suite", "errors", "options", "splits", "video", "transforms", "datasets", "synthetic"},

@@ -12,10 +12,8 @@ from typing import Any
 
 from jsonargparse import Namespace
 
-from datamodules.input_contract import FIELDS as INPUT_FIELDS
 from datamodules.options import ClipOptions
 from tc_clip_pl.cli.errors import UserError
-from tc_clip_pl.modules.config import TCCLIPConfig
 from tc_clip_pl.modules.loading import identify_clip
 from tc_clip_pl.training.checkpoint import CheckpointFacts, check_settings, contradiction, plain, read_facts
 
@@ -141,19 +139,6 @@ def _adopt_input(data: Any, recorded: Mapping[str, Any], facts: CheckpointFacts)
 
 def _describe_missing(facts: CheckpointFacts) -> str:
     return f"{facts.path} was written by an earlier version and does not record {' or '.join(facts.missing)}"
-
-
-def recorded_input(facts: CheckpointFacts) -> ClipOptions:
-    """Return how clips are sampled and normalized for the model of a checkpoint.
-
-    Size and number of frames are the model's; what its run did not record has the default.
-    """
-    data = ((facts.run or {}).get("config") or {}).get("data") or {}
-    recorded = data.get("init_args") or {}
-    stored = {name: recorded[name] for name in INPUT_FIELDS if name in recorded}
-    stored |= {name: tuple(stored[name]) for name in ("mean", "std") if name in stored}
-    size = TCCLIPConfig.from_dict(dict(facts.model)).vision_config.image_size
-    return ClipOptions(**{**stored, "num_frames": facts.model["num_frames"], "image_size": size})
 
 
 def describe_training(facts_or_run: Mapping[str, Any] | None, class_names: list[str] | None) -> dict[str, Any]:

@@ -144,7 +144,7 @@ def _read_published(checkpoint: Any, options: Namespace, given: dict[str, Any]) 
 
 
 def _read_ours(ckpt: str, clip: str | None) -> Source:
-    from tc_clip_pl.cli.checkpoint_config import recorded_input
+    from tc_clip_pl.inference.model_source import recorded_input
     from tc_clip_pl.modules.names import recorded_name
     from tc_clip_pl.training.checkpoint import load_model, read_facts
 

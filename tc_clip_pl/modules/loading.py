@@ -70,6 +70,20 @@ def is_plain_clip(name_or_path: str) -> bool:
     return read_config(name_or_path)["model_type"] == BackboneConfig.model_type
 
 
+def find_file(name_or_path: str, file: str) -> Path | None:
+    """Find a file of a model; None if the model has no such file.
+
+    Args:
+        name_or_path: A folder in Hugging Face's format, a name on its hub, or one of `SHIPPED`.
+        file: Its name, such as ``preprocessor_config.json``.
+    """
+    try:
+        path = cached_file(locate(name_or_path), file, local_files_only=not _asks_the_hub(name_or_path))
+    except OSError:
+        return None
+    return path and Path(path)
+
+
 def _check_config(stored: dict[str, Any], path: str) -> None:
     try:
         BackboneConfig.from_dict({**stored, "model_type": BackboneConfig.model_type})
