@@ -1,0 +1,163 @@
+"""Windows of a long video, decoded in one pass: memory is bounded by one window, whatever the length of the video."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+
+import av
+import numpy as np
+import torch
+from av.video.frame import VideoFrame
+from torch import Tensor
+
+from datamodules.errors import DataError
+from datamodules.video.dataset import Transform
+from datamodules.video.frame_sampling import multi_view
+from datamodules.video.truncation import find_missing_bytes
+
+GRID = 1 << 20
+"""Sampled instants of a window are fractions of it with this denominator."""
+TOLERANCE = 1e-6  # seconds; timestamps are rounded to their time base
+
+
+@dataclass(frozen=True)
+class Window:
+    """A part of a video.
+
+    Attributes:
+        start: Its begin, in seconds from the first frame.
+        end: Its end, in seconds.
+        clip: (V, T, 3, H, W) uint8 frames of it.
+    """
+
+    start: float
+    end: float
+    clip: Tensor
+
+
+def plan_windows(duration: float, length: float, stride: float) -> list[tuple[float, float]]:
+    """Cut a video into windows; the last one ends with the video, and may be shorter.
+
+    Args:
+        duration: Of the video, in seconds.
+        length: Of a window, in seconds.
+        stride: From the start of a window to that of the next, in seconds.
+
+    Returns:
+        (start, end) of each window, at least one.
+
+    Example:
+        >>> plan_windows(12.0, length=5.0, stride=5.0)
+        [(0.0, 5.0), (5.0, 10.0), (10.0, 12.0)]
+    """
+    count = 1 + max(0, int(np.ceil((duration - length - TOLERANCE) / stride)))
+    return [(n * stride, min(n * stride + length, duration)) for n in range(count)]
+
+
+def measure_duration(path: str | Path) -> float:
+    """Measure the seconds from the first frame of a video to the end of its last one; nothing is decoded.
+
+    Raises:
+        DataError: The file has no video stream or no frames, or is truncated.
+    """
+    if missing := find_missing_bytes(str(path)):
+        raise DataError(f"{path} is truncated: its header promises {missing} more bytes; replace or remove it.")
+    with av.open(str(path)) as container:
+        stream = container.streams.best("video")
+        if stream is None:
+            raise DataError(f"{path} contains no video stream; replace or remove it.")
+        shown = [
+            (packet.pts, packet.duration or 0)
+            for packet in container.demux(stream)
+            if packet.size and not packet.is_discard
+        ]
+        if not shown:
+            raise DataError(f"{path} contains no frame that can be decoded; replace or remove it.")
+        if any(pts is None for pts, _ in shown):  # raw streams
+            return len(shown) / float(stream.average_rate or 25)
+        begin, end = min(pts for pts, _ in shown), max(pts + length for pts, length in shown)
+        return float((end - begin) * stream.time_base) or 1 / float(stream.average_rate or 25)
+
+
+def decode_windows(
+    path: str | Path, length: float, stride: float, num_frames: int, num_views: int, transform: Transform
+) -> Iterator[Window]:
+    """Decode the windows of a video in one pass, front to back.
+
+    The T frames of a view are those shown at the centers of T equal parts of the window's time, so that a variable frame
+    rate does not bend time; with a constant one they are the frames that `segment_center` takes.
+
+    Args:
+        path: The video.
+        length: Of a window, in seconds.
+        stride: From the start of a window to that of the next, in seconds.
+        num_frames: Frames T of a view.
+        num_views: Temporal views of a window.
+        transform: Resizes and crops a frame, (1, 1, 3, H, W) uint8.
+
+    Raises:
+        DataError: The file cannot be decoded.
+    """
+    try:
+        windows = plan_windows(measure_duration(path), length, stride)
+        instants = multi_view(GRID, num_frames, num_views) / GRID  # (V, T) in 0..1
+        yield from _cut(_read_frames(path), windows, instants, transform)
+    except (av.FFmpegError, OSError) as error:
+        raise DataError(f"{path} cannot be decoded as a video ({error}); replace or remove it.") from error
+
+
+def upright_rgb(frame: VideoFrame) -> Tensor:
+    """Convert a decoded frame to (1, 1, 3, H, W) uint8 RGB, turned as its display matrix says."""
+    image = np.rot90(frame.to_ndarray(format="rgb24"), round(frame.rotation / 90))
+    return torch.from_numpy(np.ascontiguousarray(image)).movedim(-1, 0)[None, None]
+
+
+def stack_views(frames: Iterable[Tensor], num_views: int) -> Tensor:
+    """Join the frames of all temporal views, (C, 1, 3, H, W) each with C crops, to a (V * C, T, 3, H, W) clip."""
+    crops = torch.stack([frame.squeeze(1) for frame in frames])  # (V * T, C, 3, H, W)
+    return crops.unflatten(0, (num_views, -1)).transpose(1, 2).flatten(0, 1)
+
+
+def _read_frames(path: str | Path) -> Iterator[tuple[float, VideoFrame]]:
+    """Decode every frame with its time from the first one."""
+    with av.open(str(path)) as container:
+        stream = container.streams.best("video")
+        stream.thread_type = "AUTO"  # one long video has no other workers beside it
+        first = None
+        for number, frame in enumerate(container.decode(stream)):
+            time = number / float(stream.average_rate or 25) if frame.time is None else frame.time
+            first = time if first is None else first
+            yield time - first, frame
+
+
+def _cut(
+    frames: Iterator[tuple[float, VideoFrame]],
+    windows: list[tuple[float, float]],
+    instants: np.ndarray,
+    transform: Transform,
+) -> Iterator[Window]:
+    """Yield each window as soon as the frame after its last instant has arrived."""
+    times = [start + (end - start) * instants.ravel() for start, end in windows]
+    wanted = np.unique(np.concatenate(times))
+    kept: dict[float, Tensor] = {}  # the frame shown at each instant that a window still waits for
+    shown, next_instant, next_window = None, 0, 0
+    for time, frame in chain(frames, [(float("inf"), None)]):
+        # The frame before this one was shown at all instants until now; it is converted once, and only if wanted.
+        picture = None
+        while next_instant < len(wanted) and wanted[next_instant] + TOLERANCE < time and shown is not None:
+            picture = transform(upright_rgb(shown)) if picture is None else picture
+            kept[wanted[next_instant]] = picture
+            next_instant += 1
+        shown = frame
+        while next_window < len(windows) and times[next_window].max() in kept:
+            clip = stack_views((kept[instant] for instant in times[next_window]), len(instants))
+            yield Window(*windows[next_window], clip)
+            next_window += 1
+            if next_window < len(windows):
+                begin = times[next_window].min()
+                kept = {instant: image for instant, image in kept.items() if instant >= begin}
+    if next_window < len(windows):
+        raise DataError("The video contains no frame that can be decoded; replace or remove it.")

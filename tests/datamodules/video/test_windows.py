@@ -1,0 +1,94 @@
+"""Windows of a long video hold the frames that a cut file would, without keeping more than one window."""
+
+import weakref
+
+import pytest
+import torch
+
+from datamodules.errors import DataError
+from datamodules.transforms.spatial import build_evaluation_crop
+from datamodules.video.frame_sampling import multi_view
+from datamodules.video.windows import decode_windows, measure_duration, plan_windows
+
+from ..conftest import read_number, write_numbered
+
+
+def numbers(window):
+    """(V, T) frame numbers of a window of numbered frames."""
+    return [[read_number(frame.movedim(0, -1).numpy()) for frame in view] for view in window.clip]
+
+
+def identity(frame):
+    return frame
+
+
+@pytest.mark.parametrize(
+    ("duration", "expected"),
+    [
+        (3.0, [(0, 3.0)]),
+        (10.0, [(0, 10)]),
+        (10.5, [(0, 10), (5, 10.5)]),
+        (20.0, [(0, 10), (5, 15), (10, 20)]),
+    ],
+)
+def test_windows_cover_a_video_once(duration, expected):
+    assert plan_windows(duration, length=10, stride=5) == expected
+
+
+def test_windows_hold_the_frames_of_cut_files(tmp_path):
+    path = write_numbered(tmp_path / "a.mp4", 200, options={"g": "30", "bf": "2"})  # 8 s
+    assert measure_duration(path) == pytest.approx(8.0)
+    found = list(decode_windows(path, 2.0, 1.0, num_frames=5, num_views=2, transform=identity))
+    assert [(w.start, w.end) for w in found] == [(n, n + 2) for n in range(7)]
+    for n, window in enumerate(found):
+        assert numbers(window) == (25 * n + multi_view(50, 5, 2)).tolist()
+
+
+def test_last_window_may_be_short(tmp_path):
+    path = write_numbered(tmp_path / "a.mp4", 60)  # 2.4 s
+    found = list(decode_windows(path, 2.0, 2.0, num_frames=2, num_views=1, transform=identity))
+    assert (found[-1].start, found[-1].end) == (2.0, pytest.approx(2.4))
+    assert numbers(found[-1]) == [[52, 57]]
+
+
+def test_time_counts_where_the_rate_varies(tmp_path):
+    path = write_numbered(tmp_path / "a.mp4", 20, gap=lambda n: 40 if n < 10 else 200)  # 10 frames in 0.4 s, 10 in 2 s
+    (window,) = decode_windows(path, 10.0, 10.0, num_frames=6, num_views=1, transform=identity)
+    assert numbers(window) == [[4, 10, 12, 14, 16, 18]]  # at 0.19, 0.56, 0.93, ... of 2.24 s
+
+
+def test_crops_are_views(tmp_path):
+    path = write_numbered(tmp_path / "a.mp4", 10)
+    (window,) = decode_windows(path, 1.0, 1.0, 3, 2, build_evaluation_crop(32, num_spatial_views=3))
+    assert window.clip.shape == (6, 3, 3, 32, 32) and window.clip.dtype == torch.uint8
+
+
+def test_memory_is_bounded_by_a_window(tmp_path):
+    path = write_numbered(tmp_path / "a.mp4", 250)
+    alive, most = weakref.WeakSet(), 0
+
+    def counted(frame):
+        nonlocal most
+        alive.add(frame)
+        most = max(most, len(alive))
+        return frame
+
+    for _ in decode_windows(path, 1.0, 0.5, num_frames=4, num_views=1, transform=counted):
+        pass
+    assert most <= 2 * 4 + 2
+
+
+def test_a_stream_without_timestamps_counts_frames(tmp_path):
+    path = write_numbered(tmp_path / "a.h264", 50)
+    (window,) = decode_windows(path, 10.0, 10.0, num_frames=2, num_views=1, transform=identity)
+    assert numbers(window) == [[12, 37]]
+
+
+def test_damaged_files_are_named(tmp_path):
+    (tmp_path / "no.mp4").write_text("no video")
+    with pytest.raises(DataError, match=r"no\.mp4 cannot be decoded as a video"):
+        list(decode_windows(tmp_path / "no.mp4", 1.0, 1.0, 2, 1, identity))
+    whole = write_numbered(tmp_path / "whole.mp4", 50, mux={"movflags": "faststart"}).read_bytes()
+    (tmp_path / "cut.mp4").write_bytes(whole[:-500])
+    with pytest.raises(DataError, match=r"cut\.mp4 is truncated"):
+        list(decode_windows(tmp_path / "cut.mp4", 1.0, 1.0, 2, 1, identity))
