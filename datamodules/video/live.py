@@ -71,7 +71,8 @@ class LiveWindows:
         due = self.length
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: self._has_ended or self._now + TOLERANCE >= due)
+                while not self._has_ended and self._now + TOLERANCE < due:
+                    self._changed.wait()
                 now, frames, is_last = self._now, list(self._frames), self._has_ended
             if frames and now > answered + TOLERANCE:
                 yield self._cut(frames, now)

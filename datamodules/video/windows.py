@@ -87,8 +87,8 @@ def decode_windows(
 ) -> Iterator[Window]:
     """Decode the windows of a video in one pass, front to back.
 
-    The T frames of a view are those shown at the centers of T equal parts of the window's time, so that a variable frame
-    rate does not bend time; with a constant one they are the frames that `segment_center` takes.
+    The T frames of a view are those shown at the centers of T equal parts of the window's time, so that a variable
+    frame rate does not bend time; with a constant one they are the frames that `segment_center` takes.
 
     Args:
         path: The video.

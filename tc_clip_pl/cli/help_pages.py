@@ -1,6 +1,6 @@
 """The help pages, written by hand so that they appear at once and fit on a screen."""
 
-from tc_clip_pl.cli import check, configs, convert, pretrain, profile, report, split
+from tc_clip_pl.cli import check, configs, convert, pretrain, profile, recognize, report, split
 from tc_clip_pl.cli.demo import command as demo
 from tc_clip_pl.cli.sweep import command as sweep
 
@@ -15,6 +15,8 @@ tcclip: video action recognition with TC-CLIP
       validate a checkpoint
   tcclip predict --ckpt_path CKPT [--config NAME]
       write the top classes of every clip to a file
+  tcclip recognize VIDEO_OR_FOLDER ... --labels "brush hair, ride bike"
+      say which of some words describes each video, or each part of a long one
   tcclip check --data NAME --data.root DIR
       validate a dataset against its split files before a long run
   tcclip split --data NAME --data.root DIR --output_dir DIR
@@ -151,6 +153,7 @@ models/clip.yaml) and saved TC-CLIPs are scored: in any other model, nothing has
 trained the new parameters."""
 
 OTHER_HELP = {
+    "recognize": recognize.HELP,
     "check": check.HELP,
     "split": split.HELP,
     "convert": convert.HELP,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from datamodules.errors import DataError
@@ -15,13 +16,15 @@ def read_labels(text: str) -> list[str]:
 
     Args:
         text: Names separated by commas, or a file: `.txt` with a name per line, `.csv` with the header `id,name`, or
-            `.json` as `{"0": "name", ...}`.
+            `.json` as a list or as `{"0": "name", ...}`.
 
     Raises:
         DataError: The file cannot be read, or there are fewer than two names, or one of them twice.
     """
     suffix = Path(text).suffix.lower()
-    if suffix in LABEL_READERS:
+    if suffix == ".json" and (listed := _read_list(Path(text))) is not None:
+        names = listed
+    elif suffix in LABEL_READERS:
         names = read_class_names(Path(text))
     elif suffix == TEXT_SUFFIX:
         names = _read_lines(Path(text))
@@ -42,6 +45,15 @@ def check_labels(names: list[str]) -> list[str]:
     if repeated := [name for name in dict.fromkeys(names) if names.count(name) > 1]:
         raise DataError(f"The label {repeated[0]!r} is given {names.count(repeated[0])} times; give it once.")
     return names
+
+
+def _read_list(file: Path) -> list[str] | None:
+    """Return the strings of a JSON list; None for any other file, about which `read_class_names` complains."""
+    try:
+        content = json.loads(file.read_text(encoding="utf-8-sig"))
+    except (OSError, ValueError):
+        return None
+    return [str(name) for name in content] if isinstance(content, list) else None
 
 
 def _read_lines(file: Path) -> list[str]:

@@ -2,51 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+import copy
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader
 
 from datamodules.options import ClipOptions
-from datamodules.splits.split import VideoRecord
-from datamodules.transforms.augmentation import normalize
 from datamodules.transforms.spatial import build_evaluation_crop
 from datamodules.video.batch import Clip
-from datamodules.video.dataset import VideoDataset
-from datamodules.video.frame_sampling import FrameSampler
-from datamodules.video.loaders import default_workers
+from datamodules.video.live import LiveWindows
+from datamodules.video.windows import Window, decode_windows
+from tc_clip_pl.inference.answers import Answer, Ranking, Segment
+from tc_clip_pl.inference.clip_loader import load_clips
+from tc_clip_pl.inference.features import Features, split_features
 from tc_clip_pl.inference.labels import check_labels
 from tc_clip_pl.inference.model_source import load_source
+from tc_clip_pl.inference.replica import Replica
 from tc_clip_pl.modules.tc_clip import TCCLIP
 
-
-@dataclass(frozen=True)
-class Answer:
-    """What the model says about one video.
-
-    Attributes:
-        video: Path of the file.
-        ranking: (label, probability) pairs, the most probable first; empty if the file could not be read.
-        error: Why the file could not be read, or None.
-    """
-
-    video: str
-    ranking: tuple[tuple[str, float], ...] = ()
-    error: str | None = None
+Device = torch.device | str
+Result = TypeVar("Result")
+AHEAD = 2
+"""Batches per device that are computed or wait for it, while the next ones are decoded."""
 
 
 class Recognizer:
     """A model with everything around it: hand over paths and words.
 
     Args:
-        model: The model, in evaluation mode.
+        model: The model.
         options: How its clips are sampled, cropped and normalized. Of the other options, `batch_size`, `num_workers`,
             `worker_timeout` and `decoder` are used.
-        device: Where it runs; by default a GPU if there is one.
+        device: Where it runs, or several devices that share the work; by default a GPU if there is one.
 
     Example:
         >>> recognizer = Recognizer.from_pretrained("world")  # doctest: +SKIP
@@ -54,29 +47,32 @@ class Recognizer:
         (('a star moving left', 0.93), ('showing a red disc', 0.07))
     """
 
-    def __init__(self, model: TCCLIP, options: ClipOptions, device: torch.device | str | None = None) -> None:
+    def __init__(self, model: TCCLIP, options: ClipOptions, device: Device | Sequence[Device] | None = None) -> None:
         options.check()
         model.config.check_num_frames(options.num_frames)
-        self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-        self.model, self.options = model.to(self.device).eval(), options
+        device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+        devices = [torch.device(each) for each in ([device] if isinstance(device, str | torch.device) else device)]
+        models = [model, *(copy.deepcopy(model) for _ in devices[1:])]
+        self.replicas = [Replica(*pair) for pair in zip(models, [options] * len(models), devices, strict=True)]
+        self.options = options
 
     @classmethod
     def from_pretrained(
-        cls, source: str | Path, device: torch.device | str | None = None, **options: Any
+        cls, source: str | Path, device: Device | Sequence[Device] | None = None, **options: Any
     ) -> Recognizer:
         """Load a model.
 
         Args:
             source: A run folder, a checkpoint, a folder in Hugging Face's format, a name on its hub, or "world". A
                 plain CLIP answers zero-shot, frame by frame.
-            device: Where it runs; by default a GPU if there is one.
+            device: Where it runs, or several devices that share the work; by default a GPU if there is one.
             **options: Fields of `ClipOptions` that replace the model's own, such as ``num_temporal_views=4``.
 
         Raises:
             OSError: There is no such model.
             ValueError: It is damaged or of another kind, or a folder holds several runs.
         """
-        model, own = load_source(str(source))
+        model, own = load_source(source)
         return cls(model, replace(own, **options), device)
 
     def __call__(self, videos: Sequence[str | Path], labels: Sequence[str]) -> list[Answer]:
@@ -96,50 +92,127 @@ class Recognizer:
         return list(self.stream(videos, labels))
 
     def stream(self, videos: Sequence[str | Path], labels: Sequence[str]) -> Iterator[Answer]:
-        """Answer for some videos as `__call__`, one by one: workers decode ahead of the model."""
+        """Answer as `__call__`, video by video: workers decode ahead of the model."""
+        labels = self._check(labels)
+
+        def compute(replica: Replica, video: Tensor) -> list[Ranking]:
+            return _rank(replica.score(video, labels), labels)
+
+        for clip, ranking in self._each_clip(videos, compute):
+            yield Answer(clip.video_id, ranking or (), _reason(clip))
+
+    def embed(self, videos: Sequence[str | Path], labels: Sequence[str]) -> Iterator[tuple[Answer, Features | None]]:
+        """Answer as `stream`, with the embeddings of each video and of the labels; None for an unreadable file."""
+        labels = self._check(labels)
+
+        def compute(replica: Replica, video: Tensor) -> list[tuple[Ranking, Features]]:
+            views = replica.outputs(video, labels)
+            scores = torch.stack([view.logits.float().softmax(-1) for view in views]).mean(0)
+            return list(zip(_rank(scores.cpu(), labels), split_features(views, len(video)), strict=True))
+
+        for clip, found in self._each_clip(videos, compute):
+            ranking, features = found or ((), None)
+            yield Answer(clip.video_id, ranking, _reason(clip)), features
+
+    def timeline(
+        self, video: str | Path, labels: Sequence[str], window: float = 10.0, stride: float = 5.0
+    ) -> Iterator[Segment]:
+        """Answer for each window of a long video, decoded in one pass.
+
+        Args:
+            video: The file.
+            labels: Two class names or more.
+            window: Length of a window, in seconds.
+            stride: From the start of a window to that of the next, in seconds.
+
+        Yields:
+            One segment per window; `answers.partition` and `answers.merge` make a timeline of them.
+
+        Raises:
+            DataError: The file cannot be read, or the labels are wrong, as in `__call__`.
+        """
+        labels = self._check(labels)
+        windows = decode_windows(video, window, stride, *self._sampling())
+        yield from self._answer_windows(_batches(windows, self.options.batch_size), labels)
+
+    def watch(self, url: str, labels: Sequence[str], window: float = 10.0, stride: float = 5.0) -> Iterator[Segment]:
+        """Answer for the latest `window` seconds of a camera or a stream, every `stride` seconds.
+
+        Args:
+            url: What FFmpeg opens: ``rtsp://...``, ``/dev/video0``, or a file, read at its own speed.
+            labels: Two class names or more.
+            window: Length of the window, in seconds.
+            stride: Seconds between two answers; more where the model is slower.
+
+        Raises:
+            DataError: The stream cannot be opened, or stopped; or the labels are wrong, as in `__call__`.
+        """
+        labels = self._check(labels)
+        for live in LiveWindows(url, window, stride, *self._sampling()):
+            (ranking,) = _rank(self.replicas[0].score(live.clip[None], labels), labels)
+            yield Segment(live.start, live.end, ranking)
+
+    def _check(self, labels: Sequence[str]) -> list[str]:
         labels = check_labels(list(labels))
-        self.model.set_class_names(labels)
-        for clips in self._load([str(video) for video in videos]):
-            readable = [clip for clip in clips if clip.error is None]
-            rankings = iter(self._rank(torch.stack([clip.video for clip in readable]), labels) if readable else ())
-            for clip in clips:
-                yield Answer(clip.video_id, () if clip.error else next(rankings), _reason(clip))
+        self.replicas[0].check_labels(labels)
+        return labels
 
-    def _load(self, videos: Sequence[str]) -> DataLoader[list[Clip]]:
+    def _sampling(self) -> tuple[int, int, Any]:
         options = self.options
-        dataset = VideoDataset(
-            [VideoRecord(path=video, video_id=video, label=0) for video in videos],
-            FrameSampler(options.frame_sampling, options.num_frames, options.num_temporal_views),
-            build_evaluation_crop(options.image_size, options.num_spatial_views),
-            options.seed,
-            options.decoder,
-            on_bad_video="skip",
-        )
-        workers = default_workers(1) if options.num_workers is None else options.num_workers
-        workers = min(workers, len(videos) - 1)  # one video does not pay for a process
-        return DataLoader(
-            dataset,
-            options.batch_size,
-            collate_fn=list,
-            num_workers=workers,
-            timeout=options.worker_timeout if workers else 0,
-            generator=torch.Generator(),
-        )
+        crop = build_evaluation_crop(options.image_size, options.num_spatial_views)
+        return options.num_frames, options.num_temporal_views, crop
 
-    @torch.inference_mode()
-    def _rank(self, video: Tensor, labels: Sequence[str]) -> list[tuple[tuple[str, float], ...]]:
-        """Rank the labels of (B, V, T, 3, H, W) uint8 clips by their probability, averaged over the views."""
-        options = self.options
-        total = torch.zeros(len(video), len(labels), device=self.device)
-        for view in video.unbind(1):  # one at a time, so that memory does not grow with the views
-            pixels = normalize(view.to(self.device, non_blocking=True), options.mean, options.std)
-            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda"):
-                total += self.model(pixels).logits.float().softmax(-1)
-        values, order = (total / video.shape[1]).sort(dim=-1, descending=True, stable=True)
-        return [
-            tuple((labels[label], value) for label, value in zip(*row, strict=True))
-            for row in zip(order.tolist(), values.tolist(), strict=True)
-        ]
+    def _each_clip(
+        self, videos: Sequence[str | Path], compute: Callable[[Replica, Tensor], Sequence[Result]]
+    ) -> Iterator[tuple[Clip, Result | None]]:
+        """Yield the clip of each video with its result; None for a clip that cannot be read."""
+
+        def process(replica: Replica, clips: list[Clip]) -> list[tuple[Clip, Result | None]]:
+            videos = [clip.video for clip in clips if not clip.error]
+            results = iter(compute(replica, torch.stack(videos)) if videos else ())
+            return [(clip, None if clip.error else next(results)) for clip in clips]
+
+        for pairs in self._map(process, load_clips([str(video) for video in videos], self.options)):
+            yield from pairs
+
+    def _answer_windows(self, batches: Iterable[list[Window]], labels: Sequence[str]) -> Iterator[Segment]:
+        def process(replica: Replica, windows: list[Window]) -> list[Segment]:
+            rankings = _rank(replica.score(torch.stack([window.clip for window in windows]), labels), labels)
+            return [Segment(w.start, w.end, ranking) for w, ranking in zip(windows, rankings, strict=True)]
+
+        for segments in self._map(process, batches):
+            yield from segments
+
+    def _map(self, function: Callable[[Replica, Any], Result], batches: Iterable[Any]) -> Iterator[Result]:
+        """Compute batches in threads, so that the next ones are decoded meanwhile; the results come in order."""
+        waiting: deque[Future[Result]] = deque()
+        with ThreadPoolExecutor(len(self.replicas)) as pool:
+            for number, batch in enumerate(batches):
+                waiting.append(pool.submit(function, self.replicas[number % len(self.replicas)], batch))
+                if len(waiting) >= AHEAD * len(self.replicas):
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+
+
+def _batches(windows: Iterable[Window], size: int) -> Iterator[list[Window]]:
+    batch: list[Window] = []
+    for window in windows:
+        batch.append(window)
+        if len(batch) == size:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def _rank(scores: Tensor, labels: Sequence[str]) -> list[Ranking]:
+    """Sort the labels of each row of (B, Y) probabilities."""
+    values, order = scores.sort(dim=-1, descending=True, stable=True)
+    return [
+        tuple((labels[label], value) for label, value in zip(*row, strict=True))
+        for row in zip(order.tolist(), values.tolist(), strict=True)
+    ]
 
 
 def _reason(clip: Clip) -> str | None:

@@ -83,6 +83,7 @@ def test_stream_that_stalls_ends_with_its_answers(tmp_path, monkeypatch):
     monkeypatch.setattr(live, "TIMEOUT", 1.0)
     content = write_numbered(tmp_path / "a.ts", 100, options={"g": "10"}).read_bytes()
     windows = []
-    with stalled_server(content[: len(content) // 2]) as url, pytest.raises(DataError, match=r"stopped after [1-3]\.\d s"):
+    stopped = pytest.raises(DataError, match=r"stopped after [1-3]\.\d s")
+    with stalled_server(content[: len(content) // 2]) as url, stopped:
         windows.extend(LiveWindows(url, 1.0, 0.5, 2, 1, identity))
     assert windows

@@ -1,0 +1,60 @@
+"""The model on one device: uint8 clips and labels in, probabilities or embeddings out."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+
+import torch
+from torch import Tensor
+
+from datamodules.options import ClipOptions
+from datamodules.transforms.augmentation import normalize
+from tc_clip_pl.modules.outputs import TCCLIPOutput
+from tc_clip_pl.modules.tc_clip import TCCLIP
+
+
+class Replica:
+    """A model on a device. Several threads may ask it at once, each with labels of its own.
+
+    Args:
+        model: The model.
+        options: `mean` and `std` of its pixels.
+        device: Where it runs; bf16 autocast on a GPU.
+    """
+
+    def __init__(self, model: TCCLIP, options: ClipOptions, device: torch.device) -> None:
+        self.model, self.options, self.device = model.to(device).eval(), options, device
+        self._labels: tuple[str, ...] = ()
+        self._lock = threading.Lock()
+
+    def check_labels(self, labels: Sequence[str]) -> None:
+        """Check that the text encoder can read the labels.
+
+        Raises:
+            ValueError: One is too long.
+        """
+        with self._lock:
+            self._set_labels(tuple(labels))
+
+    def score(self, video: Tensor, labels: Sequence[str]) -> Tensor:
+        """Compute the (B, Y) probabilities of labels for (B, V, T, 3, H, W) uint8 clips, averaged over the views."""
+        scores = [output.logits.float().softmax(-1) for output in self.outputs(video, labels)]
+        return torch.stack(scores).mean(0).cpu()
+
+    def outputs(self, video: Tensor, labels: Sequence[str]) -> list[TCCLIPOutput]:
+        """Compute what the model returns for each view of (B, V, T, 3, H, W) uint8 clips."""
+        with self._lock, torch.inference_mode():  # the labels are a state of the model
+            self._set_labels(tuple(labels))
+            return list(self._views(video))
+
+    def _views(self, video: Tensor) -> Iterator[TCCLIPOutput]:
+        for view in video.unbind(1):  # one at a time, so that memory does not grow with the views
+            pixels = normalize(view.to(self.device, non_blocking=True), self.options.mean, self.options.std)
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda"):
+                yield self.model(pixels)
+
+    def _set_labels(self, labels: tuple[str, ...]) -> None:
+        if labels != self._labels:  # setting them anew would encode them anew
+            self.model.set_class_names(labels)
+            self._labels = labels
