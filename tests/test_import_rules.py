@@ -30,7 +30,7 @@ MAY_IMPORT = {
     "tc_clip_pl.visualization": {"ops", "modules"},
     "tc_clip_pl.evaluation": {"registry", "ops"},
     "tc_clip_pl.profiling": {"ops", "modules"},
-    "tc_clip_pl.training": {"registry", "ops", "modules", "checkpoints", "evaluation"},
+    "tc_clip_pl.training": {"registry", "ops", "modules", "checkpoints", "evaluation", "visualization"},
     "tc_clip_pl.inference": {"ops", "modules", "training", "datamodules"},
     "tc_clip_pl.cli": {
         *("registry", "ops", "modules", "checkpoints", "visualization", "evaluation", "profiling", "training"),
@@ -62,7 +62,7 @@ LIBRARY_USERS = {
     "pytorch_lightning": set(),  # the old name of lightning: one of the two is enough
     "transformers": {"tc_clip_pl.modules", "tc_clip_pl.checkpoints", "tc_clip_pl.training", "tc_clip_pl.cli"},
     "torchmetrics": {"tc_clip_pl.evaluation", "tc_clip_pl.training"},
-    "matplotlib": {"tc_clip_pl.visualization", "tc_clip_pl.evaluation", "tc_clip_pl.cli"},
+    "matplotlib": {"tc_clip_pl.visualization", "tc_clip_pl.evaluation", "tc_clip_pl.training", "tc_clip_pl.cli"},
     "pandas": {"tc_clip_pl.evaluation", "tc_clip_pl.cli"},
     "jsonargparse": {"tc_clip_pl.cli"},
     "submitit": {"tc_clip_pl.cli"},

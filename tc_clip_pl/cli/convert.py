@@ -28,9 +28,10 @@ turn a checkpoint into a folder that loads alone
 
 CKPT is a published checkpoint of TC-CLIP, one of CLIP's weights fine-tuned
 under the same names (as ViFi-CLIP) or under OpenAI's original ones, or a
-checkpoint of `tcclip fit`. Nothing that it pickles runs, and weights that are unknown or missing are an error. OUT
-gets configuration, weights, tokenizer, a model card, and
-preprocessor_config.json: how frames are sampled, resized and normalized.
+checkpoint of `tcclip fit`. Nothing that it pickles runs, and weights that are
+unknown or missing are an error. OUT gets configuration, weights, tokenizer, a
+model card, and preprocessor_config.json: how frames are sampled, resized and
+normalized.
 
   --clip CLIP               folder or hub name of the CLIP that was fine-tuned;
                             published checkpoints need it, one of `tcclip fit`

@@ -1,6 +1,6 @@
 """The help pages, written by hand so that they appear at once and fit on a screen."""
 
-from tc_clip_pl.cli import check, configs, convert, ensemble, pretrain, profile, recognize, report, split
+from tc_clip_pl.cli import check, configs, convert, ensemble, pretrain, profile, recognize, report, split, visualize
 from tc_clip_pl.cli.demo import command as demo
 from tc_clip_pl.cli.sweep import command as sweep
 
@@ -17,6 +17,8 @@ tcclip: video action recognition with TC-CLIP
       write the top classes of every clip to a file
   tcclip recognize VIDEO_OR_FOLDER ... --labels "brush hair, ride bike"
       say which of some words describes each video, or each part of a long one
+  tcclip visualize VIDEO --labels "brush hair, ride bike" --out DIR
+      draw seeds, context tokens and attention over the frames of a video
   tcclip check --data NAME --data.root DIR
       validate a dataset against its split files before a long run
   tcclip split --data NAME --data.root DIR --output_dir DIR
@@ -156,6 +158,7 @@ trained the new parameters."""
 
 OTHER_HELP = {
     "recognize": recognize.HELP,
+    "visualize": visualize.HELP,
     "check": check.HELP,
     "split": split.HELP,
     "ensemble": ensemble.HELP,
