@@ -32,9 +32,10 @@ MAY_IMPORT = {
     "tc_clip_pl.profiling": {"ops", "modules"},
     "tc_clip_pl.training": {"registry", "ops", "modules", "checkpoints", "evaluation"},
     "tc_clip_pl.inference": {"ops", "modules", "training", "datamodules"},
+    "tc_clip_pl.search": {"modules", "inference", "datamodules"},
     "tc_clip_pl.cli": {
         *("registry", "ops", "modules", "checkpoints", "visualization", "evaluation", "profiling", "training"),
-        *("inference", "datamodules"),
+        *("inference", "search", "datamodules"),
     },
     "tc_clip_pl.__main__": {"cli"},
     "datamodules": {"base", "suite", "errors", "options", "splits", "video", "transforms", "datasets", "synthetic"},
@@ -67,6 +68,9 @@ LIBRARY_USERS = {
     "jsonargparse": {"tc_clip_pl.cli"},
     "submitit": {"tc_clip_pl.cli"},
     "jinja2": {"tc_clip_pl.cli"},
+    "faiss": {"tc_clip_pl.search"},
+    "fsspec": {"tc_clip_pl.search"},
+    "PIL": {"tc_clip_pl.search", "tc_clip_pl.visualization", "tc_clip_pl.cli"},
     "av": {"datamodules.video", "datamodules.check", "datamodules.synthetic"},
     "decord": {"datamodules.video"},
 }

@@ -1,6 +1,6 @@
 """The help pages, written by hand so that they appear at once and fit on a screen."""
 
-from tc_clip_pl.cli import check, configs, convert, pretrain, profile, recognize, report, split
+from tc_clip_pl.cli import check, configs, convert, index, pretrain, profile, recognize, report, search, split
 from tc_clip_pl.cli.demo import command as demo
 from tc_clip_pl.cli.sweep import command as sweep
 
@@ -17,6 +17,10 @@ tcclip: video action recognition with TC-CLIP
       write the top classes of every clip to a file
   tcclip recognize VIDEO_OR_FOLDER ... --labels "brush hair, ride bike"
       say which of some words describes each video, or each part of a long one
+  tcclip index FOLDER ... INDEX
+      embed videos, for search
+  tcclip search INDEX "someone falls off a bike"
+      find moments in indexed videos, by words or by example
   tcclip check --data NAME --data.root DIR
       validate a dataset against its split files before a long run
   tcclip split --data NAME --data.root DIR --output_dir DIR
@@ -154,6 +158,8 @@ trained the new parameters."""
 
 OTHER_HELP = {
     "recognize": recognize.HELP,
+    "index": index.HELP,
+    "search": search.HELP,
     "check": check.HELP,
     "split": split.HELP,
     "convert": convert.HELP,

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tc_clip_pl.cli.answer_formats import Writer, open_writer
 from tc_clip_pl.cli.errors import UserError
+from tc_clip_pl.cli.progress import with_progress
 from tc_clip_pl.cli.recognize_options import is_timeline, parse_options, read_views
 from tc_clip_pl.cli.startup import announced
 
@@ -105,13 +105,13 @@ def _answer_videos(
     recognizer: Recognizer, videos: list[str], options: Namespace, labels: list[str], writer: Writer
 ) -> None:
     if not options.features:
-        for answer in _with_progress(recognizer.stream(videos, labels), len(videos)):
+        for answer in with_progress(recognizer.stream(videos, labels), len(videos), "Recognizing"):
             writer.answer(answer)
         return
     from tc_clip_pl.inference.features import save_features
 
     kept, features = [], []
-    for answer, found in _with_progress(recognizer.embed(videos, labels), len(videos)):
+    for answer, found in with_progress(recognizer.embed(videos, labels), len(videos), "Recognizing"):
         writer.answer(answer)
         if found is not None:
             kept.append(answer.video)
@@ -126,7 +126,7 @@ def _answer_windows(
     from datamodules.errors import DataError
     from tc_clip_pl.inference.answers import Answer, merge, partition
 
-    for video in _with_progress(iter(videos), len(videos)):
+    for video in with_progress(iter(videos), len(videos), "Recognizing"):
         try:
             windows = recognizer.timeline(video, labels, options.window, options.stride)
             for segment in merge(partition(windows), options.unknown_threshold):
@@ -138,13 +138,3 @@ def _answer_windows(
 def _answer_stream(recognizer: Recognizer, options: Namespace, labels: list[str], writer: Writer) -> None:
     for segment in recognizer.watch(options.stream, labels, options.window, options.stride):
         writer.segment(options.stream, segment, at_once=True)
-
-
-def _with_progress(items: Iterator[Any], total: int) -> Iterator[Any]:
-    """Yield items under a progress bar on stderr, if that is a TTY and stdout is not shown on it too."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
-
-    columns = ("Recognizing", BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bar:
-        yield from bar.track(items, total=total)

@@ -4,6 +4,8 @@ RUNS = ("fit", "validate", "test", "predict")
 SUBCOMMANDS = {
     **dict.fromkeys(RUNS, "tc_clip_pl.cli.experiment:run_experiment"),
     "recognize": "tc_clip_pl.cli.recognize:recognize",
+    "index": "tc_clip_pl.cli.index:index",
+    "search": "tc_clip_pl.cli.search:search",
     "check": "tc_clip_pl.cli.check:check_data",
     "split": "tc_clip_pl.cli.split:make_splits",
     "convert": "tc_clip_pl.cli.convert:convert",
