@@ -10,3 +10,9 @@ class DataError(ValueError):
     def __str__(self) -> str:
         # A DataLoader worker re-raises with its whole traceback as the message; the sentence comes last.
         return super().__str__().rsplit("DataError: ", 1)[-1].strip()
+
+
+def describe(error: Exception) -> str:
+    """Return what an error of a library says in one line; its type where it says nothing."""
+    said = getattr(error, "strerror", None) or str(error)  # FFmpeg's own message, without its number and function
+    return next(iter(said.splitlines()), type(error).__name__)

@@ -16,9 +16,9 @@ from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
 
-from datamodules.errors import DataError
+from datamodules.errors import DataError, describe
 from datamodules.video.frame_index import IndexedFrame, build_frame_index, merge_packet_ranges
-from datamodules.video.truncation import ends_early, find_missing_bytes
+from datamodules.video.truncation import check_complete, ends_early, find_missing_bytes
 
 # Number of frames in the video -> indices to decode, of any shape.
 ChooseFrames = Callable[[int], np.ndarray]
@@ -26,9 +26,6 @@ ChooseFrames = Callable[[int], np.ndarray]
 # Codecs in which no other picture may refer to one marked as non-reference, so that it can be skipped without harm.
 # HEVC is missing: there, pictures of a higher temporal layer may still refer to it.
 SKIPPABLE_NONREF = frozenset({"h264", "mpeg4"})
-# A file with fewer packets than this fraction of the frames its header promises counts as truncated. The fraction is
-# low because headers also count frames that an edit list hides or that were dropped in recording.
-MIN_COMPLETE_FRACTION = 0.5
 
 
 def decode_frames(path: Path | str, choose: ChooseFrames, decoder: str = "auto") -> np.ndarray:
@@ -51,7 +48,7 @@ def decode_frames(path: Path | str, choose: ChooseFrames, decoder: str = "auto")
     try:
         return DECODERS[decoder](Path(path), choose)
     except (av.FFmpegError, OSError) as error:
-        raise DataError(f"{path} cannot be decoded as a video ({_reason(error)}); replace or remove it.") from error
+        raise DataError(f"{path} cannot be decoded as a video ({describe(error)}); replace or remove it.") from error
 
 
 def decode_with_pyav(path: Path, choose: ChooseFrames) -> np.ndarray:
@@ -68,7 +65,7 @@ def decode_with_pyav(path: Path, choose: ChooseFrames) -> np.ndarray:
             raise DataError(f"{path} contains no video stream; replace or remove it.")
         stream.thread_type = "NONE"  # one core per loader worker; the workers already run in parallel
         packets = [packet for packet in container.demux(stream) if packet.size]  # demux ends with an empty packet
-        _check_complete(path, packets, stream.frames)
+        check_complete(path, len(packets), bool(packets) and packets[-1].is_corrupt, stream.frames)
         if ends_early(container, stream, packets):
             raise DataError(f"{path} is truncated: it ends long before its duration is over; replace or remove it.")
         index = build_frame_index(container.format.name, stream.codec_context.name, packets)
@@ -92,7 +89,7 @@ def decode_with_decord(path: Path, choose: ChooseFrames) -> np.ndarray:
         frames = reader.get_batch(wanted.ravel().tolist()).asnumpy()
     # decord raises its own error for broken files, but RuntimeError for files without frames.
     except (decord.DECORDError, RuntimeError) as error:
-        raise DataError(f"decord cannot decode {path} ({_reason(error)}); try --data.decoder pyav.") from error
+        raise DataError(f"decord cannot decode {path} ({describe(error)}); try --data.decoder pyav.") from error
     return frames.reshape(*wanted.shape, *frames.shape[1:])
 
 
@@ -101,15 +98,6 @@ DECODERS: dict[str, Callable[[Path, ChooseFrames], np.ndarray]] = {
     "pyav": decode_with_pyav,
     "decord": decode_with_decord,
 }
-
-
-def _check_complete(path: Path, packets: list[Packet], num_promised: int) -> None:
-    """Raise DataError if the file is truncated, which FFmpeg reports as a shorter video and not as an error."""
-    if len(packets) < MIN_COMPLETE_FRACTION * num_promised or (packets and packets[-1].is_corrupt):
-        raise DataError(
-            f"{path} is truncated: its header promises {num_promised} frames, but it has {len(packets)}, the last of "
-            "which may be incomplete; replace or remove it."
-        )
 
 
 def _decode_indexed(
@@ -182,8 +170,3 @@ def _stack_rgb(found: dict[int, VideoFrame], wanted: np.ndarray) -> np.ndarray:
         images[number] = np.rot90(image, round(frame.rotation / 90))
     stacked = np.stack([images[number] for number in numbers])
     return stacked.reshape(*wanted.shape, *stacked.shape[1:])
-
-
-def _reason(error: Exception) -> str:
-    """Return the first line of an error's message, or its type if there is none."""
-    return next(iter(str(error).splitlines()), type(error).__name__)

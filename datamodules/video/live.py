@@ -13,7 +13,7 @@ import av
 import numpy as np
 from torch import Tensor
 
-from datamodules.errors import DataError
+from datamodules.errors import DataError, describe
 from datamodules.video.dataset import Transform
 from datamodules.video.frame_sampling import multi_view
 from datamodules.video.windows import GRID, TOLERANCE, Window, stack_views, upright_rgb
@@ -67,7 +67,7 @@ class LiveWindows:
             thread.join(TIMEOUT)
 
     def _windows(self) -> Iterator[Window]:
-        answered = 0.0
+        answered = -1.0
         due = self.length
         while True:
             with self._changed:
@@ -82,7 +82,7 @@ class LiveWindows:
             due = now + self.stride
         if self._error is not None:
             seen = f"stopped after {now:.1f} s" if frames else "cannot be opened"
-            raise DataError(f"The stream {self.url} {seen} ({self._error}); check it and start again.")
+            raise DataError(f"The stream {self.url} {seen} ({describe(self._error)}); check it and start again.")
 
     def _cut(self, frames: list[tuple[float, Tensor]], now: float) -> Window:
         start = max(0.0, now - self.length)

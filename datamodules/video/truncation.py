@@ -7,11 +7,14 @@ cut in its frames only where its header stands before them, as in downloads; els
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import BinaryIO
 
 from av.container import InputContainer
 from av.packet import Packet
 from av.video.stream import VideoStream
+
+from datamodules.errors import DataError
 
 MATROSKA = "matroska,webm"
 EBML_HEAD, SEGMENT = 0x1A45DFA3, 0x18538067  # the ids of the two elements that such a file consists of
@@ -19,6 +22,9 @@ FIRST_BOXES = (b"ftyp", b"wide", b"free", b"skip", b"mdat", b"moov", b"pnot")  #
 # A file whose last frame is shown before this fraction of the duration is incomplete. The fraction is low because the
 # last frame of a video with a variable rate may be shown for long.
 MIN_SHOWN_FRACTION = 0.5
+# A file with fewer packets than this fraction of the frames its header promises counts as truncated. The fraction is
+# low because headers also count frames that an edit list hides or that were dropped in recording.
+MIN_COMPLETE_FRACTION = 0.5
 
 
 def find_missing_bytes(path: str) -> int:
@@ -55,6 +61,25 @@ def _missing_in_segment(head: bytes, size: int) -> int:
     if segment is None or segment[0] != SEGMENT or segment[2] is None:
         return 0
     return max(0, segment[1] + segment[2] - size)
+
+
+def check_complete(path: Path | str, num_packets: int, ends_corrupt: bool, num_promised: int) -> None:
+    """Check that a file has the frames that its header promises: FFmpeg reports a truncated one as a shorter video.
+
+    Args:
+        path: The file, for the message.
+        num_packets: Packets of its video stream.
+        ends_corrupt: Whether the last of them is marked as corrupt.
+        num_promised: Frames by its header; 0 if it does not say.
+
+    Raises:
+        DataError: It is truncated.
+    """
+    if num_packets < MIN_COMPLETE_FRACTION * num_promised or ends_corrupt:
+        raise DataError(
+            f"{path} is truncated: its header promises {num_promised} frames, but it has {num_packets}, the last of "
+            "which may be incomplete; replace or remove it."
+        )
 
 
 def ends_early(container: InputContainer, stream: VideoStream, packets: list[Packet]) -> bool:

@@ -13,10 +13,10 @@ import torch
 from av.video.frame import VideoFrame
 from torch import Tensor
 
-from datamodules.errors import DataError
+from datamodules.errors import DataError, describe
 from datamodules.video.dataset import Transform
 from datamodules.video.frame_sampling import multi_view
-from datamodules.video.truncation import find_missing_bytes
+from datamodules.video.truncation import check_complete, find_missing_bytes
 
 GRID = 1 << 20
 """Sampled instants of a window are fractions of it with this denominator."""
@@ -69,11 +69,10 @@ def measure_duration(path: str | Path) -> float:
         stream = container.streams.best("video")
         if stream is None:
             raise DataError(f"{path} contains no video stream; replace or remove it.")
-        shown = [
-            (packet.pts, packet.duration or 0)
-            for packet in container.demux(stream)
-            if packet.size and not packet.is_discard
-        ]
+        # Only numbers are kept: the packets themselves are the whole file.
+        read = [(p.pts, p.duration or 0, p.is_discard, p.is_corrupt) for p in container.demux(stream) if p.size]
+        check_complete(path, len(read), bool(read) and read[-1][-1], stream.frames)
+        shown = [(pts, length) for pts, length, is_discarded, _ in read if not is_discarded]
         if not shown:
             raise DataError(f"{path} contains no frame that can be decoded; replace or remove it.")
         if any(pts is None for pts, _ in shown):  # raw streams
@@ -106,7 +105,7 @@ def decode_windows(
         instants = multi_view(GRID, num_frames, num_views) / GRID  # (V, T) in 0..1
         yield from _cut(_read_frames(path), windows, instants, transform)
     except (av.FFmpegError, OSError) as error:
-        raise DataError(f"{path} cannot be decoded as a video ({error}); replace or remove it.") from error
+        raise DataError(f"{path} cannot be decoded as a video ({describe(error)}); replace or remove it.") from error
 
 
 def upright_rgb(frame: VideoFrame) -> Tensor:

@@ -65,10 +65,11 @@ def test_slow_reader_misses_windows_but_is_not_late(tmp_path):
     assert len(windows) <= 5
 
 
-def test_stream_shorter_than_a_window_is_one(tmp_path):
-    path = write_numbered(tmp_path / "a.mp4", 10)
+@pytest.mark.parametrize("count", [1, 10])
+def test_stream_shorter_than_a_window_is_one(tmp_path, count):
+    path = write_numbered(tmp_path / "a.mp4", count)
     (window,) = LiveWindows(str(path), 5.0, 5.0, num_frames=2, num_views=1, transform=identity)
-    assert window.start == 0 and window.end == pytest.approx(0.36)
+    assert window.start == 0 and window.end == pytest.approx((count - 1) * 0.04)
 
 
 @pytest.mark.parametrize("url", ["no.mp4", "rtsp://127.0.0.1:1/none"])

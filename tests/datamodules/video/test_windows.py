@@ -92,3 +92,7 @@ def test_damaged_files_are_named(tmp_path):
     (tmp_path / "cut.mp4").write_bytes(whole[:-500])
     with pytest.raises(DataError, match=r"cut\.mp4 is truncated"):
         list(decode_windows(tmp_path / "cut.mp4", 1.0, 1.0, 2, 1, identity))
+    whole = write_numbered(tmp_path / "whole.avi", 50, codec="mpeg4").read_bytes()
+    (tmp_path / "cut.avi").write_bytes(whole[: -len(whole) // 3])
+    with pytest.raises(DataError, match=r"cut\.avi is truncated: its header promises 50 frames"):
+        list(decode_windows(tmp_path / "cut.avi", 1.0, 1.0, 2, 1, identity))
