@@ -69,8 +69,8 @@ def index(argv: list[str]) -> int:
     recognizer, found = open_index(options)
     with found.writing():
         changes = find_changes(found, videos, options.sources)
-        num_bad = _embed(recognizer, found, videos, changes, options)
-    print(summarize(found, changes, num_bad))
+        bad = _embed(recognizer, found, videos, changes)
+    print(summarize(found, changes, bad))
     return 0 if found.marks else 1
 
 
@@ -139,33 +139,31 @@ def load_recognizer(options: Namespace, stored: str | None) -> Recognizer:
         raise UserError(f"--device {options.device} cannot be used ({str(error).splitlines()[0]}).") from error
 
 
-def _embed(
-    recognizer: Recognizer, found: VideoIndex, videos: dict[str, str], changes: Changes, options: Namespace
-) -> int:
-    """Embed what is new or changed; return how many videos could not be read."""
+def _embed(recognizer: Recognizer, found: VideoIndex, videos: dict[str, str], changes: Changes) -> set[str]:
+    """Embed what is new or changed; return the videos that could not be read."""
     from tc_clip_pl.search.build import update
     from tc_clip_pl.search.embedding import embed_videos
 
     def embed(names: list[str]) -> Iterable[VideoVectors]:
         return embed_videos(recognizer, names, found.settings.window, found.settings.stride)
 
-    total, num_bad = len(changes.new) + len(changes.changed), 0
+    bad = set()
     with closing(update(found, videos, changes, embed)) as embedded:
-        for video in with_progress(embedded, total, "Embedding"):
+        for video in with_progress(embedded, len(changes.new) + len(changes.changed), "Embedding"):
             if video.error:
-                num_bad += 1
+                bad.add(video.video)
                 print(f"Not read: {video.video} {video.error}", file=sys.stderr)
-    return num_bad
+    return bad
 
 
-def summarize(found: VideoIndex, changes: Changes, num_bad: int) -> str:
+def summarize(found: VideoIndex, changes: Changes, bad: set[str]) -> str:
     """Say in one line what has changed."""
     counts = {
-        "new": len(changes.new),
-        "changed": len(changes.changed),
+        "new": len({*changes.new} - bad),
+        "changed": len({*changes.changed} - bad),
         "deleted": len(changes.deleted),
         "unchanged": changes.kept,
-        "not read": num_bad,
+        "not read": len(bad),
     }
     said = ", ".join(f"{count} {what}" for what, count in counts.items() if count or what == "new")
     return f"{found.folder}: {len(found.marks)} videos, {found.num_windows} windows ({said})."

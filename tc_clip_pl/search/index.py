@@ -102,9 +102,7 @@ class VideoIndex:
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         if any(folder.iterdir()):
-            raise DataError(
-                f"{folder} has files, but no {FILE_NAME}: name a new folder for the index."
-            )
+            raise DataError(f"{folder} has files, but no {FILE_NAME}: name a new folder for the index.")
         _write_json(folder / FILE_NAME, {"format": FORMAT, **asdict(settings), "shards": []})
         return cls(folder)
 
