@@ -1,6 +1,6 @@
 """The help pages, written by hand so that they appear at once and fit on a screen."""
 
-from tc_clip_pl.cli import check, configs, convert, index, pretrain, profile, recognize, report, search, split
+from tc_clip_pl.cli import check, configs, convert, ensemble, index, pretrain, profile, recognize, report, search, split
 from tc_clip_pl.cli.demo import command as demo
 from tc_clip_pl.cli.sweep import command as sweep
 
@@ -27,6 +27,8 @@ tcclip: video action recognition with TC-CLIP
       draw few-shot and base/novel splits
   tcclip convert CKPT OUT
       turn a published checkpoint, or one of fit, into a folder that loads alone
+  tcclip ensemble CKPT
+      test many ensemble weights in one pass, and draw accuracy by weight
   tcclip pretrain OUT
       train a small CLIP on captioned pictures of the generated world
   tcclip profile --config NAME
@@ -162,6 +164,7 @@ OTHER_HELP = {
     "search": search.HELP,
     "check": check.HELP,
     "split": split.HELP,
+    "ensemble": ensemble.HELP,
     "convert": convert.HELP,
     "pretrain": pretrain.HELP,
     "profile": profile.HELP,

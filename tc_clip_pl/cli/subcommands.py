@@ -8,6 +8,7 @@ SUBCOMMANDS = {
     "search": "tc_clip_pl.cli.search:search",
     "check": "tc_clip_pl.cli.check:check_data",
     "split": "tc_clip_pl.cli.split:make_splits",
+    "ensemble": "tc_clip_pl.cli.ensemble:ensemble",
     "convert": "tc_clip_pl.cli.convert:convert",
     "pretrain": "tc_clip_pl.cli.pretrain:pretrain",
     "profile": "tc_clip_pl.cli.profile:profile",
@@ -17,5 +18,5 @@ SUBCOMMANDS = {
     "demo": "tc_clip_pl.cli.demo.command:demo",
 }
 """Where the function of each subcommand is."""
-SLOW_IMPORTS = (*RUNS, "profile")
+SLOW_IMPORTS = (*RUNS, "ensemble", "profile")
 """Those that import PyTorch at once; the others import it later, if at all."""

@@ -19,6 +19,9 @@ from tc_clip_pl.evaluation.results import EvaluationRun, build_results, find_par
 from tc_clip_pl.training.checkpoint import CheckpointFacts, read_facts
 from tc_clip_pl.training.distributed import gather_lists
 
+LEAST_OF_A_CURVE = 3
+"""With so many ensemble weights a test also writes accuracy by weight."""
+
 
 def write_report(
     runs: Sequence[EvaluationRun],
@@ -58,10 +61,25 @@ def write_report(
         _write_pictures(run, trainer.lightning_module.test_sets, folder, trainer)
     for logger in trainer.loggers:
         logger.finalize("success")  # the pictures came after Lightning's own, which closed the files
-    _print_accuracies(runs, results["data"])
+    if len(runs) >= LEAST_OF_A_CURVE:
+        _write_curve(runs, folder, trainer)
+    else:
+        _print_accuracies(runs, results["data"])
     if results["runs"][0]["summary"]:  # with a single test set the report would only repeat the table above
         print_report(report)
     print(f"All metrics: {path}")
+
+
+def _write_curve(runs: Sequence[EvaluationRun], folder: Path, trainer: Trainer) -> None:
+    import rich
+
+    from tc_clip_pl.evaluation.ensemble_curve import build_curve, curve_table, write_curve
+
+    module, datamodule = trainer.lightning_module, trainer.datamodule
+    curve = build_curve(runs, module.test_sets, getattr(getattr(datamodule, "train", None), "name", None))
+    rich.print(curve_table(curve))
+    files = write_curve(curve, unused_path(folder / "ensemble_curve.csv"))
+    print(f"Curve: {files[0]}, {', '.join(file.suffix for file in files[1:])}")
 
 
 def _collect_results(

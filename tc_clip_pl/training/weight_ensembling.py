@@ -74,7 +74,8 @@ class WeightSpaceEnsemble(Callback):
             raise ValueError("Several ensembling.weights take several passes here: test once for each of `passes`.")
         else:
             pl_module.weight_sets = build_weight_sets(model, self._pass)
-            rank_zero_info(f"Testing in one pass: {', '.join(map(describe_weight, self._pass))}.")
+            names = map(describe_weight, self._pass) if len(self._pass) < 4 else (f"w = {w:g}" for w in self._pass)
+            rank_zero_info(f"Testing in one pass: {', '.join(names)}.")
 
     def on_predict_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Swap in the first weights."""
