@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from tc_clip_pl.cli.errors import UserError, explain_parser_error
 from tc_clip_pl.cli.progress import with_progress
+from tc_clip_pl.cli.recognize_options import DEFAULT_WINDOW, ENGINES
 from tc_clip_pl.cli.startup import announced
 
 if TYPE_CHECKING:
@@ -41,8 +42,9 @@ again the next time. The exit code is 1 if no video is in the index.
   --device cpu|cuda|cuda:0,cuda:1
                        default: a GPU if there is one
   --batch_size N       windows at a time on one device (8)
-  --num_workers N      decoding processes (a share of the CPU cores)"""
-DEFAULT_WINDOW = 10.0  # seconds
+  --num_workers N      decoding processes (a share of the CPU cores)
+  --engine local|ray   ray: one worker per GPU, or per CPU, of the Ray cluster
+                       that RAY_ADDRESS names, else of this machine"""
 
 
 def index(argv: list[str]) -> int:
@@ -69,7 +71,7 @@ def index(argv: list[str]) -> int:
     recognizer, found = open_index(options)
     with found.writing():
         changes = find_changes(found, videos, options.sources)
-        bad = _embed(recognizer, found, videos, changes)
+        bad = _embed(recognizer, found, videos, changes, options)
     print(summarize(found, changes, bad))
     return 0 if found.marks else 1
 
@@ -92,10 +94,13 @@ def parse_options(argv: list[str]) -> Namespace:
         parser.add_argument(f"--{name}", type=float | None, default=None)
     for name in ("batch_size", "num_workers"):
         parser.add_argument(f"--{name}", type=int | None, default=None)
+    parser.add_argument("--engine", type=str, default="local")
     try:
         options = parser.parse_args(argv)
     except ArgumentError as error:
         raise UserError(explain_parser_error(error.message, parser.get_defaults().keys())) from error
+    if options.engine not in ENGINES:
+        raise UserError(f"--engine is {options.engine!r}; choose one of {', '.join(ENGINES)}.")
     if len(options.sources) < 2:
         raise UserError("Give videos and then the folder of the index: tcclip index my_videos my_index.")
     options.index = options.sources.pop()
@@ -139,12 +144,19 @@ def load_recognizer(options: Namespace, stored: str | None) -> Recognizer:
         raise UserError(f"--device {options.device} cannot be used ({str(error).splitlines()[0]}).") from error
 
 
-def _embed(recognizer: Recognizer, found: VideoIndex, videos: dict[str, str], changes: Changes) -> set[str]:
+def _embed(
+    recognizer: Recognizer, found: VideoIndex, videos: dict[str, str], changes: Changes, options: Namespace
+) -> set[str]:
     """Embed what is new or changed; return the videos that could not be read."""
     from tc_clip_pl.search.build import update
     from tc_clip_pl.search.embedding import embed_videos
 
     def embed(names: list[str]) -> Iterable[VideoVectors]:
+        if options.engine == "ray":
+            from tc_clip_pl.ray_jobs import EmbedWorker, run_on_ray
+
+            given = {"batch_size": options.batch_size} if options.batch_size else {}
+            return run_on_ray(EmbedWorker, {"settings": found.settings, "options": given}, names)
         return embed_videos(recognizer, names, found.settings.window, found.settings.stride)
 
     bad = set()

@@ -50,7 +50,12 @@ is a line of the answers; the exit code is 1 if none could be read.
                             default: a GPU if there is one
   --batch_size N            videos at a time on one device (8)
   --num_workers N           decoding processes (a share of the CPU cores)
-  --decoder auto|pyav|decord"""
+  --decoder auto|pyav|decord
+  --engine local|ray        ray: one worker per GPU, or per CPU, of the Ray
+                            cluster that RAY_ADDRESS names, else of this
+                            machine; videos may also be .txt lists and URLs
+  --shards DIR              with ray: write answers as JSON lines, a file for
+                            256 videos; the same command goes on"""
 
 
 def recognize(argv: list[str]) -> int:
@@ -74,6 +79,10 @@ def recognize(argv: list[str]) -> int:
         from tc_clip_pl.inference.video_files import find_videos
     silence_library_logs()
     labels = read_labels(options.labels)
+    if options.engine == "ray":
+        from tc_clip_pl.cli.recognize_ray import recognize_on_ray
+
+        return recognize_on_ray(options, labels)
     videos = [] if options.stream else find_videos(options.videos)
     recognizer = build_recognizer(options)
     with open_writer(options.format, options.top, options.unknown_threshold, is_timeline(options)) as writer:
