@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import pickle
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
@@ -133,21 +134,27 @@ def run_on_ray(make_worker: Callable[..., Any], arguments: dict[str, Any], video
     shards = ray.data.from_items(
         [{"videos": videos[n * SHARD : (n + 1) * SHARD]} for n in range(num_shards)], override_num_blocks=num_shards
     )
-    results = shards.map_batches(
-        _Shards,
-        fn_constructor_args=(make_worker, arguments),
-        batch_size=1,
-        compute=ray.data.ActorPoolStrategy(size=min(gpus or cpus, num_shards)),
-        num_gpus=1 if gpus else 0,
-        num_cpus=1,
-        ray_remote_args_fn=lambda: {"max_task_retries": MAX_RETRIES},
-    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Ray 2.60 announces another name for its retries
+        results = shards.map_batches(
+            _bind(make_worker, arguments),
+            batch_size=1,
+            compute=ray.data.ActorPoolStrategy(size=min(gpus or cpus, num_shards)),
+            num_gpus=1 if gpus else 0,
+            num_cpus=1,
+            ray_remote_args_fn=lambda: {"max_task_retries": MAX_RETRIES},
+        )
     count = 0
     try:
         for row in results.iter_rows():
             for result in pickle.loads(row["results"]):  # written by our own workers
                 count += 1
                 yield result
+    except ray.exceptions.RayActorError as error:
+        raise DataError(
+            f"The job ended, since workers died {1 + MAX_RETRIES} times on the same {SHARD} videos: look for a file "
+            "that exhausts the memory."
+        ) from error
     except ray.exceptions.RayError as error:
         raise DataError(f"The job failed on a worker: {_cause(error)}") from error
     if count != len(videos):
@@ -167,6 +174,16 @@ class _Shards:
         results = np.empty(len(rows), object)  # an array of bytes would lose zeros at their end
         results[:] = rows
         return {"results": results}
+
+
+def _bind(make_worker: Callable[..., Any], arguments: dict[str, Any]) -> type[_Shards]:
+    """Bind the arguments of `_Shards`; Ray would keep those of a constructor where a restarted worker may miss them."""
+
+    class Bound(_Shards):
+        def __init__(self) -> None:
+            super().__init__(make_worker, arguments)
+
+    return Bound
 
 
 def _load(source: str, options: dict[str, Any]) -> Recognizer:

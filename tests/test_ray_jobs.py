@@ -113,7 +113,7 @@ def test_index_and_shards_go_on(films, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(recognize_module, "SHARD_VIDEOS", 30)
     argv = ["recognize", "list.txt", "--labels", ",".join(LABELS), "--engine", "ray", "--shards", "answers"]
     assert main(argv) == 0
-    assert capsys.readouterr().out == "answers: 80 videos in 3 shards (3 new), 1 not read.\n"
+    assert capsys.readouterr().out == "answers: 80 videos, 1 not read; 3 of 3 shards are new.\n"
     files = sorted((tmp_path / "answers").glob("answers-*.jsonl"))
     before = [file.read_text() for file in files]
     rows = [json.loads(line) for text in before for line in text.splitlines()]
@@ -122,7 +122,7 @@ def test_index_and_shards_go_on(films, tmp_path, monkeypatch, capsys):
     kept = files[0].stat().st_mtime_ns
     time.sleep(0.01)
     assert main(argv) == 0
-    assert "80 videos in 3 shards (1 new)" in capsys.readouterr().out
+    assert "80 videos, 1 not read; 1 of 3 shards are new." in capsys.readouterr().out
     assert [file.read_text() for file in files] == before and files[0].stat().st_mtime_ns == kept
     assert main([*argv, "--top", "1"]) == 1
     assert "answers has shards of a job with other top" in capsys.readouterr().err

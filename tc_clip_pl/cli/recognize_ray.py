@@ -91,7 +91,7 @@ def _write_shards(folder: Path, videos: list[str], options: Namespace, labels: l
             unfinished.replace(folder / SHARD_NAME.format(n))
         next(results, None)  # lets Ray end
     num_bad = len({row["video"] for row in _read(folder, len(shards)) if "error" in row})
-    print(f"{folder}: {len(videos)} videos in {len(shards)} shards ({len(missing)} new), {num_bad} not read.")
+    print(f"{folder}: {len(videos)} videos, {num_bad} not read; {len(missing)} of {len(shards)} shards are new.")
     return 0 if num_bad < len(videos) else 1
 
 
