@@ -32,9 +32,11 @@ MAY_IMPORT = {
     "tc_clip_pl.profiling": {"ops", "modules"},
     "tc_clip_pl.training": {"registry", "ops", "modules", "checkpoints", "evaluation", "visualization"},
     "tc_clip_pl.inference": {"ops", "modules", "training", "datamodules"},
+    "tc_clip_pl.search": {"modules", "inference", "datamodules"},
+    "tc_clip_pl.ray_jobs": {"modules", "inference", "search", "datamodules"},
     "tc_clip_pl.cli": {
         *("registry", "ops", "modules", "checkpoints", "visualization", "evaluation", "profiling", "training"),
-        *("inference", "datamodules"),
+        *("inference", "search", "ray_jobs", "datamodules"),
     },
     "tc_clip_pl.__main__": {"cli"},
     "datamodules": {"base", "suite", "errors", "options", "splits", "video", "transforms", "datasets", "synthetic"},
@@ -67,6 +69,10 @@ LIBRARY_USERS = {
     "jsonargparse": {"tc_clip_pl.cli"},
     "submitit": {"tc_clip_pl.cli"},
     "jinja2": {"tc_clip_pl.cli"},
+    "faiss": {"tc_clip_pl.search"},
+    "ray": {"tc_clip_pl.ray_jobs"},
+    "fsspec": {"tc_clip_pl.search"},
+    "PIL": {"tc_clip_pl.search", "tc_clip_pl.visualization", "tc_clip_pl.cli"},
     "av": {"datamodules.video", "datamodules.check", "datamodules.synthetic"},
     "decord": {"datamodules.video"},
 }

@@ -1,6 +1,19 @@
 """The help pages, written by hand so that they appear at once and fit on a screen."""
 
-from tc_clip_pl.cli import check, configs, convert, ensemble, pretrain, profile, recognize, report, split, visualize
+from tc_clip_pl.cli import (
+    check,
+    configs,
+    convert,
+    ensemble,
+    index,
+    pretrain,
+    profile,
+    recognize,
+    report,
+    search,
+    split,
+    visualize,
+)
 from tc_clip_pl.cli.demo import command as demo
 from tc_clip_pl.cli.sweep import command as sweep
 
@@ -19,6 +32,10 @@ tcclip: video action recognition with TC-CLIP
       say which of some words describes each video, or each part of a long one
   tcclip visualize VIDEO --labels "brush hair, ride bike" --out DIR
       draw seeds, context tokens and attention over the frames of a video
+  tcclip index FOLDER ... INDEX
+      embed videos, for search
+  tcclip search INDEX "someone falls off a bike"
+      find moments in indexed videos, by words or by example
   tcclip check --data NAME --data.root DIR
       validate a dataset against its split files before a long run
   tcclip split --data NAME --data.root DIR --output_dir DIR
@@ -159,6 +176,8 @@ trained the new parameters."""
 OTHER_HELP = {
     "recognize": recognize.HELP,
     "visualize": visualize.HELP,
+    "index": index.HELP,
+    "search": search.HELP,
     "check": check.HELP,
     "split": split.HELP,
     "ensemble": ensemble.HELP,

@@ -5,6 +5,8 @@ SUBCOMMANDS = {
     **dict.fromkeys(RUNS, "tc_clip_pl.cli.experiment:run_experiment"),
     "recognize": "tc_clip_pl.cli.recognize:recognize",
     "visualize": "tc_clip_pl.cli.visualize:visualize",
+    "index": "tc_clip_pl.cli.index:index",
+    "search": "tc_clip_pl.cli.search:search",
     "check": "tc_clip_pl.cli.check:check_data",
     "split": "tc_clip_pl.cli.split:make_splits",
     "ensemble": "tc_clip_pl.cli.ensemble:ensemble",
