@@ -1,8 +1,8 @@
 """The help pages, written by hand so that they appear at once and fit on a screen."""
 
 from tc_clip_pl.cli import check, configs, convert, pretrain, profile, recognize, report, split
-from tc_clip_pl.cli.demo import command as demo
 from tc_clip_pl.cli.sweep import command as sweep
+from tc_clip_pl.cli.tour import command as tour
 
 TOP_LEVEL_HELP = """\
 tcclip: video action recognition with TC-CLIP
@@ -33,7 +33,7 @@ tcclip: video action recognition with TC-CLIP
       join results in one table, next to the paper's numbers
   tcclip configs
       list the shipped configurations
-  tcclip demo [DIR]
+  tcclip tour [DIR]
       train TC-CLIP beside a frame-wise baseline on generated videos, and report
 
 `tcclip SUBCOMMAND --help` says more. --debug, anywhere, shows the traceback of
@@ -162,7 +162,7 @@ OTHER_HELP = {
     "sweep": sweep.HELP,
     "report": report.HELP,
     "configs": configs.HELP,
-    "demo": demo.HELP,
+    "tour": tour.HELP,
 }
 
 

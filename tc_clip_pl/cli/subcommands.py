@@ -12,7 +12,7 @@ SUBCOMMANDS = {
     "sweep": "tc_clip_pl.cli.sweep.command:sweep",
     "report": "tc_clip_pl.cli.report:report",
     "configs": "tc_clip_pl.cli.configs:list_configs",
-    "demo": "tc_clip_pl.cli.demo.command:demo",
+    "tour": "tc_clip_pl.cli.tour.command:tour",
 }
 """Where the function of each subcommand is."""
 SLOW_IMPORTS = (*RUNS, "profile")
