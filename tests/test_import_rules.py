@@ -67,6 +67,7 @@ LIBRARY_USERS = {
     "jsonargparse": {"tc_clip_pl.cli"},
     "submitit": {"tc_clip_pl.cli"},
     "jinja2": {"tc_clip_pl.cli"},
+    "gradio": {"tc_clip_pl.cli"},
     "av": {"datamodules.video", "datamodules.check", "datamodules.synthetic"},
     "decord": {"datamodules.video"},
 }

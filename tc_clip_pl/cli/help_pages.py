@@ -1,6 +1,7 @@
 """The help pages, written by hand so that they appear at once and fit on a screen."""
 
 from tc_clip_pl.cli import check, configs, convert, pretrain, profile, recognize, report, split
+from tc_clip_pl.cli.page import command as page
 from tc_clip_pl.cli.sweep import command as sweep
 from tc_clip_pl.cli.tour import command as tour
 
@@ -17,6 +18,8 @@ tcclip: video action recognition with TC-CLIP
       write the top classes of every clip to a file
   tcclip recognize VIDEO_OR_FOLDER ... --labels "brush hair, ride bike"
       say which of some words describes each video, or each part of a long one
+  tcclip demo [--model SOURCE]
+      the same on a local web page
   tcclip check --data NAME --data.root DIR
       validate a dataset against its split files before a long run
   tcclip split --data NAME --data.root DIR --output_dir DIR
@@ -154,6 +157,7 @@ trained the new parameters."""
 
 OTHER_HELP = {
     "recognize": recognize.HELP,
+    "demo": page.HELP,
     "check": check.HELP,
     "split": split.HELP,
     "convert": convert.HELP,

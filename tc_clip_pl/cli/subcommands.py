@@ -4,6 +4,7 @@ RUNS = ("fit", "validate", "test", "predict")
 SUBCOMMANDS = {
     **dict.fromkeys(RUNS, "tc_clip_pl.cli.experiment:run_experiment"),
     "recognize": "tc_clip_pl.cli.recognize:recognize",
+    "demo": "tc_clip_pl.cli.page.command:demo",
     "check": "tc_clip_pl.cli.check:check_data",
     "split": "tc_clip_pl.cli.split:make_splits",
     "convert": "tc_clip_pl.cli.convert:convert",

@@ -42,17 +42,17 @@ class Replica:
         scores = [output.logits.float().softmax(-1) for output in self.outputs(video, labels)]
         return torch.stack(scores).mean(0).cpu()
 
-    def outputs(self, video: Tensor, labels: Sequence[str]) -> list[TCCLIPOutput]:
+    def outputs(self, video: Tensor, labels: Sequence[str], return_attentions: bool = False) -> list[TCCLIPOutput]:
         """Compute what the model returns for each view of (B, V, T, 3, H, W) uint8 clips."""
         with self._lock, torch.inference_mode():  # the labels are a state of the model
             self._set_labels(tuple(labels))
-            return list(self._views(video))
+            return list(self._views(video, return_attentions))
 
-    def _views(self, video: Tensor) -> Iterator[TCCLIPOutput]:
+    def _views(self, video: Tensor, return_attentions: bool) -> Iterator[TCCLIPOutput]:
         for view in video.unbind(1):  # one at a time, so that memory does not grow with the views
             pixels = normalize(view.to(self.device, non_blocking=True), self.options.mean, self.options.std)
             with torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda"):
-                yield self.model(pixels)
+                yield self.model(pixels, return_attentions=return_attentions)
 
     def _set_labels(self, labels: tuple[str, ...]) -> None:
         if labels != self._labels:  # setting them anew would encode them anew
