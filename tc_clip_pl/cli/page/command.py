@@ -116,6 +116,7 @@ def _serve(page: gradio.Blocks, options: Namespace) -> None:
     import gradio as gr
 
     from tc_clip_pl.cli.page.layout import STYLE
+    from tc_clip_pl.cli.page.request import MEGABYTE
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # `kill` deletes the uploads too
     try:
@@ -123,7 +124,7 @@ def _serve(page: gradio.Blocks, options: Namespace) -> None:
             server_name=ADDRESS,
             server_port=options.port,
             share=False,
-            max_file_size=int(options.max_mb * 1e6),
+            max_file_size=int(options.max_mb * MEGABYTE),
             theme=gr.themes.Default(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"]),
             css=STYLE,
             footer_links=[],

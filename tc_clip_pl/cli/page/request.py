@@ -20,6 +20,7 @@ from tc_clip_pl.inference.labels import check_labels
 from tc_clip_pl.inference.recognizer import Recognizer
 from tc_clip_pl.visualization import cls_attention_maps, draw_heatmap, to_images, upscale
 
+MEGABYTE = 1 << 20
 MAX_LABELS = 1000
 MIN_WINDOW = 0.5  # seconds
 
@@ -92,7 +93,7 @@ def _split(text: str) -> list[str]:
 
 def _check_video(video: str | Path, limits: Limits) -> float:
     """Return the duration of a video within the limits."""
-    name, size = Path(video).name, Path(video).stat().st_size / 1e6
+    name, size = Path(video).name, Path(video).stat().st_size / MEGABYTE
     if size > limits.max_mb:
         raise DataError(f"{name} has {size:.0f} MB; give a file of {limits.max_mb:g} MB or less.")
     duration = measure_untrusted(video)
