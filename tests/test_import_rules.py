@@ -73,6 +73,7 @@ LIBRARY_USERS = {
     "ray": {"tc_clip_pl.ray_jobs"},
     "fsspec": {"tc_clip_pl.search"},
     "PIL": {"tc_clip_pl.search", "tc_clip_pl.visualization", "tc_clip_pl.cli"},
+    "gradio": {"tc_clip_pl.cli"},
     "av": {"datamodules.video", "datamodules.check", "datamodules.synthetic"},
     "decord": {"datamodules.video"},
 }

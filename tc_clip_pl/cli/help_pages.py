@@ -14,8 +14,9 @@ from tc_clip_pl.cli import (
     split,
     visualize,
 )
-from tc_clip_pl.cli.demo import command as demo
+from tc_clip_pl.cli.page import command as page
 from tc_clip_pl.cli.sweep import command as sweep
+from tc_clip_pl.cli.tour import command as tour
 
 TOP_LEVEL_HELP = """\
 tcclip: video action recognition with TC-CLIP
@@ -36,6 +37,8 @@ tcclip: video action recognition with TC-CLIP
       embed videos, for search
   tcclip search INDEX "someone falls off a bike"
       find moments in indexed videos, by words or by example
+  tcclip demo [--model SOURCE]
+      the same on a local web page
   tcclip check --data NAME --data.root DIR
       validate a dataset against its split files before a long run
   tcclip split --data NAME --data.root DIR --output_dir DIR
@@ -54,7 +57,7 @@ tcclip: video action recognition with TC-CLIP
       join results in one table, next to the paper's numbers
   tcclip configs
       list the shipped configurations
-  tcclip demo [DIR]
+  tcclip tour [DIR]
       train TC-CLIP beside a frame-wise baseline on generated videos, and report
 
 `tcclip SUBCOMMAND --help` says more. --debug, anywhere, shows the traceback of
@@ -178,6 +181,7 @@ OTHER_HELP = {
     "visualize": visualize.HELP,
     "index": index.HELP,
     "search": search.HELP,
+    "demo": page.HELP,
     "check": check.HELP,
     "split": split.HELP,
     "ensemble": ensemble.HELP,
@@ -187,7 +191,7 @@ OTHER_HELP = {
     "sweep": sweep.HELP,
     "report": report.HELP,
     "configs": configs.HELP,
-    "demo": demo.HELP,
+    "tour": tour.HELP,
 }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import TypeVar
 
 import torch
@@ -46,11 +47,11 @@ class Replica:
         scores = [output.logits.float().softmax(-1) for output in self.outputs(video, labels)]
         return torch.stack(scores).mean(0).cpu()
 
-    def outputs(self, video: Tensor, labels: Sequence[str]) -> list[TCCLIPOutput]:
+    def outputs(self, video: Tensor, labels: Sequence[str], return_attentions: bool = False) -> list[TCCLIPOutput]:
         """Compute what the model returns for each view of (B, V, T, 3, H, W) uint8 clips."""
         with self._lock, torch.inference_mode():  # the labels are a state of the model
             self._set_labels(tuple(labels))
-            return list(self._views(video))
+            return list(self._views(video, return_attentions))
 
     def embed(self, video: Tensor) -> Tensor:
         """Compute the (B, E) unit-norm embeddings of (B, V, T, 3, H, W) uint8 clips, averaged over the views."""
@@ -68,9 +69,10 @@ class Replica:
             self._set_labels(tuple(texts))
             return normalize_rows(self.model.embed_classes().float(), dim=-1).cpu()
 
-    def _views(self, video: Tensor) -> Iterator[TCCLIPOutput]:
+    def _views(self, video: Tensor, return_attentions: bool) -> Iterator[TCCLIPOutput]:
+        function = partial(self.model, return_attentions=return_attentions)
         for view in video.unbind(1):  # one at a time, so that memory does not grow with the views
-            yield self._autocast(self.model, view)
+            yield self._autocast(function, view)
 
     def _autocast(self, function: Callable[[Tensor], Result], view: Tensor) -> Result:
         pixels = normalize(view.to(self.device, non_blocking=True), self.options.mean, self.options.std)
