@@ -5,6 +5,7 @@ from tc_clip_pl.cli import (
     configs,
     convert,
     ensemble,
+    export,
     index,
     pretrain,
     profile,
@@ -47,6 +48,8 @@ tcclip: video action recognition with TC-CLIP
       turn a published checkpoint, or one of fit, into a folder that loads alone
   tcclip ensemble CKPT
       test many ensemble weights in one pass, and draw accuracy by weight
+  tcclip export OUT --model SOURCE --labels LABELS
+      write a model as programs that run without this package
   tcclip pretrain OUT
       train a small CLIP on captioned pictures of the generated world
   tcclip profile --config NAME
@@ -186,6 +189,7 @@ OTHER_HELP = {
     "split": split.HELP,
     "ensemble": ensemble.HELP,
     "convert": convert.HELP,
+    "export": export.HELP,
     "pretrain": pretrain.HELP,
     "profile": profile.HELP,
     "sweep": sweep.HELP,

@@ -12,6 +12,7 @@ SUBCOMMANDS = {
     "split": "tc_clip_pl.cli.split:make_splits",
     "ensemble": "tc_clip_pl.cli.ensemble:ensemble",
     "convert": "tc_clip_pl.cli.convert:convert",
+    "export": "tc_clip_pl.cli.export:export",
     "pretrain": "tc_clip_pl.cli.pretrain:pretrain",
     "profile": "tc_clip_pl.cli.profile:profile",
     "sweep": "tc_clip_pl.cli.sweep.command:sweep",

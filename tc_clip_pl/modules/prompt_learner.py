@@ -30,5 +30,5 @@ class PromptLearner(nn.Module):
         Returns:
             (Y, L - M' + M, D), where M' is the length of the template.
         """
-        prompts = self.prompt_vectors.expand(len(token_embeds), -1, -1)
+        prompts = self.prompt_vectors.expand(token_embeds.shape[0], -1, -1)
         return torch.cat((token_embeds[:, :1], prompts, token_embeds[:, 1 + self.template_length :]), dim=1)

@@ -38,7 +38,7 @@ def encode_text(text_model: TextModel, inputs_embeds: Tensor, eos: Tensor) -> Te
 
 def read_rows(states: Tensor, positions: Tensor) -> Tensor:
     """Pick one state per row: (X, L, D) states at (X,) positions are (X, D)."""
-    return states[torch.arange(len(states), device=states.device), positions]
+    return states[torch.arange(states.shape[0], device=states.device), positions]
 
 
 def encode_classes(text_model: TextModel, inputs_embeds: Tensor, eos: Tensor, num_prompts: int) -> ClassEncoding:
@@ -100,7 +100,7 @@ def condition_early(text_model: TextModel, states: Tensor, eos: Tensor, prompts:
     Returns:
         (B, Y, D) text features, before the text projection.
     """
-    shape = (len(prompts), len(states))
+    shape = (prompts.shape[0], states.shape[0])
     shared = states.expand(shape[0], -1, -1, -1)  # (B, Y, L, D)
     prompts = prompts.unsqueeze(1).expand(-1, shape[1], -1, -1)  # (B, Y, M, D)
     pairs = torch.cat((shared[:, :, :1], prompts, shared[:, :, 1 + prompts.shape[2] :]), dim=2).flatten(0, 1)

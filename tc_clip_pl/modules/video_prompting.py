@@ -20,7 +20,7 @@ class CrossAttention(Attention):
         Returns:
             (B, M, D).
         """
-        query = self.split_heads(self.q_proj(prompts)).expand(len(context_tokens), -1, -1, -1)
+        query = self.split_heads(self.q_proj(prompts)).expand(context_tokens.shape[0], -1, -1, -1)
         key, value = self.split_heads(self.k_proj(context_tokens)), self.split_heads(self.v_proj(context_tokens))
         # The frame dimension of `context_attention` has size 1 here.
         output = context_attention(query.unsqueeze(1), key.unsqueeze(1), value.unsqueeze(1), bias=None).squeeze(1)

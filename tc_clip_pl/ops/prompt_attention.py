@@ -47,7 +47,7 @@ def merge_prompts(
         (B, Y, H, d), the attention over all keys.
     """
     prompt_scores = torch.einsum("yhd,bmhd->byhm", query, prompt_key).to(class_log_sum_exp.dtype)
-    class_scores = class_log_sum_exp.expand(len(prompt_key), -1, -1).unsqueeze(-1)  # (B, Y, H, 1)
+    class_scores = class_log_sum_exp.expand(prompt_key.shape[0], -1, -1).unsqueeze(-1)  # (B, Y, H, 1)
     # Joining the scores before the softmax also keeps it stable: the larger of the two parts sets the maximum.
     weights = torch.cat((class_scores, prompt_scores), dim=-1).softmax(-1).to(prompt_value.dtype)  # (B, Y, H, 1 + M)
     prompt_output = torch.einsum("byhm,bmhd->byhd", weights[..., 1:], prompt_value)

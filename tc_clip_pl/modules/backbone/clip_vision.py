@@ -12,7 +12,7 @@ class VisionEmbeddings(CLIPVisionEmbeddings):
     def embed_frames(self, frames: Tensor) -> Tensor:
         """(X, 3, H, W) normalized pixels to (X, N, D) tokens, [CLS] first, without positions."""
         patches = self.patch_embedding(frames.to(self.patch_embedding.weight.dtype)).flatten(2).transpose(1, 2)
-        return torch.cat((self.class_embedding.expand(len(frames), 1, -1), patches), dim=1)
+        return torch.cat((self.class_embedding.expand(frames.shape[0], 1, -1), patches), dim=1)
 
 
 class VisionModel(CLIPVisionModel):

@@ -63,7 +63,7 @@ def match_round(sums: Tensor, num_merges: int) -> tuple[Tensor, Tensor]:
 
     # Kept A tokens move to their rank, merged ones to where their partner goes, and B tokens follow all kept ones.
     num_kept = kept.shape[1]
-    positions = partner.new_empty(len(sums), a.shape[1] + b.shape[1])
+    positions = partner.new_empty(sums.shape[0], a.shape[1] + b.shape[1])
     rank = torch.arange(num_kept, device=sums.device).expand_as(kept)
     positions[:, ::2] = torch.empty_like(partner).scatter(1, kept, rank).scatter(1, merged, num_kept + targets)
     positions[:, 1::2] = torch.arange(num_kept, num_kept + b.shape[1], device=sums.device)
