@@ -18,7 +18,7 @@ $(VENV)/.installed: setup.cfg pyproject.toml constraints.txt
 	touch $@
 
 demo: $(VENV)/.installed
-	$(BIN)/tcclip demo
+	$(BIN)/tcclip tour
 
 # On small models two workers with one thread each beat one worker with two. A file stays on one worker, so that its
 # fixtures are built once.

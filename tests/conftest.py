@@ -34,7 +34,7 @@ def own_cache(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def demo_config():
-    """The configuration of a small demo, in the layout of HMDB-51: that of `tcclip demo` takes minutes."""
+    """The configuration of a small demo, in the layout of HMDB-51: that of `tcclip tour` takes minutes."""
     return str(Path(__file__).parent / "demo.yaml")
 
 

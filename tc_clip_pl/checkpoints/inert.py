@@ -1,6 +1,7 @@
 """Reading files of `torch.save` from anywhere, without running any code that is pickled in them."""
 
 import pickle
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,11 @@ def read_inert(path: str | Path) -> Any:
     Raises:
         ValueError: If it is not such a file, or pickles calls to the system.
     """
+    if _is_program(path):
+        raise ValueError(
+            f"{path} is a TorchScript program, which is not run here: save its weights by "
+            f"torch.save(torch.jit.load({str(path)!r}).state_dict(), FILE) and convert FILE."
+        )
     try:
         unknown = torch.serialization.get_unsafe_globals_in_checkpoint(path)
         with torch.serialization.safe_globals([(Inert, name) for name in unknown]):
@@ -60,3 +66,11 @@ def read_inert(path: str | Path) -> Any:
         raise ValueError(f"{path} cannot be read: it is not a checkpoint, or incomplete; use another file.") from error
     except pickle.UnpicklingError as error:  # functions of `os` and `sys` are refused whatever stands in for them
         raise ValueError(f"{path} pickles more than weights and a configuration, so it is not read: {error}") from error
+
+
+def _is_program(path: str | Path) -> bool:
+    """Return whether a file is TorchScript, the form in which OpenAI publishes CLIP: an archive with code in it."""
+    if not zipfile.is_zipfile(path):
+        return False
+    with zipfile.ZipFile(path) as archive:
+        return any(name.split("/")[1:2] == ["code"] for name in archive.namelist())

@@ -8,6 +8,7 @@ from typing import Any
 from torch import Tensor
 
 from tc_clip_pl.checkpoints.inert import read_inert
+from tc_clip_pl.checkpoints.openai import has_openai_names, rename_openai
 from tc_clip_pl.modules.config import TCCLIPConfig
 from tc_clip_pl.modules.tc_clip import TCCLIP
 
@@ -50,6 +51,7 @@ KEYS = {
 # Token embeddings of one run's class names, not learned: ours come from the tokenizer.
 IGNORED = ("prompt_learner.token_prefix", "prompt_learner.token_suffix")
 TOKEN_EMBEDDING = "text_model.embeddings.token_embedding.weight"
+WEIGHT_KEYS = ("model", "state_dict")  # where files hold their weights, if not at the top
 SHOWN = 8  # names in an error: hundreds would hide what is wrong
 HEAD_WIDTH = 64  # in every CLIP that OpenAI published; weights alone do not tell the number of heads
 
@@ -71,20 +73,24 @@ def load_official_checkpoint(path: str | Path, **options: object) -> TCCLIP:
 
 
 def published_weights(checkpoint: Any, path: str | Path) -> Mapping[str, Tensor]:
-    """Return the weights in a published checkpoint.
+    """Return the weights in a published checkpoint, or in a file of CLIP's weights under OpenAI's names.
 
     Args:
         checkpoint: From `read_inert`.
         path: Its file, for the error.
 
     Raises:
-        ValueError: If it has no weights under the key ``model``.
+        ValueError: If it has no weights under the key ``model``, nor OpenAI's names.
     """
     keys = sorted(map(str, checkpoint)) if isinstance(checkpoint, Mapping) else []
+    holder = next((key for key in WEIGHT_KEYS if key in keys), None)
+    weights = checkpoint[holder] if holder else checkpoint
+    if isinstance(weights, Mapping) and has_openai_names(weights):
+        return rename_openai(weights)
     if "model" not in keys:
         found = ", ".join(keys[:SHOWN]) or "something else"
         raise ValueError(f"{path} has no key 'model', only {found}: pass a published TC-CLIP checkpoint.")
-    if not isinstance(weights := checkpoint["model"], Mapping):
+    if not isinstance(weights, Mapping):
         raise ValueError(f"{path} holds no weights under the key 'model': pass a published TC-CLIP checkpoint.")
     return weights
 

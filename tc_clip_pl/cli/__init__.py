@@ -62,14 +62,14 @@ def _run(argv: list[str], debug: bool) -> int:
     try:
         return _load(argv[0])(argv if argv[0] in RUNS else argv[1:]) or 0
     except KeyboardInterrupt:
-        resume = "; the same command resumes it" if argv[0] in ("sweep", "demo") else ""
+        resume = "; the same command resumes it" if argv[0] in ("sweep", "tour", "index") else ""
         print(f"\nInterrupted{resume}.", file=sys.stderr)
         return 130
     except SystemExit as stop:
         # Lightning ends an interrupted run by exit(1), after RunFolderNotes has said how to resume it.
         if isinstance(stop.__context__, KeyboardInterrupt):
-            if argv[0] == "demo":
-                print("Or go on with the demo by the same command.", file=sys.stderr)
+            if argv[0] == "tour":
+                print("Or go on with the tour by the same command.", file=sys.stderr)
             return 130
         raise
     except (UserError, ValueError, OSError) as error:

@@ -27,16 +27,19 @@ turn a checkpoint into a folder that loads alone
   tcclip test --config NAME --model.pretrained OUT
 
 CKPT is a published checkpoint of TC-CLIP, one of CLIP's weights fine-tuned
-under the same names (as ViFi-CLIP), or a checkpoint of `tcclip fit`. Nothing
-that it pickles runs, and weights that are unknown or missing are an error. OUT
-gets configuration, weights, tokenizer, a model card, and
-preprocessor_config.json: how frames are sampled, resized and normalized.
+under the same names (as ViFi-CLIP) or under OpenAI's original ones, or a
+checkpoint of `tcclip fit`. Nothing that it pickles runs, and weights that are
+unknown or missing are an error. OUT gets configuration, weights, tokenizer, a
+model card, and preprocessor_config.json: how frames are sampled, resized and
+normalized.
 
   --clip CLIP               folder or hub name of the CLIP that was fine-tuned;
                             published checkpoints need it, one of `tcclip fit`
                             where that CLIP has moved
   --ensemble W              write W x fine-tuned + (1 - W) x CLIP, as the paper
                             tests with 0.7; the new parameters stay fine-tuned
+  --push_to_hub NAME        also upload OUT to Hugging Face's hub, as a private
+                            model if NAME is new (log in by `hf auth login`)
 
 Published weights do not tell these; the defaults are the paper's:
 
@@ -81,8 +84,25 @@ def convert(argv: list[str]) -> None:
             from tc_clip_pl.cli.library_logging import silence_library_logs
         silence_library_logs()
         _write(_read(options), options.ensemble, folder)
+    if options.push_to_hub is not None:
+        print(f"Uploaded to {_push(target, options.push_to_hub)}")
     weights = "" if options.ensemble is None else " --ensembling.weights [1.0]"  # the folder holds the ensembled ones
     print(f"Wrote {target}. Next: tcclip test --config NAME --model.pretrained {target}{weights}")
+
+
+def _push(folder: Path, name: str) -> str:
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+
+    api = HfApi()
+    try:
+        name = api.create_repo(name, private=True, exist_ok=True).repo_id
+        return str(api.upload_folder(folder_path=folder, repo_id=name))
+    except (HfHubHTTPError, HFValidationError, OSError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise UserError(
+            f"{folder} was written, but not uploaded to {name} ({reason}); try `hf upload {name} {folder}` again."
+        ) from error
 
 
 def _parse(argv: list[str]) -> Namespace:
@@ -93,7 +113,7 @@ def _parse(argv: list[str]) -> Namespace:
     parser = ArgumentParser(exit_on_error=False, allow_abbrev=False)
     for name in ("ckpt", "out"):
         parser.add_argument(name, type=str, nargs="?")
-    for name, kind in {"clip": str, "ensemble": float, **MODEL_OPTIONS}.items():
+    for name, kind in {"clip": str, "ensemble": float, "push_to_hub": str, **MODEL_OPTIONS}.items():
         parser.add_argument(f"--{name}", type=kind | None, default=None)
     try:
         options = parser.parse_args(argv)

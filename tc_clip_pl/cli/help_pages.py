@@ -1,8 +1,22 @@
 """The help pages, written by hand so that they appear at once and fit on a screen."""
 
-from tc_clip_pl.cli import check, configs, convert, ensemble, pretrain, profile, recognize, report, split
-from tc_clip_pl.cli.demo import command as demo
+from tc_clip_pl.cli import (
+    check,
+    configs,
+    convert,
+    ensemble,
+    index,
+    pretrain,
+    profile,
+    recognize,
+    report,
+    search,
+    split,
+    visualize,
+)
+from tc_clip_pl.cli.page import command as page
 from tc_clip_pl.cli.sweep import command as sweep
+from tc_clip_pl.cli.tour import command as tour
 
 TOP_LEVEL_HELP = """\
 tcclip: video action recognition with TC-CLIP
@@ -17,6 +31,14 @@ tcclip: video action recognition with TC-CLIP
       write the top classes of every clip to a file
   tcclip recognize VIDEO_OR_FOLDER ... --labels "brush hair, ride bike"
       say which of some words describes each video, or each part of a long one
+  tcclip visualize VIDEO --labels "brush hair, ride bike" --out DIR
+      draw seeds, context tokens and attention over the frames of a video
+  tcclip index FOLDER ... INDEX
+      embed videos, for search
+  tcclip search INDEX "someone falls off a bike"
+      find moments in indexed videos, by words or by example
+  tcclip demo [--model SOURCE]
+      the same on a local web page
   tcclip check --data NAME --data.root DIR
       validate a dataset against its split files before a long run
   tcclip split --data NAME --data.root DIR --output_dir DIR
@@ -35,7 +57,7 @@ tcclip: video action recognition with TC-CLIP
       join results in one table, next to the paper's numbers
   tcclip configs
       list the shipped configurations
-  tcclip demo [DIR]
+  tcclip tour [DIR]
       train TC-CLIP beside a frame-wise baseline on generated videos, and report
 
 `tcclip SUBCOMMAND --help` says more. --debug, anywhere, shows the traceback of
@@ -156,6 +178,10 @@ trained the new parameters."""
 
 OTHER_HELP = {
     "recognize": recognize.HELP,
+    "visualize": visualize.HELP,
+    "index": index.HELP,
+    "search": search.HELP,
+    "demo": page.HELP,
     "check": check.HELP,
     "split": split.HELP,
     "ensemble": ensemble.HELP,
@@ -165,7 +191,7 @@ OTHER_HELP = {
     "sweep": sweep.HELP,
     "report": report.HELP,
     "configs": configs.HELP,
-    "demo": demo.HELP,
+    "tour": tour.HELP,
 }
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tc_clip_pl.cli.answer_formats import Writer, open_writer
 from tc_clip_pl.cli.errors import UserError
+from tc_clip_pl.cli.progress import with_progress
 from tc_clip_pl.cli.recognize_options import is_timeline, parse_options, read_views
 from tc_clip_pl.cli.startup import announced
 
@@ -50,7 +50,12 @@ is a line of the answers; the exit code is 1 if none could be read.
                             default: a GPU if there is one
   --batch_size N            videos at a time on one device (8)
   --num_workers N           decoding processes (a share of the CPU cores)
-  --decoder auto|pyav|decord"""
+  --decoder auto|pyav|decord
+  --engine local|ray        ray: one worker per GPU, or per CPU, of the Ray
+                            cluster that RAY_ADDRESS names, else of this
+                            machine; videos may also be .txt lists and URLs
+  --shards DIR              with ray: write answers as JSON lines, a file for
+                            256 videos; the same command goes on"""
 
 
 def recognize(argv: list[str]) -> int:
@@ -74,6 +79,10 @@ def recognize(argv: list[str]) -> int:
         from tc_clip_pl.inference.video_files import find_videos
     silence_library_logs()
     labels = read_labels(options.labels)
+    if options.engine == "ray":
+        from tc_clip_pl.cli.recognize_ray import recognize_on_ray
+
+        return recognize_on_ray(options, labels)
     videos = [] if options.stream else find_videos(options.videos)
     recognizer = build_recognizer(options)
     with open_writer(options.format, options.top, options.unknown_threshold, is_timeline(options)) as writer:
@@ -105,13 +114,13 @@ def _answer_videos(
     recognizer: Recognizer, videos: list[str], options: Namespace, labels: list[str], writer: Writer
 ) -> None:
     if not options.features:
-        for answer in _with_progress(recognizer.stream(videos, labels), len(videos)):
+        for answer in with_progress(recognizer.stream(videos, labels), len(videos), "Recognizing"):
             writer.answer(answer)
         return
     from tc_clip_pl.inference.features import save_features
 
     kept, features = [], []
-    for answer, found in _with_progress(recognizer.embed(videos, labels), len(videos)):
+    for answer, found in with_progress(recognizer.embed(videos, labels), len(videos), "Recognizing"):
         writer.answer(answer)
         if found is not None:
             kept.append(answer.video)
@@ -126,7 +135,7 @@ def _answer_windows(
     from datamodules.errors import DataError
     from tc_clip_pl.inference.answers import Answer, merge, partition
 
-    for video in _with_progress(iter(videos), len(videos)):
+    for video in with_progress(iter(videos), len(videos), "Recognizing"):
         try:
             windows = recognizer.timeline(video, labels, options.window, options.stride)
             for segment in merge(partition(windows), options.unknown_threshold):
@@ -138,13 +147,3 @@ def _answer_windows(
 def _answer_stream(recognizer: Recognizer, options: Namespace, labels: list[str], writer: Writer) -> None:
     for segment in recognizer.watch(options.stream, labels, options.window, options.stride):
         writer.segment(options.stream, segment, at_once=True)
-
-
-def _with_progress(items: Iterator[Any], total: int) -> Iterator[Any]:
-    """Yield items under a progress bar on stderr, if that is a TTY and stdout is not shown on it too."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
-
-    columns = ("Recognizing", BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bar:
-        yield from bar.track(items, total=total)

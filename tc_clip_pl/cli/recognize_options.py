@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from jsonargparse import Namespace
 
 DEFAULT_WINDOW = 10.0  # seconds
-TEXTS = ("labels", "model", "views", "stream", "features", "device", "decoder")
+ENGINES = ("local", "ray")
+TEXTS = ("labels", "model", "views", "stream", "features", "device", "decoder", "shards")
 
 
 def parse_options(argv: list[str]) -> Namespace:
@@ -35,6 +36,7 @@ def parse_options(argv: list[str]) -> Namespace:
         parser.add_argument(f"--{name}", type=int | None, default=None)
     parser.add_argument("--format", type=str, default="table")
     parser.add_argument("--top", type=int, default=5)
+    parser.add_argument("--engine", type=str, default="local")
     parser.add_argument("--unknown_threshold", type=float, default=0.0)
     try:
         options = parser.parse_args(argv)
@@ -43,6 +45,7 @@ def parse_options(argv: list[str]) -> Namespace:
     _check_input(options)
     _check_ranges(options)
     _check_window(options)
+    _check_engine(options)
     if is_timeline(options):
         options.window = options.window or DEFAULT_WINDOW
         options.stride = options.stride or options.window / 2
@@ -83,6 +86,17 @@ def _check_window(options: Namespace) -> None:
     window = options.window or DEFAULT_WINDOW
     if options.stride and options.stride > window:
         raise UserError(f"--stride {options.stride:g} leaves gaps between windows of {window:g} s; make it shorter.")
+
+
+def _check_engine(options: Namespace) -> None:
+    if options.engine not in ENGINES:
+        raise UserError(f"--engine is {options.engine!r}; choose one of {', '.join(ENGINES)}.")
+    if options.engine == "ray":
+        for name in ("stream", "features", "device", "num_workers"):
+            if options[name] is not None:
+                raise UserError(f"--{name} is not for --engine ray: leave it out.")
+    elif options.shards:
+        raise UserError("--shards is for --engine ray: add it, or print to a file by --format jsonl.")
 
 
 def read_views(text: str | None) -> dict[str, Any]:

@@ -4,6 +4,10 @@ RUNS = ("fit", "validate", "test", "predict")
 SUBCOMMANDS = {
     **dict.fromkeys(RUNS, "tc_clip_pl.cli.experiment:run_experiment"),
     "recognize": "tc_clip_pl.cli.recognize:recognize",
+    "visualize": "tc_clip_pl.cli.visualize:visualize",
+    "index": "tc_clip_pl.cli.index:index",
+    "search": "tc_clip_pl.cli.search:search",
+    "demo": "tc_clip_pl.cli.page.command:demo",
     "check": "tc_clip_pl.cli.check:check_data",
     "split": "tc_clip_pl.cli.split:make_splits",
     "ensemble": "tc_clip_pl.cli.ensemble:ensemble",
@@ -13,7 +17,7 @@ SUBCOMMANDS = {
     "sweep": "tc_clip_pl.cli.sweep.command:sweep",
     "report": "tc_clip_pl.cli.report:report",
     "configs": "tc_clip_pl.cli.configs:list_configs",
-    "demo": "tc_clip_pl.cli.demo.command:demo",
+    "tour": "tc_clip_pl.cli.tour.command:tour",
 }
 """Where the function of each subcommand is."""
 SLOW_IMPORTS = (*RUNS, "ensemble", "profile")

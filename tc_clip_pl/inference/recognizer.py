@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -23,13 +21,12 @@ from tc_clip_pl.inference.clip_loader import load_clips
 from tc_clip_pl.inference.features import Features, split_features
 from tc_clip_pl.inference.labels import check_labels
 from tc_clip_pl.inference.model_source import load_source
+from tc_clip_pl.inference.pipeline import batched, map_batches
 from tc_clip_pl.inference.replica import Replica
 from tc_clip_pl.modules.tc_clip import TCCLIP
 
 Device = torch.device | str
 Result = TypeVar("Result")
-AHEAD = 2
-"""Batches per device that are computed or wait for it, while the next ones are decoded."""
 
 
 class Recognizer:
@@ -133,7 +130,7 @@ class Recognizer:
         """
         labels = self._check(labels)
         windows = decode_windows(video, window, stride, *self._sampling())
-        yield from self._answer_windows(_batches(windows, self.options.batch_size), labels)
+        yield from self._answer_windows(batched(windows, self.options.batch_size), labels)
 
     def watch(self, url: str, labels: Sequence[str], window: float = 10.0, stride: float = 5.0) -> Iterator[Segment]:
         """Answer for the latest `window` seconds of a camera or a stream, every `stride` seconds.
@@ -172,7 +169,7 @@ class Recognizer:
             results = iter(compute(replica, torch.stack(videos)) if videos else ())
             return [(clip, None if clip.error else next(results)) for clip in clips]
 
-        for pairs in self._map(process, load_clips([str(video) for video in videos], self.options)):
+        for pairs in map_batches(process, self.replicas, load_clips([str(video) for video in videos], self.options)):
             yield from pairs
 
     def _answer_windows(self, batches: Iterable[list[Window]], labels: Sequence[str]) -> Iterator[Segment]:
@@ -180,30 +177,8 @@ class Recognizer:
             rankings = _rank(replica.score(torch.stack([window.clip for window in windows]), labels), labels)
             return [Segment(w.start, w.end, ranking) for w, ranking in zip(windows, rankings, strict=True)]
 
-        for segments in self._map(process, batches):
+        for segments in map_batches(process, self.replicas, batches):
             yield from segments
-
-    def _map(self, function: Callable[[Replica, Any], Result], batches: Iterable[Any]) -> Iterator[Result]:
-        """Compute batches in threads, so that the next ones are decoded meanwhile; the results come in order."""
-        waiting: deque[Future[Result]] = deque()
-        with ThreadPoolExecutor(len(self.replicas)) as pool:
-            for number, batch in enumerate(batches):
-                waiting.append(pool.submit(function, self.replicas[number % len(self.replicas)], batch))
-                if len(waiting) >= AHEAD * len(self.replicas):
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-
-
-def _batches(windows: Iterable[Window], size: int) -> Iterator[list[Window]]:
-    batch: list[Window] = []
-    for window in windows:
-        batch.append(window)
-        if len(batch) == size:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
 
 
 def _rank(scores: Tensor, labels: Sequence[str]) -> list[Ranking]:

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import TypeVar
 
 import torch
 from torch import Tensor
+from torch.nn.functional import normalize as normalize_rows
 
 from datamodules.options import ClipOptions
 from datamodules.transforms.augmentation import normalize
 from tc_clip_pl.modules.outputs import TCCLIPOutput
 from tc_clip_pl.modules.tc_clip import TCCLIP
+
+Result = TypeVar("Result")
 
 
 class Replica:
@@ -42,17 +47,37 @@ class Replica:
         scores = [output.logits.float().softmax(-1) for output in self.outputs(video, labels)]
         return torch.stack(scores).mean(0).cpu()
 
-    def outputs(self, video: Tensor, labels: Sequence[str]) -> list[TCCLIPOutput]:
+    def outputs(self, video: Tensor, labels: Sequence[str], return_attentions: bool = False) -> list[TCCLIPOutput]:
         """Compute what the model returns for each view of (B, V, T, 3, H, W) uint8 clips."""
         with self._lock, torch.inference_mode():  # the labels are a state of the model
             self._set_labels(tuple(labels))
-            return list(self._views(video))
+            return list(self._views(video, return_attentions))
 
-    def _views(self, video: Tensor) -> Iterator[TCCLIPOutput]:
+    def embed(self, video: Tensor) -> Tensor:
+        """Compute the (B, E) unit-norm embeddings of (B, V, T, 3, H, W) uint8 clips, averaged over the views."""
+        with self._lock, torch.inference_mode():
+            views = [self._autocast(self.model.embed_videos, view).float() for view in video.unbind(1)]
+            return normalize_rows(torch.stack(views).mean(0), dim=-1).cpu()
+
+    def embed_texts(self, texts: Sequence[str]) -> Tensor:
+        """Compute the (Y, E) unit-norm embeddings of texts, without a video: see `TCCLIP.embed_classes`.
+
+        Raises:
+            ValueError: A text is too long, or the model has no texts without a video.
+        """
+        with self._lock, torch.inference_mode():
+            self._set_labels(tuple(texts))
+            return normalize_rows(self.model.embed_classes().float(), dim=-1).cpu()
+
+    def _views(self, video: Tensor, return_attentions: bool) -> Iterator[TCCLIPOutput]:
+        function = partial(self.model, return_attentions=return_attentions)
         for view in video.unbind(1):  # one at a time, so that memory does not grow with the views
-            pixels = normalize(view.to(self.device, non_blocking=True), self.options.mean, self.options.std)
-            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda"):
-                yield self.model(pixels)
+            yield self._autocast(function, view)
+
+    def _autocast(self, function: Callable[[Tensor], Result], view: Tensor) -> Result:
+        pixels = normalize(view.to(self.device, non_blocking=True), self.options.mean, self.options.std)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda"):
+            return function(pixels)
 
     def _set_labels(self, labels: tuple[str, ...]) -> None:
         if labels != self._labels:  # setting them anew would encode them anew

@@ -96,6 +96,23 @@ class TCCLIP(ClassTexts, BackboneModel):
             attentions=encoding.attentions if return_attentions else None,
         )
 
+    def embed_videos(self, video: Tensor) -> Tensor:
+        """Compute the (B, E) unit-norm embeddings of (B, T, 3, H, W) normalized pixels; no classes are needed."""
+        return pool_frames(self.visual_projection(self.vision_model(video).cls_tokens))
+
+    def embed_classes(self) -> Tensor:
+        """Compute the (Y, E) embeddings of the classes where there is no video yet, as for search, not normalized.
+
+        Where the prompting reads videos, these are the texts with the learned prompt vectors alone.
+
+        Raises:
+            RuntimeError: If no class names are set.
+            ValueError: If the prompting has no texts without a video.
+        """
+        if not hasattr(self.prompting, "unconditioned"):
+            raise ValueError(f"The prompting {self.config.prompting} has no texts without a video to search by.")
+        return self.prompting.unconditioned(self._text_side(), self.encode_classes())
+
     def _encode_classes(self) -> Any:
         inputs_embeds = token_embedding(self.text_model)(self.class_input_ids)
         if self.prompt_learner is not None:

@@ -46,7 +46,9 @@ class TextSide:
 class Prompting(Protocol):
     """How class names become text embeddings.
 
-    A choice whose texts are not "a photo of a {class name}." names its own in a class attribute `class_text`.
+    A choice whose texts are not "a photo of a {class name}." names its own in a class attribute `class_text`. One that
+    also serves search by words, where there is no video yet, has a third method: ``unconditioned(text, classes)``
+    returns the (Y, E) text embeddings before any video has changed them.
     """
 
     @staticmethod
@@ -90,6 +92,11 @@ class Template:
         """Return the (Y, E) text embeddings unchanged."""
         return classes
 
+    @staticmethod
+    def unconditioned(text: TextSide, classes: Tensor) -> Tensor:
+        """Return the (Y, E) text embeddings."""
+        return classes
+
 
 @PROMPTINGS.register("class_name")
 class ClassName(Template):
@@ -129,6 +136,15 @@ class VideoConditional:
         # The prompt states are the same for every class, because attention is causal; those of the first class serve.
         prompts = text.prompt_generation_layer(states[0, 1 : 1 + text.num_prompt_vectors], vision_tokens)
         return text.text_projection(condition_early(text.text_model, states, eos, prompts, text.prompting_layer))
+
+    @staticmethod
+    def unconditioned(text: TextSide, classes: Any) -> Tensor:
+        """Compute the (Y, E) text embeddings with the learned prompt vectors alone: Eqs. 13 and 14 add nothing."""
+        if text.prompts_last_layer:
+            return text.text_projection(condition_last(text.text_model, classes, classes.prompts[None]))[0]
+        states, eos = classes
+        prompts = states[:1, 1 : 1 + text.num_prompt_vectors]
+        return text.text_projection(condition_early(text.text_model, states, eos, prompts, text.prompting_layer))[0]
 
 
 @PROMPTINGS.register("late_fusion", reads=(*BLOCK_OPTIONS, *VECTOR_OPTIONS))

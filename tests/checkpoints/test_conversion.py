@@ -2,6 +2,7 @@
 
 import importlib.util
 import inspect
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -85,6 +86,43 @@ def test_frame_wise_weights_make_a_frame_wise_model(convert, publish, tiny_clip_
     code, _, err = convert(publish(model), "--clip", tiny_clip_folder, "--num_frames", 4)
     assert code == 0, err
     torch.testing.assert_close(logits(TCCLIP.from_pretrained("out"), video), logits(model, video), rtol=0, atol=1e-6)
+
+
+def openai_names(weights):
+    """Published weights of a frame-wise model as OpenAI names and stacks them, beside sizes."""
+    renamed = {"input_resolution": torch.tensor(32), "context_length": torch.tensor(77)}
+    for name, tensor in weights.items():
+        short = name.removeprefix("module.").removeprefix("text_encoder.")
+        if ".attn.q_proj." in name:  # stacked in both encoders
+            stacked = torch.cat([weights[name.replace("q_proj", f"{letter}_proj")] for letter in "qkv"])
+            renamed[short.replace("image_encoder", "visual").replace("q_proj.", "in_proj_")] = stacked
+        elif ".attn.k_proj." not in name and ".attn.v_proj." not in name:
+            renamed[short.replace("image_encoder", "visual")] = tensor
+    return renamed
+
+
+@pytest.mark.parametrize("holder", ["model", "state_dict", None])
+def test_openai_names_are_read(convert, publish, tiny_clip_folder, video, holder):
+    model = fine_tuned(tiny_clip_folder, num_frames=4, reference_tokens="none", prompting="template")
+    weights = openai_names(publish(model))
+    assert "visual.transformer.resblocks.0.attn.in_proj_weight" in weights
+    assert {"transformer.resblocks.0.ln_1.bias", "positional_embedding", "text_projection", "ln_final.bias"} < set(
+        weights
+    )
+    torch.save({holder: weights} if holder else weights, "official.pth")
+    code, _, err = convert(None, "--clip", tiny_clip_folder, "--num_frames", 4)
+    assert code == 0, err
+    torch.testing.assert_close(logits(TCCLIP.from_pretrained("out"), video), logits(model, video), rtol=0, atol=1e-6)
+    shutil.rmtree("out")
+    torch.save({**weights, "visual.adapter": torch.zeros(1)}, "official.pth")
+    code, _, err = convert(None, "--clip", tiny_clip_folder)
+    assert code == 1 and "1 unknown weight ('image_encoder.adapter')" in err
+
+
+def test_torchscript_program_is_not_run(convert, tmp_path):
+    torch.jit.script(torch.nn.Linear(2, 2)).save(tmp_path / "official.pth")
+    code, _, err = convert(None, "--clip", "./clip")
+    assert code == 1 and "official.pth is a TorchScript program, which is not run here: save its weights by" in err
 
 
 def test_parity_weights_give_the_parity_logits(convert, tmp_path):

@@ -142,7 +142,7 @@ WITHOUT_DEMO = [
     ("check --data SyntheticDataModule", "SyntheticDataModule draws its films, so that there are no files to check"),
     ("split --data SyntheticDataModule --output_dir lists", "there are no files to check or split"),
     ("check --data SyntheticDataModule --data.world_seed abc", "data.world_seed takes int, not abc."),
-    ("demo list.yaml/demo", "list.yaml/demo cannot be written (Not a directory): name another folder."),
+    ("tour list.yaml/demo", "list.yaml/demo cannot be written (Not a directory): name another folder."),
 ]
 
 

@@ -11,10 +11,10 @@ from rich import box
 from rich.table import Table
 
 from datamodules.synthetic.actions import GROUPS
-from tc_clip_pl.cli.demo.accuracies import Row, accuracy_rows, read_confusions
-from tc_clip_pl.cli.demo.page_parts import draw_charts, draw_examples, draw_inside, load_models, tell_origin
-from tc_clip_pl.cli.demo.runs import FRAME_WISE, TC_CLIP, DemoRun
 from tc_clip_pl.cli.errors import UserError
+from tc_clip_pl.cli.tour.accuracies import Row, accuracy_rows, read_confusions
+from tc_clip_pl.cli.tour.page_parts import draw_charts, draw_examples, draw_inside, load_models, tell_origin
+from tc_clip_pl.cli.tour.runs import FRAME_WISE, TC_CLIP, DemoRun
 
 
 def write_page(runs: Mapping[str, DemoRun], data: Path, path: Path) -> None:
@@ -61,7 +61,7 @@ def accuracy_table(rows: Sequence[Row]) -> Table:
 
 def _template() -> Template:
     environment = Environment(
-        loader=PackageLoader("tc_clip_pl.cli.demo", "."),
+        loader=PackageLoader("tc_clip_pl.cli.tour", "."),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from datamodules.synthetic.actions import GROUPS, Group
-from tc_clip_pl.cli.demo.accuracies import Confusion, expected
+from tc_clip_pl.cli.tour.accuracies import Confusion, expected
 
 COLORS = ("tab:gray", "tab:orange")
 WRAP = 12

@@ -1,4 +1,4 @@
-"""`tcclip demo`: a page with every section that needs nothing beside itself; what is there is kept, or refused."""
+"""`tcclip tour`: a page with every section that needs nothing beside itself; what is there is kept, or refused."""
 
 import re
 import shutil
@@ -11,9 +11,9 @@ from matplotlib.image import imread
 
 from datamodules.synthetic.actions import DEMO, GROUPS
 from tc_clip_pl.cli import main
-from tc_clip_pl.cli.demo import folder, runs
-from tc_clip_pl.cli.demo.accuracies import Confusion, accuracy_rows
-from tc_clip_pl.cli.demo.page_parts import INSIDE
+from tc_clip_pl.cli.tour import folder, runs
+from tc_clip_pl.cli.tour.accuracies import Confusion, accuracy_rows
+from tc_clip_pl.cli.tour.page_parts import INSIDE
 
 SECTIONS = ["Accuracy", "The films", "Relational actions", "Between CLIP", "Inside TC-CLIP", "How this was made"]
 PICTURES = len(DEMO) + 2 + 5 * len(INSIDE)  # a strip an action, two charts, five strips of a film
@@ -34,7 +34,7 @@ def small():
 def shown(tmp_path_factory):
     """A finished demo."""
     target = tmp_path_factory.mktemp("shown") / "demo"
-    assert main(["demo", str(target)]) == 0
+    assert main(["tour", str(target)]) == 0
     return target
 
 
@@ -45,10 +45,10 @@ def copied(shown, tmp_path):
 
 @pytest.fixture
 def refused(capsys):
-    """Run `tcclip demo DIR`, which must fail, and return its sentence."""
+    """Run `tcclip tour DIR`, which must fail, and return its sentence."""
 
     def refused(target):
-        assert main(["demo", str(target)]) == 1
+        assert main(["tour", str(target)]) == 1
         (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("tcclip: ")]
         return line
 
@@ -80,7 +80,7 @@ def test_page_needs_nothing_beside_itself(shown):
 
 def test_prints_a_table_that_fits_and_the_path_last(copied, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
-    assert main(["demo", str(copied)]) == 0
+    assert main(["tour", str(copied)]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[-1] == f"Report: {copied}/report.html"
     table = lines[lines.index(next(line for line in lines if line.startswith("Test accuracy by group"))) :]
@@ -136,10 +136,10 @@ def test_interrupted_demo_goes_on(tmp_path, monkeypatch, capsys):
 
     monkeypatch.setattr(runs, "run_experiment", interrupted)
     (target / "data.unfinished" / "videos").mkdir(parents=True)  # of a demo that was killed
-    assert main(["demo", str(target)]) == 130
+    assert main(["tour", str(target)]) == 130
     assert "the same command resumes it" in capsys.readouterr().err
     assert not (target / "report.html").exists() and not (target / "data.unfinished").exists()
-    assert main(["demo", str(target)]) == 0
+    assert main(["tour", str(target)]) == 0
     assert [argv[argv.index("--output_dir") + 1].rpartition("/")[2] for argv in started] == [
         "frame_wise",
         "tc_clip",
@@ -151,12 +151,12 @@ def test_interrupted_demo_goes_on(tmp_path, monkeypatch, capsys):
 def test_moved_demo_only_writes_its_page_again(copied, monkeypatch):
     monkeypatch.setattr(runs, "run_experiment", lambda argv: pytest.fail("trained again"))
     (copied / "report.html").write_text("old")
-    assert main(["demo", str(copied)]) == 0
+    assert main(["tour", str(copied)]) == 0
     assert "Inside TC-CLIP" in (copied / "report.html").read_text(encoding="utf-8")
 
 
 def test_data_only_says_what_is_next(tmp_path, capsys):
-    assert main(["demo", str(tmp_path / "my demo"), "--data_only"]) == 0
+    assert main(["tour", str(tmp_path / "my demo"), "--data_only"]) == 0
     assert capsys.readouterr().out.endswith(f"--data.root '{tmp_path}/my demo/data'\n")
     assert [path.name for path in (tmp_path / "my demo").iterdir()] == ["data"]
 
@@ -188,6 +188,6 @@ def test_results_of_other_options_are_refused(copied, refused, monkeypatch):
 
 def test_unknown_option_writes_nothing(tmp_path, capsys):
     with pytest.raises(SystemExit) as stop:
-        main(["demo", str(tmp_path / "demo"), "--data.split", "2"])
+        main(["tour", str(tmp_path / "demo"), "--data.split", "2"])
     assert stop.value.code == 2 and "unrecognized arguments" in capsys.readouterr().err
     assert not any(tmp_path.iterdir())

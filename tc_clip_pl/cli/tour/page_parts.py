@@ -14,10 +14,10 @@ from matplotlib.figure import Figure
 from matplotlib.image import imsave
 
 from datamodules.synthetic.actions import DEMO, GROUPS
-from tc_clip_pl.cli.demo.accuracies import Confusion
-from tc_clip_pl.cli.demo.charts import draw_accuracy_by_weight, draw_confusions
-from tc_clip_pl.cli.demo.films import look_inside, read_films
-from tc_clip_pl.cli.demo.runs import FRAME_WISE, TC_CLIP, DemoRun
+from tc_clip_pl.cli.tour.accuracies import Confusion
+from tc_clip_pl.cli.tour.charts import draw_accuracy_by_weight, draw_confusions
+from tc_clip_pl.cli.tour.films import look_inside, read_films
+from tc_clip_pl.cli.tour.runs import FRAME_WISE, TC_CLIP, DemoRun
 from tc_clip_pl.modules.tc_clip import TCCLIP
 from tc_clip_pl.training.checkpoint import load_model
 

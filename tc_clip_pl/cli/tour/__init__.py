@@ -1,0 +1,1 @@
+"""`tcclip tour`: generated videos, a frame-wise baseline beside TC-CLIP, and one page that shows what they learned."""
