@@ -2,6 +2,7 @@
 # make test    set up .venv, then lint and run the tests
 # make learn   set up .venv, then train in three minutes what shows that the method works and the world does not leak
 # make slow    set up .venv, then run the tests that take minutes
+# make notebooks set up .venv, then run the notebooks and store their outputs in them
 # make mutants set up .venv, then change code and recipe in 2000 places, one at a time, and list what no test notices
 PYTHON ?= python3
 VENV ?= .venv
@@ -9,7 +10,7 @@ BIN := $(VENV)/bin
 # a PYTHONPATH of the shell must not hide what pip installs into .venv
 unexport PYTHONPATH
 
-.PHONY: demo test learn slow mutants clean
+.PHONY: demo test learn slow notebooks mutants clean
 
 $(VENV)/.installed: setup.cfg pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -31,6 +32,9 @@ learn: $(VENV)/.installed
 
 slow: $(VENV)/.installed
 	$(BIN)/pytest -m slow
+
+notebooks: $(VENV)/.installed
+	$(BIN)/python tests/notebooks/store_outputs.py
 
 # Two hours on two cores. MUTANTS="--sample 14" draws 14 changes per file and takes 50 minutes; "--only FILE" takes one
 # file. The list is in outputs/mutants.txt; tests/mutation/survivors.md has the last scores.

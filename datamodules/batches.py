@@ -65,6 +65,10 @@ class BatchDataModule(LightningDataModule):
         # An empty batch (all its clips were skipped) has nothing to mix.
         if self.trainer is not None and self.trainer.training and len(batch.label):
             return self.augment(batch)
+        return self.normalize(batch)
+
+    def normalize(self, batch: VideoBatch) -> VideoBatch:
+        """Return a batch with its uint8 videos as models expect them: float32, less the mean, over the deviation."""
         return replace(batch, video=normalize(batch.video, self.options.mean, self.options.std))
 
     def augment(self, batch: VideoBatch) -> VideoBatch:

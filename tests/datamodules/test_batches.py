@@ -27,3 +27,13 @@ def test_augment_mixes_and_normalizes(synthetic_root):
     assert mixed.label.shape == (4, 10) and torch.allclose(mixed.label.sum(1), torch.ones(4))
     plain = module(synthetic_root, augmentation=Augmentation(mixup_alpha=0, cutmix_alpha=0)).augment(batch)
     assert torch.equal(plain.label, batch.label)
+
+
+def test_normalize_is_what_evaluation_gets(synthetic_root):
+    data = module(synthetic_root)
+    batch = next(iter(data.val_dataloader()))
+    video = data.normalize(batch).video
+    assert video.dtype == torch.float32
+    red = (batch.video[:, :, :, 0].float() - data.options.mean[0]) / data.options.std[0]
+    assert torch.allclose(video[:, :, :, 0], red, atol=1e-5)
+    assert torch.equal(video, data.on_after_batch_transfer(batch, 0).video)
