@@ -1,6 +1,7 @@
 """`tcclip export`: programs that equal the model, for any batch, and the script of the README that runs them."""
 
 import json
+import logging
 import re
 import subprocess
 import sys
@@ -17,6 +18,15 @@ from tc_clip_pl.inference.recognizer import Recognizer
 from .conftest import sentence
 
 NAMES = [action.name for action in DEMO]
+
+
+@pytest.fixture(autouse=True)
+def no_trace():
+    """Keep pytest from formatting PyTorch's trace of every operator, which takes minutes."""
+    trace = logging.getLogger("torch.__trace")
+    before, trace.disabled = trace.disabled, True
+    yield
+    trace.disabled = before
 
 
 @pytest.fixture
@@ -43,10 +53,20 @@ def load(folder, form):
     return program("video"), program("text")
 
 
-@pytest.mark.parametrize("form", ["torch_export", "onnx"])
-@pytest.mark.parametrize("source", ["fine-tuned", "world"])
-def test_programs_equal_the_model(export, last, form, source):
-    path = last if source == "fine-tuned" else "world"
+SLOW = pytest.mark.slow  # half a minute each, all of it inside PyTorch's exporter
+
+
+@pytest.mark.parametrize(
+    ("source", "form"),
+    [
+        ("world", "torch_export"),
+        pytest.param("world", "onnx", marks=SLOW),
+        pytest.param("fine-tuned", "torch_export", marks=SLOW),
+        pytest.param("fine-tuned", "onnx", marks=SLOW),
+    ],
+)
+def test_programs_equal_the_model(export, request, form, source):
+    path = request.getfixturevalue("last") if source == "fine-tuned" else "world"
     code, out, err = export("out", "--model", path, "--labels", ",".join(NAMES), "--format", form)
     assert code == 0, err
     assert out.startswith("Wrote out: video") and out.count("\n") == 1
@@ -65,6 +85,7 @@ def test_programs_equal_the_model(export, last, form, source):
         torch.testing.assert_close(found.reshape(batch, -1), expected, rtol=0, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_script_of_the_readme_answers_as_the_recognizer(export, last, demo, tmp_path):
     assert export("exported", "--model", last, "--labels", ",".join(NAMES), "--format", "onnx")[0] == 0
     film = sorted((demo / "data").rglob("*.mp4"))[0]
