@@ -108,9 +108,9 @@ def _write_programs(model: TCCLIP, folder: Path, form: str) -> None:
     with torch.no_grad():
         _, *tokens = video_side(video)
         batch, labels = Dim("batch", min=1, max=MAX_BATCH), Dim("labels", min=2, max=MAX_LABELS)
-        text_shapes = {"input_ids": {0: labels}, "vision_tokens": {0: batch} if tokens else None}
+        text_shapes = {"input_ids": {0: labels}, **({"vision_tokens": {0: batch}} if tokens else {})}
         _write_program(video_side, (video,), {"video": {0: batch}}, folder / f"video{SUFFIXES[form]}")
-        inputs = (padded_input_ids(model), *(tokens or (None,)))
+        inputs = (padded_input_ids(model), *tokens)
         _write_program(text_side, inputs, text_shapes, folder / f"text{SUFFIXES[form]}")
 
 
