@@ -195,7 +195,7 @@ def _start_ray() -> Any:
         import ray
         import ray.data
     except ImportError as error:
-        raise DataError('--engine ray needs Ray: pip install "tcclip[ray]".') from error
+        raise DataError('--engine ray needs Ray: pip install "ray[data]<2.64".') from error
     if not ray.is_initialized():
         ray.init(log_to_driver=False, logging_level="error", configure_logging=True)
     ray.data.DataContext.get_current().enable_progress_bars = False

@@ -18,7 +18,7 @@ from av.video.reformatter import VideoReformatter
 
 from datamodules.errors import DataError, describe
 from datamodules.video.frame_index import IndexedFrame, build_frame_index, merge_packet_ranges
-from datamodules.video.truncation import check_complete, ends_early, find_missing_bytes
+from datamodules.video.truncation import check_complete, open_whole
 
 # Number of frames in the video -> indices to decode, of any shape.
 ChooseFrames = Callable[[int], np.ndarray]
@@ -57,17 +57,10 @@ def decode_with_pyav(path: Path, choose: ChooseFrames) -> np.ndarray:
     The file is read once, front to back, and its compressed packets stay in memory. So there are no seeks, which land
     at different places in different containers, and the work is bounded by the number of packets.
     """
-    if missing := find_missing_bytes(str(path)):
-        raise DataError(f"{path} is truncated: its header promises {missing} more bytes; replace or remove it.")
-    with av.open(str(path)) as container:
-        stream = container.streams.best("video")
-        if stream is None:
-            raise DataError(f"{path} contains no video stream; replace or remove it.")
+    with open_whole(path) as (container, stream):
         stream.thread_type = "NONE"  # one core per loader worker; the workers already run in parallel
         packets = [packet for packet in container.demux(stream) if packet.size]  # demux ends with an empty packet
-        check_complete(path, len(packets), bool(packets) and packets[-1].is_corrupt, stream.frames)
-        if ends_early(container, stream, packets):
-            raise DataError(f"{path} is truncated: it ends long before its duration is over; replace or remove it.")
+        check_complete(path, container, stream, packets)
         index = build_frame_index(container.format.name, stream.codec_context.name, packets)
         if index is not None:
             wanted = choose(len(index))

@@ -7,9 +7,12 @@ cut in its frames only where its header stands before them, as in downloads; els
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
+import av
 from av.container import InputContainer
 from av.packet import Packet
 from av.video.stream import VideoStream
@@ -63,26 +66,46 @@ def _missing_in_segment(head: bytes, size: int) -> int:
     return max(0, segment[1] + segment[2] - size)
 
 
-def check_complete(path: Path | str, num_packets: int, ends_corrupt: bool, num_promised: int) -> None:
-    """Check that a file has the frames that its header promises: FFmpeg reports a truncated one as a shorter video.
+@contextmanager
+def open_whole(path: Path | str) -> Iterator[tuple[InputContainer, VideoStream]]:
+    """Open a file that has all the bytes that it promises; yield it with its video stream.
+
+    Raises:
+        DataError: Bytes are missing, or there is no video stream.
+        av.FFmpegError, OSError: It cannot be opened.
+    """
+    # First: an MP4 that is cut where its header should be does not even open.
+    if missing := find_missing_bytes(str(path)):
+        raise DataError(f"{path} is truncated: its header promises {missing} more bytes; replace or remove it.")
+    with av.open(str(path)) as container:
+        stream = container.streams.best("video")
+        if stream is None:
+            raise DataError(f"{path} contains no video stream; replace or remove it.")
+        yield container, stream
+
+
+def check_complete(path: Path | str, container: InputContainer, stream: VideoStream, packets: Sequence[Packet]) -> None:
+    """Check that a file has the frames that it promises: FFmpeg reports a truncated one as a shorter video.
 
     Args:
         path: The file, for the message.
-        num_packets: Packets of its video stream.
-        ends_corrupt: Whether the last of them is marked as corrupt.
-        num_promised: Frames by its header; 0 if it does not say.
+        container: The open file.
+        stream: Its video stream.
+        packets: All packets of the stream, or objects with their `pts`, `duration` and `is_corrupt`.
 
     Raises:
         DataError: It is truncated.
     """
-    if num_packets < MIN_COMPLETE_FRACTION * num_promised or ends_corrupt:
+    if len(packets) < MIN_COMPLETE_FRACTION * stream.frames or (packets and packets[-1].is_corrupt):
         raise DataError(
-            f"{path} is truncated: its header promises {num_promised} frames, but it has {num_packets}, the last of "
+            f"{path} is truncated: its header promises {stream.frames} frames, but it has {len(packets)}, the last of "
             "which may be incomplete; replace or remove it."
         )
+    if ends_early(container, stream, packets):
+        raise DataError(f"{path} is truncated: it ends long before its duration is over; replace or remove it.")
 
 
-def ends_early(container: InputContainer, stream: VideoStream, packets: list[Packet]) -> bool:
+def ends_early(container: InputContainer, stream: VideoStream, packets: Sequence[Packet]) -> bool:
     """Return whether the last frame of a Matroska or WebM video comes long before its duration is over.
 
     Args:

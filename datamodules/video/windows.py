@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
+from typing import NamedTuple
 
 import av
 import numpy as np
@@ -16,11 +17,20 @@ from torch import Tensor
 from datamodules.errors import DataError, describe
 from datamodules.video.dataset import Transform
 from datamodules.video.frame_sampling import multi_view
-from datamodules.video.truncation import check_complete, find_missing_bytes
+from datamodules.video.truncation import check_complete, open_whole
 
 GRID = 1 << 20
 """Sampled instants of a window are fractions of it with this denominator."""
 TOLERANCE = 1e-6  # seconds; timestamps are rounded to their time base
+
+
+class PacketFacts(NamedTuple):
+    """What is kept of a packet; the names are those of `av.Packet`."""
+
+    pts: int | None
+    duration: int
+    is_discard: bool
+    is_corrupt: bool
 
 
 @dataclass(frozen=True)
@@ -63,16 +73,15 @@ def measure_duration(path: str | Path) -> float:
     Raises:
         DataError: The file has no video stream or no frames, or is truncated.
     """
-    if missing := find_missing_bytes(str(path)):
-        raise DataError(f"{path} is truncated: its header promises {missing} more bytes; replace or remove it.")
-    with av.open(str(path)) as container:
-        stream = container.streams.best("video")
-        if stream is None:
-            raise DataError(f"{path} contains no video stream; replace or remove it.")
+    with open_whole(path) as (container, stream):
         # Only numbers are kept: the packets themselves are the whole file.
-        read = [(p.pts, p.duration or 0, p.is_discard, p.is_corrupt) for p in container.demux(stream) if p.size]
-        check_complete(path, len(read), bool(read) and read[-1][-1], stream.frames)
-        shown = [(pts, length) for pts, length, is_discarded, _ in read if not is_discarded]
+        packets = [
+            PacketFacts(packet.pts, packet.duration or 0, packet.is_discard, packet.is_corrupt)
+            for packet in container.demux(stream)
+            if packet.size
+        ]
+        check_complete(path, container, stream, packets)
+        shown = [(packet.pts, packet.duration) for packet in packets if not packet.is_discard]
         if not shown:
             raise DataError(f"{path} contains no frame that can be decoded; replace or remove it.")
         if any(pts is None for pts, _ in shown):  # raw streams

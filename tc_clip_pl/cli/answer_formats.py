@@ -5,9 +5,10 @@ from __future__ import annotations
 import csv
 import json
 import sys
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 if TYPE_CHECKING:
     from tc_clip_pl.inference.answers import Answer, Segment
@@ -16,7 +17,7 @@ FORMATS = ("table", "json", "jsonl", "csv")
 BAR = 10  # characters of a probability of 1
 
 
-class Writer:
+class Writer(ABC):
     """Prints answers to stdout.
 
     Args:
@@ -52,20 +53,25 @@ class Writer:
         labels = [{"label": label, "probability": round(p, 6)} for label, p in ranking[: self.top]]
         self.write(found | {"answer": best_label(ranking, self.unknown_threshold), "labels": labels}, at_once)
 
+    @abstractmethod
     def write(self, row: dict[str, Any], at_once: bool) -> None:
         """Print one answer, or keep it for the end."""
-        raise NotImplementedError
 
     def finish(self) -> None:
         """Print what is left."""
+        sys.stdout.flush()
 
 
 class JsonLines(Writer):
-    """A JSON object per line."""
+    """A JSON object per line, on stdout or in a file."""
+
+    def __init__(self, *args: Any, file: TextIO | None = None) -> None:
+        super().__init__(*args)
+        self._file = file
 
     def write(self, row: dict[str, Any], at_once: bool) -> None:
         """Print the answer."""
-        print(json.dumps(row, ensure_ascii=False), flush=True)
+        print(json.dumps(row, ensure_ascii=False), file=self._file, flush=self._file is None)
 
 
 class Json(Writer):

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tc_clip_pl.cli.errors import UserError, explain_parser_error
+from tc_clip_pl.cli.arguments import parse_arguments
+from tc_clip_pl.cli.errors import UserError
 from tc_clip_pl.cli.startup import announced
 from tc_clip_pl.cli.whole_folder import written_whole
 
@@ -106,19 +107,8 @@ def _push(folder: Path, name: str) -> str:
 
 
 def _parse(argv: list[str]) -> Namespace:
-    from argparse import ArgumentError
-
-    from jsonargparse import ArgumentParser
-
-    parser = ArgumentParser(exit_on_error=False, allow_abbrev=False)
-    for name in ("ckpt", "out"):
-        parser.add_argument(name, type=str, nargs="?")
-    for name, kind in {"clip": str, "ensemble": float, "push_to_hub": str, **MODEL_OPTIONS}.items():
-        parser.add_argument(f"--{name}", type=kind | None, default=None)
-    try:
-        options = parser.parse_args(argv)
-    except ArgumentError as error:
-        raise UserError(explain_parser_error(error.message, parser.get_defaults().keys())) from error
+    kinds = {"clip": str, "ensemble": float, "push_to_hub": str, **MODEL_OPTIONS}
+    options = parse_arguments(argv, {"ckpt": "?", "out": "?"}, {name: (kind, None) for name, kind in kinds.items()})
     _check(options)
     return options
 

@@ -6,7 +6,9 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tc_clip_pl.cli.errors import UserError, explain_parser_error
+from tc_clip_pl.cli.arguments import check_known, parse_arguments
+from tc_clip_pl.cli.errors import UserError
+from tc_clip_pl.cli.model_option import name_model
 from tc_clip_pl.cli.startup import announced
 from tc_clip_pl.cli.whole_folder import written_whole
 
@@ -31,9 +33,11 @@ Any number of videos B and of labels (2 or more) runs. README.md has a script.
 
   --model SOURCE               as in `tcclip recognize` (world)
   --labels LABELS              words separated by commas, or a file of them
-  --format torch_export|onnx   onnx needs `pip install "tcclip[onnx]"`"""
+  --format torch_export|onnx   onnx needs `pip install onnx onnxscript`"""
 
 SUFFIXES = {"torch_export": ".pt2", "onnx": ".onnx"}
+OPTIONS = {"model": (str, None), "labels": (str, None), "format": (str, "torch_export")}
+"""Option -> type and default."""
 MAX_BATCH = 1024
 MAX_LABELS = 1 << 16
 
@@ -56,7 +60,7 @@ def export(argv: list[str]) -> None:
         from tc_clip_pl.inference.model_source import load_source
     silence_library_logs()
     labels = read_labels(options.labels)
-    model, clip_options = load_source(options.model)
+    model, clip_options = load_source(name_model(options.model))
     _check(model)
     model.set_class_names(labels)
     with written_whole(Path(options.out)) as folder, announced("Exporting ..."):
@@ -66,23 +70,10 @@ def export(argv: list[str]) -> None:
 
 
 def _parse(argv: list[str]) -> Namespace:
-    from argparse import ArgumentError
-
-    from jsonargparse import ArgumentParser
-
-    parser = ArgumentParser(exit_on_error=False, allow_abbrev=False)
-    parser.add_argument("out", type=str, nargs="?")
-    parser.add_argument("--model", type=str, default="world")
-    parser.add_argument("--labels", type=str | None, default=None)
-    parser.add_argument("--format", type=str, default="torch_export")
-    try:
-        options = parser.parse_args(argv)
-    except ArgumentError as error:
-        raise UserError(explain_parser_error(error.message, parser.get_defaults().keys())) from error
+    options = parse_arguments(argv, {"out": "?"}, OPTIONS)
     if not options.out or not options.labels:
         raise UserError('Give a folder and labels: tcclip export OUT --model SOURCE --labels "a, b".')
-    if options.format not in SUFFIXES:
-        raise UserError(f"--format is {options.format!r}; choose one of {', '.join(SUFFIXES)}.")
+    check_known(options, "format", SUFFIXES)
     if Path(options.out).exists():
         raise UserError(f"{options.out} exists: name another folder, or remove it.")
     return options
@@ -124,7 +115,7 @@ def _write_program(side: Any, inputs: tuple[Any, ...], shapes: dict[str, Any], p
     try:
         import onnxscript  # noqa: F401 (PyTorch's exporter needs it)
     except ImportError as error:
-        raise UserError('ONNX needs an extra: pip install "tcclip[onnx]".') from error
+        raise UserError("--format onnx needs two packages: pip install onnx onnxscript.") from error
     from tc_clip_pl.checkpoints.onnx_operators import TRANSLATIONS
 
     torch.onnx.export(

@@ -7,9 +7,11 @@ from collections.abc import Iterable
 from contextlib import closing
 from typing import TYPE_CHECKING
 
-from tc_clip_pl.cli.errors import UserError, explain_parser_error
+from tc_clip_pl.cli.arguments import DEFAULT_WINDOW, check_known, check_windows, parse_arguments
+from tc_clip_pl.cli.errors import UserError
+from tc_clip_pl.cli.model_option import load_recognizer
 from tc_clip_pl.cli.progress import with_progress
-from tc_clip_pl.cli.recognize_options import DEFAULT_WINDOW, ENGINES
+from tc_clip_pl.cli.recognize_options import ENGINES
 from tc_clip_pl.cli.startup import announced
 
 if TYPE_CHECKING:
@@ -45,6 +47,14 @@ again the next time. The exit code is 1 if no video is in the index.
   --num_workers N      decoding processes (a share of the CPU cores)
   --engine local|ray   ray: one worker per GPU, or per CPU, of the Ray cluster
                        that RAY_ADDRESS names, else of this machine"""
+
+OPTIONS = {
+    **dict.fromkeys(("model", "device"), (str, None)),
+    **dict.fromkeys(("window", "stride"), (float, None)),
+    **dict.fromkeys(("batch_size", "num_workers"), (int, None)),
+    "engine": (str, "local"),
+}
+"""Option -> type and default."""
 
 
 def index(argv: list[str]) -> int:
@@ -82,38 +92,18 @@ def parse_options(argv: list[str]) -> Namespace:
     Raises:
         UserError: They are wrong.
     """
-    from argparse import ArgumentError
-
-    from jsonargparse import ArgumentParser
-
-    parser = ArgumentParser(exit_on_error=False, allow_abbrev=False)
-    parser.add_argument("sources", type=str, nargs="*")
-    for name in ("model", "device"):
-        parser.add_argument(f"--{name}", type=str | None, default=None)
-    for name in ("window", "stride"):
-        parser.add_argument(f"--{name}", type=float | None, default=None)
-    for name in ("batch_size", "num_workers"):
-        parser.add_argument(f"--{name}", type=int | None, default=None)
-    parser.add_argument("--engine", type=str, default="local")
-    try:
-        options = parser.parse_args(argv)
-    except ArgumentError as error:
-        raise UserError(explain_parser_error(error.message, parser.get_defaults().keys())) from error
-    if options.engine not in ENGINES:
-        raise UserError(f"--engine is {options.engine!r}; choose one of {', '.join(ENGINES)}.")
+    options = parse_arguments(argv, {"sources": "*"}, OPTIONS)
+    check_known(options, "engine", ENGINES)
+    check_windows(options)
     if len(options.sources) < 2:
         raise UserError("Give videos and then the folder of the index: tcclip index my_videos my_index.")
     options.index = options.sources.pop()
-    for name in ("window", "stride"):
-        if options[name] is not None and not 0 < options[name] < float("inf"):
-            raise UserError(f"--{name} is {options[name]:g}; it must be a positive number of seconds.")
-    if options.stride and options.stride > (options.window or DEFAULT_WINDOW):
-        raise UserError(f"--stride {options.stride:g} leaves gaps between the windows; make it shorter.")
     return options
 
 
 def open_index(options: Namespace) -> tuple[Recognizer, VideoIndex]:
     """Load the model, and open the index or make it; what the options leave out is as in the index."""
+    from tc_clip_pl.inference.model_source import DEFAULT
     from tc_clip_pl.search.build import check_settings, describe
     from tc_clip_pl.search.index import VideoIndex
 
@@ -121,27 +111,12 @@ def open_index(options: Namespace) -> tuple[Recognizer, VideoIndex]:
     recognizer = load_recognizer(options, own and own.model)
     window = options.window or (own.window if own else DEFAULT_WINDOW)
     stride = options.stride or (own.stride if own and window == own.window else window / 2)
-    settings = describe(recognizer, options.model or (own.model if own else "world"), window, stride)
+    settings = describe(recognizer, options.model or (own.model if own else DEFAULT), window, stride)
     if own is None:
         return recognizer, VideoIndex.create(options.index, settings)
     found = VideoIndex(options.index)
     check_settings(found, settings)
     return recognizer, found
-
-
-def load_recognizer(options: Namespace, stored: str | None) -> Recognizer:
-    """Load the model that `--model` names, else that of the index; without both the shipped one, which is said."""
-    from tc_clip_pl.inference.model_source import DEFAULT
-    from tc_clip_pl.inference.recognizer import Recognizer
-
-    if options.model is None and stored is None:
-        print(f"No --model: {DEFAULT} embeds, a small CLIP that knows only generated films.", file=sys.stderr)
-    given = {name: options[name] for name in ("batch_size", "num_workers") if options.get(name) is not None}
-    device = options.device.split(",") if options.device else None
-    try:
-        return Recognizer.from_pretrained(options.model or stored or DEFAULT, device, **given)
-    except RuntimeError as error:  # of torch, for a device that is not there
-        raise UserError(f"--device {options.device} cannot be used ({str(error).splitlines()[0]}).") from error
 
 
 def _embed(

@@ -5,9 +5,10 @@ from __future__ import annotations
 import time
 from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
-from tc_clip_pl.cli.errors import UserError, explain_parser_error
+from tc_clip_pl.cli.arguments import parse_arguments
+from tc_clip_pl.cli.errors import UserError
 from tc_clip_pl.cli.startup import announced, process_rank
 from tc_clip_pl.cli.whole_folder import written_whole
 
@@ -42,6 +43,16 @@ names was made by the recipe of the defaults.
   --accelerator A     auto, cpu or gpu (auto)
   --devices N         GPUs, or processes on a CPU (1)"""
 
+OPTIONS = {
+    "steps": (int, 3000),
+    "batch_size": (int, 1024),
+    "lr": (float, 1e-3),
+    "width": (int, 96),
+    "seed": (int, 0),
+    "accelerator": (Literal["auto", "cpu", "gpu"], "auto"),
+    "devices": (int, 1),
+}
+"""Option -> type and default."""
 LEAST = {"steps": 1, "batch_size": 2, "seed": 0, "devices": 1}
 VALIDATIONS = 10
 
@@ -75,24 +86,7 @@ def pretrain(argv: list[str]) -> None:
 
 
 def _parse(argv: list[str]) -> Namespace:
-    from argparse import ArgumentError
-    from typing import Literal
-
-    from jsonargparse import ArgumentParser
-
-    parser = ArgumentParser(exit_on_error=False, allow_abbrev=False)
-    parser.add_argument("out", type=str, nargs="?")
-    parser.add_argument("--steps", type=int, default=3000)
-    parser.add_argument("--batch_size", type=int, default=1024)
-    parser.add_argument("--lr", type=float, default=1e-3)
-    parser.add_argument("--width", type=int, default=96)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--accelerator", type=Literal["auto", "cpu", "gpu"], default="auto")
-    parser.add_argument("--devices", type=int, default=1)
-    try:
-        options = parser.parse_args(argv)
-    except ArgumentError as error:
-        raise UserError(explain_parser_error(error.message, parser.get_defaults().keys())) from error
+    options = parse_arguments(argv, {"out": "?"}, OPTIONS)
     _check(options)
     return options
 

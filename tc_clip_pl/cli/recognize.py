@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tc_clip_pl.cli.answer_formats import Writer, open_writer
-from tc_clip_pl.cli.errors import UserError
+from tc_clip_pl.cli.model_option import load_recognizer
 from tc_clip_pl.cli.progress import with_progress
 from tc_clip_pl.cli.recognize_options import is_timeline, parse_options, read_views
 from tc_clip_pl.cli.startup import announced
@@ -84,7 +83,7 @@ def recognize(argv: list[str]) -> int:
 
         return recognize_on_ray(options, labels)
     videos = [] if options.stream else find_videos(options.videos)
-    recognizer = build_recognizer(options)
+    recognizer = load_recognizer(options, **read_views(options.views))
     with open_writer(options.format, options.top, options.unknown_threshold, is_timeline(options)) as writer:
         if options.stream:
             _answer_stream(recognizer, options, labels, writer)
@@ -93,21 +92,6 @@ def recognize(argv: list[str]) -> int:
         else:
             _answer_videos(recognizer, videos, options, labels, writer)
     return 0 if writer.num_answers else 1
-
-
-def build_recognizer(options: Namespace) -> Recognizer:
-    """Load the model that `--model` names; without it the shipped one, which is said."""
-    from tc_clip_pl.inference.model_source import DEFAULT
-    from tc_clip_pl.inference.recognizer import Recognizer
-
-    if options.model is None:
-        print(f"No --model: {DEFAULT} answers, a small CLIP that knows only generated films.", file=sys.stderr)
-    given = {name: options[name] for name in ("batch_size", "num_workers", "decoder") if options[name] is not None}
-    device = options.device.split(",") if options.device else None
-    try:
-        return Recognizer.from_pretrained(options.model or DEFAULT, device, **given, **read_views(options.views))
-    except RuntimeError as error:  # of torch, for a device that is not there
-        raise UserError(f"--device {options.device} cannot be used ({str(error).splitlines()[0]}).") from error
 
 
 def _answer_videos(

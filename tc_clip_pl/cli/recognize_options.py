@@ -6,14 +6,24 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tc_clip_pl.cli.answer_formats import FORMATS
-from tc_clip_pl.cli.errors import UserError, explain_parser_error
+from tc_clip_pl.cli.arguments import DEFAULT_WINDOW, check_known, check_windows, parse_arguments
+from tc_clip_pl.cli.errors import UserError
 
 if TYPE_CHECKING:
     from jsonargparse import Namespace
 
-DEFAULT_WINDOW = 10.0  # seconds
 ENGINES = ("local", "ray")
 TEXTS = ("labels", "model", "views", "stream", "features", "device", "decoder", "shards")
+OPTIONS = {
+    **dict.fromkeys(TEXTS, (str, None)),
+    **dict.fromkeys(("window", "stride"), (float, None)),
+    **dict.fromkeys(("batch_size", "num_workers"), (int, None)),
+    "format": (str, "table"),
+    "top": (int, 5),
+    "engine": (str, "local"),
+    "unknown_threshold": (float, 0.0),
+}
+"""Option -> type and default."""
 
 
 def parse_options(argv: list[str]) -> Namespace:
@@ -22,26 +32,7 @@ def parse_options(argv: list[str]) -> Namespace:
     Raises:
         UserError: They are wrong.
     """
-    from argparse import ArgumentError
-
-    from jsonargparse import ArgumentParser
-
-    parser = ArgumentParser(exit_on_error=False, allow_abbrev=False)
-    parser.add_argument("videos", type=str, nargs="*")
-    for name in TEXTS:
-        parser.add_argument(f"--{name}", type=str | None, default=None)
-    for name in ("window", "stride"):
-        parser.add_argument(f"--{name}", type=float | None, default=None)
-    for name in ("batch_size", "num_workers"):
-        parser.add_argument(f"--{name}", type=int | None, default=None)
-    parser.add_argument("--format", type=str, default="table")
-    parser.add_argument("--top", type=int, default=5)
-    parser.add_argument("--engine", type=str, default="local")
-    parser.add_argument("--unknown_threshold", type=float, default=0.0)
-    try:
-        options = parser.parse_args(argv)
-    except ArgumentError as error:
-        raise UserError(explain_parser_error(error.message, parser.get_defaults().keys())) from error
+    options = parse_arguments(argv, {"videos": "*"}, OPTIONS)
     _check_input(options)
     _check_ranges(options)
     _check_window(options)
@@ -67,15 +58,13 @@ def _check_input(options: Namespace) -> None:
 
 
 def _check_ranges(options: Namespace) -> None:
-    if options.format not in FORMATS:
-        raise UserError(f"--format is {options.format!r}; choose one of {', '.join(FORMATS)}.")
+    check_known(options, "format", FORMATS)
+    check_known(options, "engine", ENGINES)
     if options.top < 1:
         raise UserError(f"--top is {options.top}; it must be at least 1.")
     if not 0 <= options.unknown_threshold <= 1:
         raise UserError(f"--unknown_threshold is {options.unknown_threshold:g}; it must be between 0 and 1.")
-    for name in ("window", "stride"):
-        if options[name] is not None and not 0 < options[name] < float("inf"):
-            raise UserError(f"--{name} is {options[name]:g}; it must be a positive number of seconds.")
+    check_windows(options)
 
 
 def _check_window(options: Namespace) -> None:
@@ -83,14 +72,9 @@ def _check_window(options: Namespace) -> None:
         raise UserError("--stride moves a window: give --window too.")
     if options.features and is_timeline(options):
         raise UserError("--features is for whole videos: leave --window and --stream out.")
-    window = options.window or DEFAULT_WINDOW
-    if options.stride and options.stride > window:
-        raise UserError(f"--stride {options.stride:g} leaves gaps between windows of {window:g} s; make it shorter.")
 
 
 def _check_engine(options: Namespace) -> None:
-    if options.engine not in ENGINES:
-        raise UserError(f"--engine is {options.engine!r}; choose one of {', '.join(ENGINES)}.")
     if options.engine == "ray":
         for name in ("stream", "features", "device", "num_workers"):
             if options[name] is not None:
@@ -108,6 +92,6 @@ def read_views(text: str | None) -> dict[str, Any]:
     if text is None:
         return {}
     temporal, _, spatial = text.lower().partition("x")
-    if not (temporal.isdigit() and spatial.isdigit()):
-        raise UserError(f"--views is {text!r}; give temporal views x crops, such as 2x1 or 4x3.")
+    if not (temporal.isdigit() and int(temporal) and spatial in ("1", "3")):
+        raise UserError(f"--views is {text!r}; give temporal views x crops (1 or 3), such as 2x1 or 4x3.")
     return {"num_temporal_views": int(temporal), "num_spatial_views": int(spatial)}

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Iterable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tc_clip_pl.cli.answer_formats import Writer, open_writer
+from tc_clip_pl.cli.answer_formats import JsonLines, Writer, open_writer
 from tc_clip_pl.cli.errors import UserError
+from tc_clip_pl.cli.model_option import name_model
 from tc_clip_pl.cli.progress import with_progress
 from tc_clip_pl.cli.recognize_options import is_timeline, read_views
 
@@ -37,8 +37,7 @@ def recognize_on_ray(options: Namespace, labels: list[str]) -> int:
     from tc_clip_pl.search.video_sources import list_videos
 
     videos = list(list_videos(options.videos))
-    if options.model is None:
-        print("No --model: world answers, a small CLIP that knows only generated films.", file=sys.stderr)
+    options.model = name_model(options.model)
     if options.shards:
         return _write_shards(Path(options.shards), videos, options, labels)
     with open_writer(options.format, options.top, options.unknown_threshold, is_timeline(options)) as writer:
@@ -51,7 +50,7 @@ def _answers(videos: list[str], options: Namespace, labels: list[str]) -> Iterat
     from tc_clip_pl.ray_jobs import RecognizeWorker, run_on_ray
 
     given = {name: options[name] for name in ("batch_size", "decoder") if options[name] is not None}
-    source = options.model or "world"
+    source = options.model
     arguments = {
         "source": str(Path(source).resolve()) if Path(source).exists() else source,
         "options": {**given, **read_views(options.views)},
@@ -83,11 +82,11 @@ def _write_shards(folder: Path, videos: list[str], options: Namespace, labels: l
     with closing(_answers(wanted, options, labels)) as answers:
         results = with_progress(answers, len(wanted), "Recognizing")
         for n in missing:
-            rows = _Rows(options.top, options.unknown_threshold, is_timeline(options))
-            for _ in shards[n]:
-                _write(next(results), rows)
             unfinished = folder / f"{SHARD_NAME.format(n)}.unfinished"
-            unfinished.write_text("".join(rows.lines), encoding="utf-8")
+            with unfinished.open("w", encoding="utf-8") as file:
+                writer = JsonLines(options.top, options.unknown_threshold, is_timeline(options), file=file)
+                for _ in shards[n]:
+                    _write(next(results), writer)
             unfinished.replace(folder / SHARD_NAME.format(n))
         next(results, None)  # lets Ray end
     num_bad = len({row["video"] for row in _read(folder, len(shards)) if "error" in row})
@@ -115,15 +114,3 @@ def _read(folder: Path, count: int) -> Iterable[dict[str, Any]]:
     for n in range(count):
         with (folder / SHARD_NAME.format(n)).open(encoding="utf-8") as file:
             yield from map(json.loads, file)
-
-
-class _Rows(Writer):
-    """Keeps the JSON lines of a shard."""
-
-    def __init__(self, *args: Any) -> None:
-        super().__init__(*args)
-        self.lines: list[str] = []
-
-    def write(self, row: dict[str, Any], at_once: bool) -> None:
-        """Keep the answer."""
-        self.lines.append(json.dumps(row, ensure_ascii=False) + "\n")

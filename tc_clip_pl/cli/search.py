@@ -8,7 +8,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tc_clip_pl.cli.errors import UserError, explain_parser_error
+from tc_clip_pl.cli.arguments import check_known, parse_arguments
+from tc_clip_pl.cli.errors import UserError
+from tc_clip_pl.cli.model_option import load_recognizer
 from tc_clip_pl.cli.startup import announced
 
 if TYPE_CHECKING:
@@ -38,6 +40,12 @@ is listed. Up to a million windows, all are compared.
   --model SOURCE       where the model of the index is now, if it has moved
   --device cpu|cuda    default: a GPU if there is one"""
 FORMATS = ("table", "json")
+OPTIONS = {
+    **dict.fromkeys(("like", "sheet", "model", "device"), (str, None)),
+    "format": (str, "table"),
+    "top": (int, 10),
+}
+"""Option -> type and default."""
 
 
 def search(argv: list[str]) -> int:
@@ -75,25 +83,10 @@ def search(argv: list[str]) -> int:
 
 
 def _parse(argv: list[str]) -> Namespace:
-    from argparse import ArgumentError
-
-    from jsonargparse import ArgumentParser
-
-    parser = ArgumentParser(exit_on_error=False, allow_abbrev=False)
-    parser.add_argument("index", type=str, nargs="?", default=None)
-    parser.add_argument("text", type=str, nargs="?", default=None)
-    for name in ("like", "sheet", "model", "device"):
-        parser.add_argument(f"--{name}", type=str | None, default=None)
-    parser.add_argument("--format", type=str, default="table")
-    parser.add_argument("--top", type=int, default=10)
-    try:
-        options = parser.parse_args(argv)
-    except ArgumentError as error:
-        raise UserError(explain_parser_error(error.message, parser.get_defaults().keys())) from error
+    options = parse_arguments(argv, {"index": "?", "text": "?"}, OPTIONS)
     if not options.index or (not (options.text or "").strip()) == (not options.like):
         raise UserError('Give an index, and words or --like VIDEO: tcclip search my_index "riding a bike".')
-    if options.format not in FORMATS:
-        raise UserError(f"--format is {options.format!r}; choose one of {', '.join(FORMATS)}.")
+    check_known(options, "format", FORMATS)
     if options.top < 1:
         raise UserError(f"--top is {options.top}; it must be at least 1.")
     if options.sheet and Path(options.sheet).exists():
@@ -103,7 +96,6 @@ def _parse(argv: list[str]) -> Namespace:
 
 def _embed_query(index: VideoIndex, options: Namespace) -> np.ndarray:
     from datamodules.errors import DataError
-    from tc_clip_pl.cli.index import load_recognizer
     from tc_clip_pl.search.build import check_settings, describe
     from tc_clip_pl.search.embedding import embed_text, embed_videos
 

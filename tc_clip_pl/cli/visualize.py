@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from tc_clip_pl.cli.errors import UserError, explain_parser_error
+from tc_clip_pl.cli.arguments import parse_arguments
+from tc_clip_pl.cli.errors import UserError
+from tc_clip_pl.cli.model_option import device_checked, name_model
 from tc_clip_pl.cli.startup import announced
 
 if TYPE_CHECKING:
@@ -42,6 +47,12 @@ of a frame-wise model.
                       that makes context tokens
   --device cpu|cuda   default: cpu, which is fast enough for one video"""
 
+OPTIONS = {
+    **dict.fromkeys(("labels", "out", "model", "beside", "patch"), (str, None)),
+    "layer": (int, None),
+    "device": (str, "cpu"),
+}
+"""Option -> type and default."""
 FRAMES_PER_SECOND = 4
 FILES = ("sheet.png", "sheet.pdf", "overlay.mp4")
 DRAWN = {"prompting": "template"}
@@ -62,34 +73,19 @@ def visualize(argv: list[str]) -> None:
     options = _parse(argv)
     with announced("Loading PyTorch ..."):
         from tc_clip_pl.cli.library_logging import silence_library_logs
+        from tc_clip_pl.inference.clip_loader import read_clip
         from tc_clip_pl.inference.labels import read_labels
-        from tc_clip_pl.inference.model_source import DEFAULT, load_source
+        from tc_clip_pl.inference.model_source import load_source
     silence_library_logs()
     labels, query = read_labels(options.labels), _read_patch(options.patch)
-    if options.model is None:
-        print(f"No --model: {DEFAULT}, a small CLIP that knows only generated films.", file=sys.stderr)
-    model, clip_options = load_source(options.model or DEFAULT, **DRAWN)
-    pixels = _read_view(options.video, clip_options)
-    output = _look(model.to(options.device), pixels, clip_options, labels)
-    beside = _look_beside(model, options, pixels, clip_options, labels)
-    _write(options, pixels, output, beside, query, labels)
+    model, clip_options = load_source(name_model(options.model), **DRAWN)
+    clip = read_clip(options.video, replace(clip_options, num_temporal_views=1, num_spatial_views=1))
+    look = partial(_look, clip=clip, options=clip_options, labels=labels, device=options.device)
+    _write(options, clip[0], look(model), _look_beside(model, options.beside, look), query, labels)
 
 
 def _parse(argv: list[str]) -> Namespace:
-    from argparse import ArgumentError
-
-    from jsonargparse import ArgumentParser
-
-    parser = ArgumentParser(exit_on_error=False, allow_abbrev=False)
-    parser.add_argument("video", type=str, nargs="?")
-    for name in ("labels", "out", "model", "beside", "patch"):
-        parser.add_argument(f"--{name}", type=str | None, default=None)
-    parser.add_argument("--layer", type=int | None, default=None)
-    parser.add_argument("--device", type=str, default="cpu")
-    try:
-        options = parser.parse_args(argv)
-    except ArgumentError as error:
-        raise UserError(explain_parser_error(error.message, parser.get_defaults().keys())) from error
+    options = parse_arguments(argv, {"video": "?"}, OPTIONS)
     if not options.video or not options.labels or not options.out:
         raise UserError('Give a video, labels and a folder: tcclip visualize a.mp4 --labels "a, b" --out DIR.')
     folder = Path(options.out)
@@ -108,49 +104,38 @@ def _read_patch(text: str | None) -> PatchQuery | None:
     return PatchQuery(*map(int, text.split(",")))
 
 
-def _read_view(video: str, options: ClipOptions) -> Tensor:
-    """Return the (T, 3, H, W) uint8 frames of one view, center crop."""
-    from dataclasses import replace
-
-    from datamodules.errors import DataError
-    from tc_clip_pl.inference.clip_loader import load_clips
-
-    one_view = replace(options, num_temporal_views=1, num_spatial_views=1, batch_size=1, num_workers=0)
-    ((clip,),) = load_clips([video], one_view)
-    if clip.error:
-        raise DataError(clip.error.removeprefix(f"{video}: "))
-    return clip.video[0]
-
-
-def _look(model: TCCLIP, pixels: Tensor, options: ClipOptions, labels: list[str]) -> TCCLIPOutput:
+def _look(model: TCCLIP, clip: Tensor, options: ClipOptions, labels: list[str], device: str) -> TCCLIPOutput:
     import torch
 
-    from datamodules.transforms.augmentation import normalize
+    from tc_clip_pl.inference.replica import Replica
 
-    model.set_class_names(labels)
-    with torch.inference_mode():
-        video = normalize(pixels[None].to(model.device), options.mean, options.std)
-        return model(video, return_sources=True, return_attentions=True)
+    with device_checked(device):
+        replica = Replica(model, options, torch.device(device))
+    (output,) = replica.outputs(clip[None], labels, look_inside=True)
+    return output
 
 
-def _look_beside(model: TCCLIP, options: Namespace, *seen: Any) -> TCCLIPOutput | None:
+def _look_beside(model: TCCLIP, beside: str | None, look: Callable[[TCCLIP], TCCLIPOutput]) -> TCCLIPOutput | None:
     """Look with a frame-wise model too, if the model is none itself and there is one."""
     from tc_clip_pl.inference.model_source import load_source
 
-    source = options.beside or model.config.clip_name_or_path
+    source = beside or model.config.clip_name_or_path
     if model.config.reference_tokens == "none" or source is None:
         return None
     try:
         other, _ = load_source(source)
     except OSError:
-        if options.beside:
+        if beside:
             raise
         print(f"The CLIP {source} is not there any more: no frame-wise model beside.", file=sys.stderr)
         return None
-    sizes = [m.config.vision_config for m in (model, other)]
-    if sizes[0].image_size != sizes[1].image_size or sizes[0].num_hidden_layers != sizes[1].num_hidden_layers:
-        raise UserError(f"--beside {source} has frames or layers of another number than the model: name another one.")
-    return _look(other.to(options.device), *seen)
+    sizes = [(m.config.vision_config.image_size, m.config.vision_config.num_hidden_layers) for m in (model, other)]
+    if sizes[0] != sizes[1]:
+        raise UserError(
+            f"--beside {source} takes frames of {sizes[1][0]} pixels in {sizes[1][1]} layers, the model of "
+            f"{sizes[0][0]} in {sizes[0][1]}: name a model of the same CLIP."
+        )
+    return look(other)
 
 
 def _write(

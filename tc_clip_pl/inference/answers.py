@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+
+from torch import Tensor
 
 Ranking = tuple[tuple[str, float], ...]
 """(label, probability) pairs, the most probable first; the probabilities of all labels sum to 1."""
@@ -39,6 +41,15 @@ class Segment:
     start: float
     end: float
     ranking: Ranking
+
+
+def rank(scores: Tensor, labels: Sequence[str]) -> list[Ranking]:
+    """Sort the labels of each row of (B, Y) probabilities."""
+    values, order = scores.sort(dim=-1, descending=True, stable=True)
+    return [
+        tuple((labels[label], value) for label, value in zip(*row, strict=True))
+        for row in zip(order.tolist(), values.tolist(), strict=True)
+    ]
 
 
 def best_label(ranking: Ranking, unknown_threshold: float = 0.0) -> str:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
+from torch import Tensor
 from torch.utils.data import DataLoader
 
+from datamodules.errors import DataError
 from datamodules.options import ClipOptions
 from datamodules.splits.split import VideoRecord
 from datamodules.transforms.spatial import build_evaluation_crop
@@ -41,3 +44,20 @@ def load_clips(videos: Sequence[str], options: ClipOptions) -> DataLoader[list[C
         timeout=options.worker_timeout if workers else 0,
         generator=torch.Generator(),
     )
+
+
+def read_clip(video: str, options: ClipOptions) -> Tensor:
+    """Read the (V, T, 3, H, W) uint8 clip of one video, in this process.
+
+    Raises:
+        DataError: It cannot be read.
+    """
+    ((clip,),) = load_clips([video], replace(options, batch_size=1, num_workers=0))
+    if clip.error:
+        raise DataError(why_unreadable(clip))
+    return clip.video
+
+
+def why_unreadable(clip: Clip) -> str | None:
+    """Return the error of a clip without the name that stands before it; None if there is none."""
+    return clip.error and clip.error.removeprefix(f"{clip.video_id}: ")

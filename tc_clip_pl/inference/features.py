@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -16,17 +15,12 @@ from tc_clip_pl.modules.outputs import TCCLIPOutput
 KINDS = ("video_embeds", "frame_embeds", "context_tokens", "text_embeds")
 
 
-@dataclass(frozen=True)
-class Features:
-    """Embeddings of one video in V views; a kind that the model does not make is missing.
+Features = dict[str, Tensor]
+"""Embeddings of one video in V views, by kind; a kind that the model does not make is missing.
 
-    Attributes:
-        tensors: ``video_embeds`` (V, E), ``frame_embeds`` (V, T, E), ``context_tokens`` (V, K, E), and ``text_embeds``:
-            (V, Y, E) where the texts depend on the video, else (Y, E). Float32, on the CPU, not normalized but for
-            ``video_embeds``.
-    """
-
-    tensors: dict[str, Tensor]
+``video_embeds`` (V, E), ``frame_embeds`` (V, T, E), ``context_tokens`` (V, K, E), and ``text_embeds``: (V, Y, E) where
+the texts depend on the video, else (Y, E). Float32, on the CPU, not normalized but for ``video_embeds``.
+"""
 
 
 def split_features(views: Sequence[TCCLIPOutput], num_videos: int) -> list[Features]:
@@ -39,7 +33,7 @@ def split_features(views: Sequence[TCCLIPOutput], num_videos: int) -> list[Featu
         depends_on_video = kind != "text_embeds" or found[0].ndim == 3
         joined[kind] = torch.stack(found, 1).float().cpu() if depends_on_video else found[0].float().cpu()
     return [
-        Features({kind: t if kind == "text_embeds" and t.ndim == 2 else t[n] for kind, t in joined.items()})
+        {kind: t if kind == "text_embeds" and t.ndim == 2 else t[n] for kind, t in joined.items()}
         for n in range(num_videos)
     ]
 
@@ -50,8 +44,8 @@ def save_features(file: Path, videos: Sequence[str], features: Sequence[Features
     Texts that do not depend on the video are written once: (Y, E).
     """
     tensors = {}
-    for kind in features[0].tensors:
-        each = [feature.tensors[kind] for feature in features]
+    for kind in features[0]:
+        each = [feature[kind] for feature in features]
         tensors[kind] = each[0] if kind == "text_embeds" and each[0].ndim == 2 else torch.stack(each)
     metadata = {"videos": json.dumps(list(videos)), "labels": json.dumps(list(labels))}
     save_file({kind: tensor.contiguous() for kind, tensor in tensors.items()}, file, metadata)

@@ -16,8 +16,8 @@ from datamodules.transforms.spatial import build_evaluation_crop
 from datamodules.video.batch import Clip
 from datamodules.video.live import LiveWindows
 from datamodules.video.windows import Window, decode_windows
-from tc_clip_pl.inference.answers import Answer, Ranking, Segment
-from tc_clip_pl.inference.clip_loader import load_clips
+from tc_clip_pl.inference.answers import Answer, Ranking, Segment, rank
+from tc_clip_pl.inference.clip_loader import load_clips, why_unreadable
 from tc_clip_pl.inference.features import Features, split_features
 from tc_clip_pl.inference.labels import check_labels
 from tc_clip_pl.inference.model_source import load_source
@@ -93,10 +93,10 @@ class Recognizer:
         labels = self._check(labels)
 
         def compute(replica: Replica, video: Tensor) -> list[Ranking]:
-            return _rank(replica.score(video, labels), labels)
+            return rank(replica.score(video, labels), labels)
 
         for clip, ranking in self._each_clip(videos, compute):
-            yield Answer(clip.video_id, ranking or (), _reason(clip))
+            yield Answer(clip.video_id, ranking or (), why_unreadable(clip))
 
     def embed(self, videos: Sequence[str | Path], labels: Sequence[str]) -> Iterator[tuple[Answer, Features | None]]:
         """Answer as `stream`, with the embeddings of each video and of the labels; None for an unreadable file."""
@@ -105,11 +105,11 @@ class Recognizer:
         def compute(replica: Replica, video: Tensor) -> list[tuple[Ranking, Features]]:
             views = replica.outputs(video, labels)
             scores = torch.stack([view.logits.float().softmax(-1) for view in views]).mean(0)
-            return list(zip(_rank(scores.cpu(), labels), split_features(views, len(video)), strict=True))
+            return list(zip(rank(scores.cpu(), labels), split_features(views, len(video)), strict=True))
 
         for clip, found in self._each_clip(videos, compute):
             ranking, features = found or ((), None)
-            yield Answer(clip.video_id, ranking, _reason(clip)), features
+            yield Answer(clip.video_id, ranking, why_unreadable(clip)), features
 
     def timeline(
         self, video: str | Path, labels: Sequence[str], window: float = 10.0, stride: float = 5.0
@@ -146,7 +146,7 @@ class Recognizer:
         """
         labels = self._check(labels)
         for live in LiveWindows(url, window, stride, *self._sampling()):
-            (ranking,) = _rank(self.replicas[0].score(live.clip[None], labels), labels)
+            (ranking,) = rank(self.replicas[0].score(live.clip[None], labels), labels)
             yield Segment(live.start, live.end, ranking)
 
     def _check(self, labels: Sequence[str]) -> list[str]:
@@ -174,22 +174,8 @@ class Recognizer:
 
     def _answer_windows(self, batches: Iterable[list[Window]], labels: Sequence[str]) -> Iterator[Segment]:
         def process(replica: Replica, windows: list[Window]) -> list[Segment]:
-            rankings = _rank(replica.score(torch.stack([window.clip for window in windows]), labels), labels)
+            rankings = rank(replica.score(torch.stack([window.clip for window in windows]), labels), labels)
             return [Segment(w.start, w.end, ranking) for w, ranking in zip(windows, rankings, strict=True)]
 
         for segments in map_batches(process, self.replicas, batches):
             yield from segments
-
-
-def _rank(scores: Tensor, labels: Sequence[str]) -> list[Ranking]:
-    """Sort the labels of each row of (B, Y) probabilities."""
-    values, order = scores.sort(dim=-1, descending=True, stable=True)
-    return [
-        tuple((labels[label], value) for label, value in zip(*row, strict=True))
-        for row in zip(order.tolist(), values.tolist(), strict=True)
-    ]
-
-
-def _reason(clip: Clip) -> str | None:
-    """Return the error of a clip without the path that stands before it."""
-    return clip.error and clip.error.removeprefix(f"{clip.video_id}: ")

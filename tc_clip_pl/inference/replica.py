@@ -47,11 +47,17 @@ class Replica:
         scores = [output.logits.float().softmax(-1) for output in self.outputs(video, labels)]
         return torch.stack(scores).mean(0).cpu()
 
-    def outputs(self, video: Tensor, labels: Sequence[str], return_attentions: bool = False) -> list[TCCLIPOutput]:
-        """Compute what the model returns for each view of (B, V, T, 3, H, W) uint8 clips."""
+    def outputs(self, video: Tensor, labels: Sequence[str], look_inside: bool = False) -> list[TCCLIPOutput]:
+        """Compute what the model returns for each view of (B, V, T, 3, H, W) uint8 clips.
+
+        Args:
+            video: The clips.
+            labels: Class names.
+            look_inside: Whether to return sources and attentions too, which take memory.
+        """
         with self._lock, torch.inference_mode():  # the labels are a state of the model
             self._set_labels(tuple(labels))
-            return list(self._views(video, return_attentions))
+            return list(self._views(video, look_inside))
 
     def embed(self, video: Tensor) -> Tensor:
         """Compute the (B, E) unit-norm embeddings of (B, V, T, 3, H, W) uint8 clips, averaged over the views."""
@@ -69,8 +75,8 @@ class Replica:
             self._set_labels(tuple(texts))
             return normalize_rows(self.model.embed_classes().float(), dim=-1).cpu()
 
-    def _views(self, video: Tensor, return_attentions: bool) -> Iterator[TCCLIPOutput]:
-        function = partial(self.model, return_attentions=return_attentions)
+    def _views(self, video: Tensor, look_inside: bool) -> Iterator[TCCLIPOutput]:
+        function = partial(self.model, return_sources=look_inside, return_attentions=look_inside)
         for view in video.unbind(1):  # one at a time, so that memory does not grow with the views
             yield self._autocast(function, view)
 

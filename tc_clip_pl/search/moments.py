@@ -87,7 +87,7 @@ def _import_faiss() -> Any:
     try:
         import faiss
     except ImportError as error:
-        raise DataError('Search needs FAISS: pip install "tcclip[search]".') from error
+        raise DataError("Search needs FAISS: pip install faiss-cpu.") from error
     return faiss
 
 

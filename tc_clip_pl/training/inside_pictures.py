@@ -47,21 +47,23 @@ class InsidePictures(Callback):
             return
         (videos, names), self._batch = self._batch, None
         for number, (video, name) in enumerate(zip(videos, names, strict=True)):
-            picture = self._draw(pl_module, video, name)
+            picture = self._draw(pl_module, video, _to_pixels(video, trainer.datamodule), name)
             for logger in loggers:
                 logger.experiment.add_image(f"inside/{number}", picture, trainer.global_step, dataformats="HWC")
 
     @torch.no_grad()
-    def _draw(self, pl_module: LightningModule, video: Tensor, name: str) -> np.ndarray:
+    def _draw(self, pl_module: LightningModule, video: Tensor, pixels: Tensor, name: str) -> np.ndarray:
         output = pl_module.model(video[None], return_sources=True, return_attentions=True)
-        figure = plot_sheet(draw_inside(_to_pixels(video), output), name)
+        figure = plot_sheet(draw_inside(pixels, output), name)
         figure.set_dpi(120)
         canvas = FigureCanvasAgg(figure)
         canvas.draw()
         return np.asarray(canvas.buffer_rgba())[..., :3]
 
 
-def _to_pixels(video: Tensor) -> Tensor:
-    """Stretch normalized frames (T, 3, H, W) to uint8: mean and std belong to the data module, which is not asked."""
-    low, high = video.amin((0, 2, 3), keepdim=True), video.amax((0, 2, 3), keepdim=True)
-    return ((video - low) / (high - low).clamp(min=1e-6) * 255).round().byte().cpu()
+def _to_pixels(video: Tensor, data: Any) -> Tensor:
+    """Undo the normalization of (T, 3, H, W) frames by the mean and std of the data module's options: uint8."""
+    mean, std = (
+        torch.tensor(value, device=video.device).view(3, 1, 1) for value in (data.options.mean, data.options.std)
+    )
+    return (video * std + mean).round().clamp(0, 255).byte().cpu()

@@ -52,7 +52,7 @@ def test_answers_are_those_of_predict(recognize, last, alone, tmp_path):
 def test_formats_say_the_same(recognize):
     def ask(form):
         code, out, err = recognize("films", "--labels", "a star moving left, running", "--format", form, "--top", 1)
-        assert code == 0 and "No --model: world answers" in err, err
+        assert code == 0 and "No --model: world is used" in err, err
         return out
 
     answers = json.loads(ask("json"))
@@ -118,7 +118,13 @@ def test_nothing_read_is_exit_code_1(recognize):
         ("films --labels a,b --format xml", "--format is 'xml'; choose one of table, json, jsonl, csv."),
         ("films --labels a,b --top 0", "--top is 0; it must be at least 1."),
         ("films --labels a,b --unknown_threshold 2", "--unknown_threshold is 2; it must be between 0 and 1."),
-        ("films --labels a,b --views 2", "--views is '2'; give temporal views x crops, such as 2x1 or 4x3."),
+        ("films --labels a,b --views 2", "--views is '2'; give temporal views x crops (1 or 3), such as 2x1 or 4x3."),
+        (
+            "films --labels a,b --views 2x2",
+            "--views is '2x2'; give temporal views x crops (1 or 3)",
+        ),
+        ("films --labels a,b --decoder x", "--decoder is 'x'; choose one of auto, pyav, decord."),
+        ("films --labels a,b --batch_size 0", "--batch_size is 0; it must be at least 1."),
         ("films --labels a,b --window 0", "--window is 0; it must be a positive number of seconds."),
         ("films --labels a,b --stride 1", "--stride moves a window: give --window too."),
         ("films --labels a,b --window 1 --stride 2", "--stride 2 leaves gaps between windows of 1 s; make it shorter."),

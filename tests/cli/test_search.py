@@ -39,7 +39,7 @@ def search(run):
 def test_words_find_their_films(index, search, films, tmp_path):
     code, out, err = index("films", "idx")
     assert code == 0 and out == "idx: 30 videos, 30 windows (30 new, 1 not read).\n"
-    assert "No --model: world embeds" in err and f"Not read: {films}/bad.mp4 cannot be decoded" in err
+    assert "No --model: world is used" in err and f"Not read: {films}/bad.mp4 cannot be decoded" in err
     code, out, err = search("idx", "showing a red disc", "--top", 3, "--format", "json", "--sheet", "sheet.png")
     assert code == 0, err
     found = json.loads(out)
@@ -88,7 +88,7 @@ def test_nothing_read_is_exit_code_1(index, search):
         ("index none idx", "There is no video or folder none; check the path."),
         ("index films films", "films has files, but no index.json: name a new folder for the index."),
         ("index films idx --window 0", "--window is 0; it must be a positive number of seconds."),
-        ("index films idx --stride 11", "--stride 11 leaves gaps between the windows; make it shorter."),
+        ("index films idx --stride 11", "--stride 11 leaves gaps between windows of 10 s; make it shorter."),
         ("index films idx --modle a", "There is no configuration key modle; did you mean model?"),
         ("index films idx --model films", "films holds neither a model (config.json) nor a run"),
         ("search idx", "Give an index, and words or --like VIDEO"),

@@ -10,7 +10,9 @@ import threading
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from tc_clip_pl.cli.errors import UserError, explain_parser_error
+from tc_clip_pl.cli.arguments import parse_arguments
+from tc_clip_pl.cli.errors import UserError
+from tc_clip_pl.cli.model_option import load_recognizer, name_model
 from tc_clip_pl.cli.startup import announced
 
 if TYPE_CHECKING:
@@ -27,7 +29,7 @@ a local web page: drop a video or record one, type words, see the answers
 Shows ranked answers, the timeline of a long video, the attention over the
 frames, and timings. Only this computer reaches the page (127.0.0.1), nothing
 leaves it, and uploads are deleted at the end. Ctrl-C ends it. Needs Gradio:
-pip install 'tcclip[page]'.
+pip install 'gradio>=6,<7'.
 
   --model SOURCE            a run folder, a checkpoint, a folder of `tcclip
                             convert`, a hub name; a plain CLIP answers
@@ -37,6 +39,8 @@ pip install 'tcclip[page]'.
   --max_mb N                largest upload, in megabytes (200)
   --max_seconds N           longest video (600)"""
 
+OPTIONS = {"model": (str, None), "port": (int, 7860), "max_mb": (float, 200.0), "max_seconds": (float, 600.0)}
+"""Option -> type and default."""
 ADDRESS = "127.0.0.1"
 MAX_PORT = 65535
 # Gradio reads them when it is imported.
@@ -61,19 +65,7 @@ def demo(argv: list[str]) -> None:
 
 
 def _parse(argv: list[str]) -> Namespace:
-    from argparse import ArgumentError
-
-    from jsonargparse import ArgumentParser
-
-    parser = ArgumentParser(exit_on_error=False, allow_abbrev=False)
-    parser.add_argument("--model", type=str | None, default=None)
-    parser.add_argument("--port", type=int, default=7860)
-    parser.add_argument("--max_mb", type=float, default=200.0)
-    parser.add_argument("--max_seconds", type=float, default=600.0)
-    try:
-        options = parser.parse_args(argv)
-    except ArgumentError as error:
-        raise UserError(explain_parser_error(error.message, parser.get_defaults().keys())) from error
+    options = parse_arguments(argv, {}, OPTIONS)
     if not 0 < options.port <= MAX_PORT:
         raise UserError(f"--port is {options.port}; it must be between 1 and {MAX_PORT}.")
     for name in ("max_mb", "max_seconds"):
@@ -101,15 +93,11 @@ def _build(options: Namespace) -> gradio.Blocks:
         except ModuleNotFoundError as error:
             if error.name != "gradio":
                 raise
-            raise UserError("tcclip demo needs Gradio, which is not installed: pip install 'tcclip[page]'.") from error
+            raise UserError("tcclip demo needs Gradio, which is not installed: pip install 'gradio>=6,<7'.") from error
         from tc_clip_pl.cli.page.request import Limits
-        from tc_clip_pl.inference.model_source import DEFAULT
-        from tc_clip_pl.inference.recognizer import Recognizer
     silence_library_logs()
-    if options.model is None:
-        print(f"No --model: {DEFAULT} answers, a small CLIP that knows only generated films.", file=sys.stderr)
-    model = options.model or DEFAULT
-    return build_page(Recognizer.from_pretrained(model), model, Limits(options.max_mb, options.max_seconds))
+    options.model = name_model(options.model)
+    return build_page(load_recognizer(options), options.model, Limits(options.max_mb, options.max_seconds))
 
 
 def _serve(page: gradio.Blocks, options: Namespace) -> None:

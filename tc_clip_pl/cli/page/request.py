@@ -10,12 +10,11 @@ from pathlib import Path
 from time import perf_counter
 
 import numpy as np
-import torch
 
 from datamodules.errors import DataError
 from datamodules.video.untrusted import measure_untrusted
-from tc_clip_pl.inference.answers import Ranking, Segment, merge, partition
-from tc_clip_pl.inference.clip_loader import load_clips
+from tc_clip_pl.inference.answers import Ranking, Segment, merge, partition, rank
+from tc_clip_pl.inference.clip_loader import read_clip
 from tc_clip_pl.inference.labels import check_labels
 from tc_clip_pl.inference.recognizer import Recognizer
 from tc_clip_pl.visualization import cls_attention_maps, draw_heatmap, to_images, upscale
@@ -104,17 +103,13 @@ def _check_video(video: str | Path, limits: Limits) -> float:
 
 def _look(recognizer: Recognizer, video: str | Path, labels: list[str], duration: float) -> Result:
     times = [perf_counter()]
-    ((clip,),) = load_clips([str(video)], replace(recognizer.options, batch_size=1, num_workers=0))
-    if clip.error:
-        raise DataError(clip.error.removeprefix(f"{clip.video_id}: "))
+    clip = read_clip(str(video), recognizer.options)
     times.append(perf_counter())
-    replica, views = recognizer.replicas[0], clip.video[None]  # (1, V, T, 3, H, W)
-    probabilities = replica.score(views, labels)[0]
+    replica, views = recognizer.replicas[0], clip[None]  # (1, V, T, 3, H, W)
+    (ranking,) = rank(replica.score(views, labels), labels)
     times.append(perf_counter())
-    (output,) = replica.outputs(views[:, :1], labels, return_attentions=True)  # of one view: it takes memory
-    frames = draw_heatmap(upscale(to_images(clip.video[0])), cls_attention_maps(output.attentions[-1][0]))
+    (output,) = replica.outputs(views[:, :1], labels, look_inside=True)  # of one view: it takes memory
+    frames = draw_heatmap(upscale(to_images(clip[0])), cls_attention_maps(output.attentions[-1][0]))
     times.append(perf_counter())
-    values, order = torch.sort(probabilities, descending=True, stable=True)
-    ranking = tuple((labels[n], value) for n, value in zip(order.tolist(), values.tolist(), strict=True))
     steps = (end - begin for begin, end in pairwise(times))
     return Result(ranking, frames, duration, (), dict(zip(("decoding", "model", "attention"), steps, strict=True)))

@@ -52,7 +52,7 @@ def _build_executor(folder: Path, cluster: str, settings: Mapping[str, str]) -> 
     try:
         import submitit
     except ImportError as error:
-        raise UserError("--cluster needs submitit, which is not installed: pip install 'tcclip[cluster]'.") from error
+        raise UserError("--cluster needs submitit, which is not installed: pip install submitit.") from error
     try:
         executor = submitit.AutoExecutor(folder, cluster=None if cluster == "auto" else cluster)
         # Settings arrive as text; YAML turns "60" into the number that submitit expects.

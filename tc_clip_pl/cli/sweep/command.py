@@ -39,7 +39,7 @@ on from its last.ckpt. All other options are passed to `tcclip fit`.
   --parallel N                  run N at a time on this machine, each on one of
                                 its GPUs
   --cluster auto|slurm|local    submit the runs as jobs with submitit and wait
-                                for them (pip install tcclip[cluster])
+                                for them (pip install submitit)
   --cluster.KEY VALUE           a job setting: timeout_min, gpus_per_node,
                                 tasks_per_node, slurm_partition, ..."""
 

@@ -180,7 +180,7 @@ def test_wrong_options_are_one_sentence(run, argv, message):
 def test_without_gradio_the_extra_is_named(run, monkeypatch):
     monkeypatch.setitem(sys.modules, "gradio", None)
     monkeypatch.delitem(sys.modules, "tc_clip_pl.cli.page.layout", raising=False)
-    assert "pip install 'tcclip[page]'" in sentence(run("demo", "--port", free_port(), on_demo=False))
+    assert "pip install 'gradio>=6,<7'" in sentence(run("demo", "--port", free_port(), on_demo=False))
 
 
 def test_help_page(capsys):

@@ -2,13 +2,15 @@
 
 import weakref
 
+import av
 import pytest
 import torch
 
 from datamodules.errors import DataError
 from datamodules.transforms.spatial import build_evaluation_crop
 from datamodules.video.frame_sampling import multi_view
-from datamodules.video.windows import decode_windows, measure_duration, plan_windows
+from datamodules.video.truncation import check_complete
+from datamodules.video.windows import PacketFacts, decode_windows, measure_duration, plan_windows
 
 from ..conftest import read_number, write_numbered
 
@@ -96,3 +98,13 @@ def test_damaged_files_are_named(tmp_path):
     (tmp_path / "cut.avi").write_bytes(whole[: -len(whole) // 3])
     with pytest.raises(DataError, match=r"cut\.avi is truncated: its header promises 50 frames"):
         list(decode_windows(tmp_path / "cut.avi", 1.0, 1.0, 2, 1, identity))
+
+
+def test_matroska_without_its_last_packets_is_truncated(tmp_path):
+    path = write_numbered(tmp_path / "a.mkv", 50)
+    assert measure_duration(path) == pytest.approx(2.0)
+    with av.open(str(path)) as container:
+        packets = [packet for packet in container.demux(video=0) if packet.size]
+        early = [PacketFacts(p.pts, p.duration or 0, p.is_discard, p.is_corrupt) for p in packets[:20]]
+        with pytest.raises(DataError, match=r"a\.mkv is truncated: it ends long before its duration is over"):
+            check_complete(path, container, container.streams.video[0], early)
