@@ -108,7 +108,8 @@ def curve_table(curve: EnsembleCurve) -> Table:
         is_best = weight == curve.best
         cells = [f"{100 * value:.2f}" for value in values]
         table.add_row(f"{weight:g}{' *' if is_best else ''}", *cells, style="bold" if is_best else "")
-    table.caption = "* the best mean" if has_mean else "* the best"
+    left_out = f", without {curve.trained_on}, which was trained on" if curve.trained_on else ""
+    table.caption = f"* the best mean{left_out}" if has_mean else "* the best"
     table.caption_justify = "left"
     return table
 
@@ -142,8 +143,12 @@ def _draw_by_weight(axes: Axes, curve: EnsembleCurve) -> None:
 def _draw_trade_off(axes: Axes, curve: EnsembleCurve) -> None:
     x, y = ([100 * value for value in values] for values in (curve.top1[curve.trained_on], curve.mean))
     axes.plot(x, y, marker="o", markersize=3.5, linewidth=1.2, color="C3")
+    weights_at: dict[tuple[float, float], list[str]] = {}
     for weight, *point in zip(curve.weights, x, y, strict=True):
-        axes.annotate(f"{weight:g}", point, (3, 3), textcoords="offset points", fontsize=6)
+        weights_at.setdefault(tuple(point), []).append(f"{weight:g}")
+    for point, weights in weights_at.items():
+        axes.annotate(", ".join(weights), point, (3, 3), textcoords="offset points", fontsize=6)
+    axes.margins(0.12)
     axes.set_xlabel(f"top-1 on {curve.trained_on}, trained on (%)", fontsize=8)
     axes.set_ylabel("mean top-1 of the others (%)", fontsize=8)
     axes.tick_params(labelsize=7)

@@ -144,7 +144,10 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     except (RuntimeError, pickle.UnpicklingError, EOFError, ValueError) as error:
         raise ValueError(f"{path} cannot be read: it is not a checkpoint, or incomplete; use another file.") from error
     if not isinstance(checkpoint, dict) or not {"state_dict", "tc_clip"} <= checkpoint.keys():
-        raise ValueError(f"{path} is not a checkpoint written by `tcclip fit`; use one of its last.ckpt or best.ckpt.")
+        raise ValueError(
+            f"{path} is not a checkpoint written by `tcclip fit`; use one of its last.ckpt or best.ckpt, or make a "
+            "folder of a published one by `tcclip convert`."
+        )
     return checkpoint
 
 

@@ -19,7 +19,7 @@ class InsidePictures(Callback):
     """Logs the sheet of `tcclip visualize` for the first validation clips: seeds, context tokens and attention.
 
     Add it by ``--trainer.callbacks+=tc_clip_pl.training.inside_pictures.InsidePictures``. It draws no random numbers
-    and leaves the training as it is.
+    and leaves the training as it is. The data module must have the `options` of those in `datamodules`.
 
     Args:
         num_clips: Clips of the first validation batch to draw.
