@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-import torch
 from torch import Tensor
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, SequentialSampler
 
 from datamodules.errors import DataError
 from datamodules.options import ClipOptions
 from datamodules.splits.split import VideoRecord
 from datamodules.transforms.spatial import build_evaluation_crop
-from datamodules.video.batch import Clip
+from datamodules.video.batch import PADDING_LABEL, VideoBatch, collate_evaluation_clips
 from datamodules.video.dataset import VideoDataset
 from datamodules.video.frame_sampling import FrameSampler
-from datamodules.video.loaders import default_workers
+from datamodules.video.loaders import build_loader, default_workers
 
 
-def load_clips(videos: Sequence[str], options: ClipOptions) -> DataLoader[list[Clip]]:
+def load_clips(videos: Sequence[str], options: ClipOptions) -> DataLoader[VideoBatch]:
     """Load one clip of each video as the tests of a data module do, in batches and in order.
 
     Args:
-        videos: Their files; of one that cannot be read, the clip is black and has an `error`.
+        videos: Their files; the clip of one that cannot be read is black, and `errors` tells why.
         options: Sampling, views, size, decoder, batch size and workers.
     """
     dataset = VideoDataset(
@@ -36,14 +35,22 @@ def load_clips(videos: Sequence[str], options: ClipOptions) -> DataLoader[list[C
     )
     workers = default_workers(1) if options.num_workers is None else options.num_workers
     workers = min(workers, len(videos) // options.batch_size)  # a process costs seconds: a few videos do not pay for it
-    return DataLoader(
+    return build_loader(
         dataset,
+        SequentialSampler(dataset),
+        collate_evaluation_clips,
         options.batch_size,
-        collate_fn=list,
-        num_workers=workers,
-        timeout=options.worker_timeout if workers else 0,
-        generator=torch.Generator(),
+        workers,
+        options.worker_timeout,
+        keep_workers=False,
     )
+
+
+def errors(batch: VideoBatch) -> Iterator[str | None]:
+    """Yield for each clip of a batch why it cannot be read, or None."""
+    skipped = iter(batch.skipped)
+    for video, label in zip(batch.video_id, batch.label.tolist(), strict=True):
+        yield next(skipped).removeprefix(f"{video}: ") if label == PADDING_LABEL else None
 
 
 def read_clip(video: str, options: ClipOptions) -> Tensor:
@@ -52,12 +59,8 @@ def read_clip(video: str, options: ClipOptions) -> Tensor:
     Raises:
         DataError: It cannot be read.
     """
-    ((clip,),) = load_clips([video], replace(options, batch_size=1, num_workers=0))
-    if clip.error:
-        raise DataError(why_unreadable(clip))
-    return clip.video
-
-
-def why_unreadable(clip: Clip) -> str | None:
-    """Return the error of a clip without the name that stands before it; None if there is none."""
-    return clip.error and clip.error.removeprefix(f"{clip.video_id}: ")
+    (batch,) = load_clips([video], replace(options, batch_size=1, num_workers=0))
+    (error,) = errors(batch)
+    if error:
+        raise DataError(error)
+    return batch.video[0]

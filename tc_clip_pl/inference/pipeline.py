@@ -16,7 +16,7 @@ AHEAD = 2
 
 
 def map_batches(
-    function: Callable[[Replica, list[Item]], Result], replicas: Sequence[Replica], batches: Iterable[list[Item]]
+    function: Callable[[Replica, Item], Result], replicas: Sequence[Replica], batches: Iterable[Item]
 ) -> Iterator[Result]:
     """Compute batches in threads, one per replica; the results come in order."""
     waiting: deque[Future[Result]] = deque()

@@ -13,11 +13,11 @@ from torch import Tensor
 
 from datamodules.options import ClipOptions
 from datamodules.transforms.spatial import build_evaluation_crop
-from datamodules.video.batch import Clip
+from datamodules.video.batch import VideoBatch
 from datamodules.video.live import LiveWindows
 from datamodules.video.windows import Window, decode_windows
 from tc_clip_pl.inference.answers import Answer, Ranking, Segment, rank
-from tc_clip_pl.inference.clip_loader import load_clips, why_unreadable
+from tc_clip_pl.inference.clip_loader import errors, load_clips
 from tc_clip_pl.inference.features import Features, split_features
 from tc_clip_pl.inference.labels import check_labels
 from tc_clip_pl.inference.model_source import load_source
@@ -95,8 +95,8 @@ class Recognizer:
         def compute(replica: Replica, video: Tensor) -> list[Ranking]:
             return rank(replica.score(video, labels), labels)
 
-        for clip, ranking in self._each_clip(videos, compute):
-            yield Answer(clip.video_id, ranking or (), why_unreadable(clip))
+        for video, error, ranking in self._each_video(videos, compute):
+            yield Answer(video, () if error else ranking, error)
 
     def embed(self, videos: Sequence[str | Path], labels: Sequence[str]) -> Iterator[tuple[Answer, Features | None]]:
         """Answer as `stream`, with the embeddings of each video and of the labels; None for an unreadable file."""
@@ -107,9 +107,8 @@ class Recognizer:
             scores = torch.stack([view.logits.float().softmax(-1) for view in views]).mean(0)
             return list(zip(rank(scores.cpu(), labels), split_features(views, len(video)), strict=True))
 
-        for clip, found in self._each_clip(videos, compute):
-            ranking, features = found or ((), None)
-            yield Answer(clip.video_id, ranking, why_unreadable(clip)), features
+        for video, error, (ranking, features) in self._each_video(videos, compute):
+            yield Answer(video, () if error else ranking, error), None if error else features
 
     def timeline(
         self, video: str | Path, labels: Sequence[str], window: float = 10.0, stride: float = 5.0
@@ -159,18 +158,17 @@ class Recognizer:
         crop = build_evaluation_crop(options.image_size, options.num_spatial_views)
         return options.num_frames, options.num_temporal_views, crop
 
-    def _each_clip(
+    def _each_video(
         self, videos: Sequence[str | Path], compute: Callable[[Replica, Tensor], Sequence[Result]]
-    ) -> Iterator[tuple[Clip, Result | None]]:
-        """Yield the clip of each video with its result; None for a clip that cannot be read."""
+    ) -> Iterator[tuple[str, str | None, Result]]:
+        """Yield each video, why it cannot be read (or None), and its result, which is that of a black clip then."""
 
-        def process(replica: Replica, clips: list[Clip]) -> list[tuple[Clip, Result | None]]:
-            videos = [clip.video for clip in clips if not clip.error]
-            results = iter(compute(replica, torch.stack(videos)) if videos else ())
-            return [(clip, None if clip.error else next(results)) for clip in clips]
+        def process(replica: Replica, batch: VideoBatch) -> list[tuple[str, str | None, Result]]:
+            return list(zip(batch.video_id, errors(batch), compute(replica, batch.video), strict=True))
 
-        for pairs in map_batches(process, self.replicas, load_clips([str(video) for video in videos], self.options)):
-            yield from pairs
+        batches = load_clips([str(video) for video in videos], self.options)
+        for results in map_batches(process, self.replicas, batches):
+            yield from results
 
     def _answer_windows(self, batches: Iterable[list[Window]], labels: Sequence[str]) -> Iterator[Segment]:
         def process(replica: Replica, windows: list[Window]) -> list[Segment]:
