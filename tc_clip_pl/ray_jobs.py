@@ -30,6 +30,8 @@ SHARD = 16
 """Videos that a worker gets at a time, and does again if it dies."""
 MAX_RETRIES = 5
 """Of a shard whose workers die, as by a file that exhausts the memory; then the job ends."""
+OWN_ERROR = "DataError: "
+"""What stands before the sentence of a `DataError` in a traceback."""
 Timeline = tuple[str, list[Segment]]
 
 
@@ -150,13 +152,8 @@ def run_on_ray(make_worker: Callable[..., Any], arguments: dict[str, Any], video
             for result in pickle.loads(row["results"]):  # written by our own workers
                 count += 1
                 yield result
-    except ray.exceptions.RayActorError as error:
-        raise DataError(
-            f"The job ended, since workers died {1 + MAX_RETRIES} times on the same {SHARD} videos: look for a file "
-            "that exhausts the memory."
-        ) from error
     except ray.exceptions.RayError as error:
-        raise DataError(f"The job failed on a worker: {_cause(error)}") from error
+        raise DataError(_explain(error, is_dead=isinstance(error, ray.exceptions.RayActorError))) from error
     if count != len(videos):
         raise RuntimeError(f"Ray returned {count} results for {len(videos)} videos.")
 
@@ -203,7 +200,13 @@ def _start_ray() -> Any:
     return ray
 
 
-def _cause(error: Exception) -> str:
-    """Return the last line of the traceback of a worker that Ray passes on."""
+def _explain(error: Exception, is_dead: bool) -> str:
+    """Return what ended a job: a sentence of ours that a worker raised, its death, or the last line of a traceback."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[-1].rpartition("DataError: ")[2] if lines else type(error).__name__
+    own = next((line.partition(OWN_ERROR)[2] for line in reversed(lines) if OWN_ERROR in line), None)
+    if own is None and is_dead:  # a worker that cannot be made is dead too, but tells its error
+        return (
+            f"The job ended, since workers died {1 + MAX_RETRIES} times on the same {SHARD} videos: look for a file "
+            "that exhausts the memory."
+        )
+    return f"The job failed on a worker: {own or (lines[-1] if lines else type(error).__name__)}"

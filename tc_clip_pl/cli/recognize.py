@@ -46,7 +46,8 @@ is a line of the answers; the exit code is 1 if none could be read.
   --features FILE           also write video, frame, context and text embeddings
                             as safetensors
   --device cpu|cuda|cuda:0,cuda:1
-                            default: a GPU if there is one
+                            default: a GPU if there is one. Several share this
+                            process; --engine ray has a process for each
   --batch_size N            videos at a time on one device (8)
   --num_workers N           decoding processes (a share of the CPU cores)
   --decoder auto|pyav|decord

@@ -36,7 +36,9 @@ class Recognizer:
         model: The model.
         options: How its clips are sampled, cropped and normalized. Of the other options, `batch_size`, `num_workers`,
             `worker_timeout` and `decoder` are used.
-        device: Where it runs, or several devices that share the work; by default a GPU if there is one.
+        device: Where it runs, or several devices that share the work; by default a GPU if there is one. The devices
+            have a thread each: where launching kernels limits the speed, a second one helps little (measured for B/16
+            on two H100: 177 videos/s against 159), and a process per GPU, as on Ray, is better.
 
     Example:
         >>> recognizer = Recognizer.from_pretrained("world")  # doctest: +SKIP

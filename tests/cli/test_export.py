@@ -69,7 +69,7 @@ def test_programs_equal_the_model(export, request, form, source):
     path = request.getfixturevalue("last") if source == "fine-tuned" else "world"
     code, out, err = export("out", "--model", path, "--labels", ",".join(NAMES), "--format", form)
     assert code == 0, err
-    assert out.startswith("Wrote out: video") and out.count("\n") == 1
+    assert out.splitlines()[-1].startswith("Wrote out: video")  # a fixture may have trained before
     model, options = load_source(path)
     facts = json.loads(Path("out/export.json").read_text())
     video_side, text_side = load("out", form)
