@@ -1,12 +1,14 @@
 """The backbone's attention with reference tokens among the keys (Eqs. 4, 7 and 8)."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
 from tc_clip_pl.modules.backbone.interface import Attention
 from tc_clip_pl.modules.config import TCCLIPConfig
 from tc_clip_pl.ops.attention import context_attention, gather_keys, join_keys, key_bias
-from tc_clip_pl.ops.frame_attention import FrameAttention
+from tc_clip_pl.ops.frame_attention import FrameAttention, UnjoinedAttention
 from tc_clip_pl.ops.reference_tokens import REFERENCE_TOKENS
 
 
@@ -21,12 +23,14 @@ class TCAttention(Attention):
         local_global_bias: (H, 2), added to the scores of the frame's own keys and of the reference keys, initialized
             from a truncated N(0, 0.02); or None. The softmax ignores a shift, so only the difference of the two has an
             effect.
+        attend_with_context: A kernel for frame and context keys (`use_kernels`), or None.
     """
 
     def __init__(self, config: TCCLIPConfig, layer: int) -> None:
         super().__init__(config.vision_config)
         self.attends_to_others = config.attends_to_others(layer)
         self.reference_tokens = REFERENCE_TOKENS[config.reference_tokens]
+        self.attend_with_context: Callable[..., Tensor] | None = None
         self.local_global_bias = None
         if config.local_global_bias and self.attends_to_others:
             self.local_global_bias = nn.Parameter(nn.init.trunc_normal_(torch.empty(self.num_heads, 2), std=0.02))
@@ -42,10 +46,25 @@ class TCAttention(Attention):
             (B, T, N, D) output, and the attention that it came from.
         """
         query = self.split_heads(self.q_proj(hidden_states))  # (B, T, H, N, d): frame tokens alone ask
+        if self.attend_with_context is not None and self.attends_to_others and context_tokens is not None:
+            return self._attend_unjoined(query, hidden_states, context_tokens)
         key, value = (self._project(linear, hidden_states, context_tokens) for linear in (self.k_proj, self.v_proj))
         bias = self._bias(query.shape[-2], key.shape[-2])
         output = context_attention(query, key, value, bias)
         return self.merge_heads(output), FrameAttention(query, key, value, bias)
+
+    def _attend_unjoined(
+        self, query: Tensor, hidden_states: Tensor, context_tokens: Tensor
+    ) -> tuple[Tensor, FrameAttention]:
+        """Attend by a kernel that takes the keys of frames and context tokens apart."""
+        keys, values = (
+            (self.split_heads(linear(hidden_states)), self.split_heads(linear(context_tokens)))
+            for linear in (self.k_proj, self.v_proj)
+        )
+        bias = self.local_global_bias
+        difference = query.new_zeros(self.num_heads, dtype=torch.float32) if bias is None else bias[:, 1] - bias[:, 0]
+        output = self.attend_with_context(query, keys[0], values[0], keys[1], values[1], difference)
+        return self.merge_heads(output), UnjoinedAttention(query, keys, values, bias)
 
     def _project(self, linear: nn.Linear, hidden_states: Tensor, context_tokens: Tensor | None) -> Tensor:
         """Compute keys or values of every frame, (B, T, H, N + R, d): its own, then those of the reference tokens."""

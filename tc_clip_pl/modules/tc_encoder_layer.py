@@ -1,5 +1,7 @@
 """One vision layer: attend, select seeds, summarize, feed forward (Fig. 4, Eqs. 6 and 9-11)."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -20,6 +22,9 @@ class TCEncoderLayer(EncoderLayer):
     Args:
         config: Configuration of the whole model.
         layer: Number of the layer, counted from 1.
+
+    Attributes:
+        match_tokens: A kernel for bipartite matching (`use_kernels`), or None.
     """
 
     def __init__(self, config: TCCLIPConfig, layer: int) -> None:
@@ -31,6 +36,7 @@ class TCEncoderLayer(EncoderLayer):
         self.merges_per_round = config.merges_per_round
         self.select_seeds = SEED_SELECTORS[config.seed_selection]
         self.aggregate = AGGREGATORS[config.aggregation]
+        self.match_tokens: Callable[[Tensor, int, int], Tensor] | None = None
 
     def forward(
         self,
@@ -71,6 +77,6 @@ class TCEncoderLayer(EncoderLayer):
             indices = self.select_seeds(attention, self.num_seeds, self.training)  # (B, T, S)
         # Only the picked tokens themselves carry gradient. Frame by frame, best seed first: matching uses the order.
         tokens = gather_tokens(interim[:, :, 1:], indices).flatten(1, 2)  # (B, T * S, D)
-        seeds = Seeds(tokens, indices, attention)
+        seeds = Seeds(tokens, indices, attention, self.match_tokens)
         with torch.no_grad(), without_autocast(interim):
             return seeds, self.aggregate(seeds, self.num_context_tokens, self.merges_per_round)

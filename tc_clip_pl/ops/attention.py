@@ -69,6 +69,23 @@ def attention_weights(query: Tensor, key: Tensor, bias: Tensor | None) -> Tensor
         return (scores if bias is None else scores + bias.to(dtype)).softmax(-1)
 
 
+def cls_scores(query: Tensor, key: Tensor) -> Tensor:
+    """Compute the scaled scores of the [CLS] queries alone, in float32 or better.
+
+    Args:
+        query: (..., N, d), [CLS] first, not yet scaled.
+        key: (..., K, d).
+
+    Returns:
+        (..., K).
+    """
+    dtype = torch.promote_types(query.dtype, torch.float32)
+    with without_autocast(query):
+        query, key = query[..., :1, :].to(dtype) * query.shape[-1] ** -0.5, key.to(dtype)
+        # A compiler fuses the sum with the conversion to float32; a matrix product needs the converted keys in memory.
+        return (query * key).sum(-1) if torch.compiler.is_compiling() else (query @ key.transpose(-1, -2)).squeeze(-2)
+
+
 def context_attention(query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None) -> Tensor:
     """Compute ``Softmax(Q K^T / sqrt(d) + B) V`` of Eq. 7 without writing the attention matrix to memory.
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from tc_clip_pl.ops.attention import attention_weights
+from tc_clip_pl.ops.attention import attention_weights, cls_scores, join_keys, key_bias
 
 
 @dataclass
@@ -41,7 +41,12 @@ class FrameAttention:
 
         The softmax runs over all keys, reference keys and bias included, before the patches are cut out.
         """
-        return attention_weights(self.query[..., :1, :], self.key, self.bias)[..., 0, 1 : self.num_tokens]
+        scores = self._cls_scores()
+        weights = (scores if self.bias is None else scores + self.bias.squeeze(-2).to(scores.dtype)).softmax(-1)
+        return weights[..., 1 : self.num_tokens]
+
+    def _cls_scores(self) -> Tensor:
+        return cls_scores(self.query, self.key)
 
     @torch.no_grad()
     def key_norms(self) -> Tensor:
@@ -66,3 +71,39 @@ class FrameAttention:
         low, high = sharpness.amin(-1, keepdim=True), sharpness.amax(-1, keepdim=True)
         # A frame whose patches are all alike has range 0.
         return (sharpness - low) / (high - low).clamp_min(torch.finfo(sharpness.dtype).tiny)
+
+
+class UnjoinedAttention(FrameAttention):
+    """The attention of a kernel that reads frame and context keys where they are; they are joined only for who asks.
+
+    Args:
+        query: (B, T, H, N, d), [CLS] first.
+        keys: (B, T, H, N, d) of the frames, and (B, H, K, d) of the context tokens.
+        values: Likewise.
+        local_global_bias: (H, 2), or None.
+    """
+
+    def __init__(
+        self,
+        query: Tensor,
+        keys: tuple[Tensor, Tensor],
+        values: tuple[Tensor, Tensor],
+        local_global_bias: Tensor | None,
+    ) -> None:
+        self.query, self._keys, self._values = query, keys, values
+        counts = (keys[0].shape[-2], keys[1].shape[-2])
+        self.bias = None if local_global_bias is None else key_bias(local_global_bias, *counts)
+
+    @property
+    def key(self) -> Tensor:
+        """(B, T, H, N + K, d) keys."""
+        return join_keys(*self._keys)
+
+    @property
+    def value(self) -> Tensor:
+        """(B, T, H, N + K, d) values."""
+        return join_keys(*self._values)
+
+    def _cls_scores(self) -> Tensor:
+        frame, context = self._keys
+        return torch.cat((cls_scores(self.query, frame), cls_scores(self.query, context.unsqueeze(1))), dim=-1)

@@ -23,11 +23,13 @@ class Seeds:
         tokens: (B, T * S, D), frame by frame, in descending order of score within a frame.
         indices: (B, T, S) patch of each seed within its frame.
         attention: The attention of the layer, for aggregators that weigh seeds by it.
+        match: A kernel for the rounds of bipartite matching (`use_kernels`), or None for the plain version.
     """
 
     tokens: Tensor
     indices: Tensor
     attention: FrameAttention
+    match: Callable[[Tensor, int, int], Tensor] | None = None
 
     def pick(self, scores: Tensor) -> Tensor:
         """Pick the scores of the seeds, (B, T * S), from (B, T, P) scores of all patches."""

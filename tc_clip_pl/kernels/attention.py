@@ -1,0 +1,84 @@
+"""`attend_with_context`: the kernels of `attention_forward.py` and `attention_backward.py` as one operator of PyTorch."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from tc_clip_pl.kernels.attention_backward import run_backward
+from tc_clip_pl.kernels.attention_forward import empty_rows, run_forward
+
+
+def attend_with_context(
+    query: Tensor, key: Tensor, value: Tensor, context_key: Tensor, context_value: Tensor, difference: Tensor
+) -> Tensor:
+    """Compute Eq. 7 with the bias of Eq. 8; equals `ops.attention.context_attention` over joined keys.
+
+    Args:
+        query: (B, T, H, N, d) float32, float16 or bfloat16; d is a power of two, at least 16.
+        key: (B, T, H, N, d).
+        value: (B, T, H, N, d).
+        context_key: (B, H, K, d).
+        context_value: (B, H, K, d).
+        difference: (H,), bias of the context keys less that of the frame keys.
+
+    Returns:
+        (B, T, H, N, d).
+    """
+    tensors = (query, key, value, context_key, context_value)
+    return _forward(*(rows_together(tensor) for tensor in tensors), difference)[0]
+
+
+def rows_together(tensor: Tensor) -> Tensor:
+    """Return the tensor with the features of a row next to each other in memory, as the kernels read them."""
+    return tensor if tensor.stride(-1) == 1 else tensor.contiguous()
+
+
+@torch.library.custom_op("tcclip::attend_with_context", mutates_args=())
+def _forward(
+    query: Tensor, key: Tensor, value: Tensor, context_key: Tensor, context_value: Tensor, difference: Tensor
+) -> tuple[Tensor, Tensor]:
+    return run_forward(query, key, value, context_key, context_value, difference)
+
+
+@_forward.register_fake
+def _(query: Tensor, *others: Tensor) -> tuple[Tensor, Tensor]:
+    return empty_rows(query), query.new_empty(query.shape[:-1], dtype=torch.float32)
+
+
+@torch.library.custom_op("tcclip::attend_with_context_backward", mutates_args=())
+def _backward(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    context_key: Tensor,
+    context_value: Tensor,
+    difference: Tensor,
+    output: Tensor,
+    log_sum_exp: Tensor,
+    gradient: Tensor,
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
+    arguments = (query, key, value, context_key, context_value, difference, output, log_sum_exp)
+    return run_backward(*arguments, rows_together(gradient))
+
+
+@_backward.register_fake
+def _(
+    query: Tensor, key: Tensor, value: Tensor, context_key: Tensor, context_value: Tensor, difference: Tensor, *_: Tensor
+) -> tuple[Tensor, ...]:
+    rows = (query, key, value, context_key, context_value)
+    return *(empty_rows(tensor) for tensor in rows), torch.empty_like(difference)
+
+
+def _save(ctx: Any, inputs: tuple[Tensor, ...], output: tuple[Tensor, Tensor]) -> None:
+    ctx.save_for_backward(*inputs, *output)
+    ctx.set_materialize_grads(False)
+
+
+def _differentiate(ctx: Any, gradient: Tensor | None, _: Tensor | None) -> tuple[Tensor | None, ...]:
+    if gradient is None:
+        return (None,) * 6
+    return _backward(*ctx.saved_tensors, gradient)
+
+
+_forward.register_autograd(_differentiate, setup_context=_save)

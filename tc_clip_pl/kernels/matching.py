@@ -1,0 +1,177 @@
+"""All rounds of bipartite matching on a GPU (Eq. 6, Appendix G.2): `ops/aggregation/bipartite.py` in three kernels.
+
+Tokens stay where they are: a round only rewrites the list of the rows that are left, and adds merged rows to those of
+their partners. Every sum has a fixed order and ties go to the lower index, so that equal inputs give equal groups.
+"""
+
+import torch
+import triton
+import triton.language as tl
+from torch import Tensor
+
+from tc_clip_pl.ops.aggregation.bipartite import merge_schedule
+
+BLOCK_A, BLOCK_B, BLOCK_D = 64, 64, 32  # tile of similarities, and features per step
+BLOCK_RANK, BLOCK_CHUNK = 64, 64
+
+
+@triton.jit(do_not_specialize=["num_tokens"])
+def find_partners(
+    sums, inverse_norms, rows, best, num_tokens, num_rows, width: tl.constexpr,
+    BLOCK_A: tl.constexpr, BLOCK_B: tl.constexpr, BLOCK_D: tl.constexpr,
+):  # fmt: skip
+    """Find the best partner in B of each token of A: best (B, n) int64, cosine above, index below (see `_pack`)."""
+    clip = tl.program_id(1).to(tl.int64)
+    num_a, num_b = (num_tokens + 1) // 2, num_tokens // 2
+    num_column_blocks = tl.cdiv(num_b, BLOCK_B)
+    a = tl.program_id(0) // num_column_blocks * BLOCK_A + tl.arange(0, BLOCK_A)
+    b = tl.program_id(0) % num_column_blocks * BLOCK_B + tl.arange(0, BLOCK_B)
+    sums += clip * num_rows * width
+    rows += clip * num_rows
+    inverse_norms += clip * num_rows
+    row_a = tl.load(rows + 2 * a, mask=a < num_a, other=0)
+    row_b = tl.load(rows + 2 * b + 1, mask=b < num_b, other=0)
+    dots = tl.zeros((BLOCK_A, BLOCK_B), dtype=tl.float32)
+    for start in range(0, width, BLOCK_D):
+        d = start + tl.arange(0, BLOCK_D)
+        left = tl.load(sums + row_a[:, None] * width + d[None, :], mask=(d < width)[None, :], other=0.0)
+        right = tl.load(sums + row_b[None, :] * width + d[:, None], mask=(d < width)[:, None], other=0.0)
+        # TF32 alone would decide by rounding: three products of it have the accuracy of float32 on tensor cores.
+        dots = tl.dot(left, right, dots, input_precision="tf32x3")
+    norm_a, norm_b = tl.load(inverse_norms + row_a), tl.load(inverse_norms + row_b)
+    cosines = tl.where((b < num_b)[None, :], dots * norm_a[:, None] * norm_b[None, :], float("-inf"))
+    value, column = tl.max(cosines, axis=1, return_indices=True)
+    partner = tl.minimum(tl.program_id(0) % num_column_blocks * BLOCK_B + column, num_b - 1)
+    tl.atomic_max(best + clip * num_rows + a, _pack(value, partner), mask=a < num_a, sem="relaxed")
+
+
+@triton.jit
+def _pack(value, index):
+    """Pack a float32 and an index into an int64 that orders by value, then by the lower index."""
+    bits = value.to(tl.int32, bitcast=True)
+    ordered = bits ^ ((bits >> 31) & 0x7FFFFFFF)  # floats compare as integers once negative ones are mirrored
+    return (ordered.to(tl.int64) << 32) | (0x7FFFFFFF - index).to(tl.int64)
+
+
+@triton.jit(do_not_specialize=["num_tokens", "num_merges"])
+def rank_tokens(
+    best, rows, next_rows, merged, target, num_tokens, num_merges, num_rows, max_merges,
+    BLOCK_RANK: tl.constexpr, BLOCK_CHUNK: tl.constexpr,
+):  # fmt: skip
+    """Rank the tokens of A by their best cosine: the first r merge, the others precede all of B in the next round."""
+    clip = tl.program_id(1).to(tl.int64)
+    num_a, num_b = (num_tokens + 1) // 2, num_tokens // 2
+    best += clip * num_rows
+    rows += clip * num_rows
+    next_rows += clip * num_rows
+    a = tl.program_id(0) * BLOCK_RANK + tl.arange(0, BLOCK_RANK)
+    packed = tl.load(best + a, mask=a < num_a, other=0)
+    value = packed >> 32
+    rank = tl.zeros((BLOCK_RANK,), dtype=tl.int32)
+    for start in range(0, num_a, BLOCK_CHUNK):
+        other = start + tl.arange(0, BLOCK_CHUNK)
+        rival = (tl.load(best + other, mask=other < num_a, other=0) >> 32)[None, :]
+        is_ahead = (rival > value[:, None]) | ((rival == value[:, None]) & (other[None, :] < a[:, None]))
+        rank += tl.sum((is_ahead & (other < num_a)[None, :]).to(tl.int32), axis=1)
+    partner = 0x7FFFFFFF - (packed & 0x7FFFFFFF).to(tl.int32)
+    row_a = tl.load(rows + 2 * a, mask=a < num_a, other=0)
+    row_partner = tl.load(rows + 2 * partner + 1, mask=a < num_a, other=0)
+    merges = (a < num_a) & (rank < num_merges)
+    tl.store(merged + clip * max_merges + rank, row_a, mask=merges)
+    tl.store(target + clip * max_merges + rank, row_partner, mask=merges)
+    tl.store(next_rows + rank - num_merges, row_a, mask=(a < num_a) & (rank >= num_merges))
+    row_b = tl.load(rows + 2 * a + 1, mask=a < num_b, other=0)
+    tl.store(next_rows + num_a - num_merges + a, row_b, mask=a < num_b)
+
+
+@triton.jit(do_not_specialize=["num_merges"])
+def merge_tokens(
+    sums, inverse_norms, parents, merged, target, num_merges, num_rows, max_merges, width: tl.constexpr,
+    BLOCK_MERGES: tl.constexpr, BLOCK_WIDTH: tl.constexpr,
+):  # fmt: skip
+    """Add each merged row to that of its partner; the first of those with the same partner adds them all, in order."""
+    clip, mine = tl.program_id(1).to(tl.int64), tl.program_id(0)
+    merges, d = tl.arange(0, BLOCK_MERGES), tl.arange(0, BLOCK_WIDTH)
+    sums += clip * num_rows * width
+    merged += clip * max_merges
+    row = tl.load(target + clip * max_merges + mine)
+    targets = tl.load(target + clip * max_merges + merges, mask=merges < num_merges, other=-1)
+    waiting = targets == row
+    is_first = tl.sum((waiting & (merges < mine)).to(tl.int32), axis=0) == 0
+    count = tl.where(is_first, tl.sum(waiting.to(tl.int32), axis=0), 0)
+    total = tl.load(sums + row * width + d, mask=d < width, other=0.0)
+    for _ in range(count):
+        following = tl.min(tl.where(waiting, merges, BLOCK_MERGES), axis=0)
+        waiting = waiting & (merges != following)
+        total += tl.load(sums + tl.load(merged + following) * width + d, mask=d < width, other=0.0)
+    tl.store(sums + row * width + d, total, mask=(d < width) & is_first)
+    norm = tl.sqrt(tl.sum(total * total, axis=0))
+    tl.store(inverse_norms + clip * num_rows + row, 1.0 / tl.maximum(norm, 1e-12), mask=is_first)
+    tl.store(parents + clip * num_rows + tl.load(merged + mine), row)
+
+
+@triton.jit(do_not_specialize=["num_rounds", "num_groups"])
+def label_seeds(parents, rows, labels, groups, num_rows, num_rounds, num_groups, BLOCK: tl.constexpr):
+    """Follow every seed to the row that it ended in, and name the group by the place of that row in the last list."""
+    clip = tl.program_id(0).to(tl.int64)
+    for start in range(0, num_groups, BLOCK):
+        place = start + tl.arange(0, BLOCK)
+        row = tl.load(rows + clip * num_rows + place, mask=place < num_groups, other=0)
+        tl.store(labels + clip * num_rows + row, place, mask=place < num_groups)
+    tl.debug_barrier()  # other threads of this program read the labels
+    for start in range(0, num_rows, BLOCK):
+        seed = start + tl.arange(0, BLOCK)
+        row = seed
+        for _ in range(num_rounds):
+            row = tl.load(parents + clip * num_rows + row, mask=seed < num_rows, other=0)
+        label = tl.load(labels + clip * num_rows + row, mask=seed < num_rows, other=0)
+        tl.store(groups + clip * num_rows + seed, label.to(tl.int64), mask=seed < num_rows)
+
+
+@torch.library.custom_op("tcclip::match_tokens", mutates_args=())
+def match_tokens(sums: Tensor, num_context_tokens: int, merges_per_round: int) -> Tensor:
+    """Find the context token that each seed is merged into, as `bipartite.match_tokens` does.
+
+    Args:
+        sums: (B, n, D) float32 seeds, multiplied by their weights if they have any.
+        num_context_tokens: K; if n <= K, every seed stays by itself.
+        merges_per_round: r of Appendix G.2.
+
+    Returns:
+        (B, n) int64, values in [0, min(n, K)); every value occurs.
+    """
+    batch, num_rows, width = sums.shape
+    plan = merge_schedule(num_rows, num_context_tokens, merges_per_round)
+    sums = sums.clone(memory_format=torch.contiguous_format)
+    device, shape = sums.device, (batch, num_rows)
+    inverse_norms = sums.norm(dim=-1).clamp_min_(1e-12).reciprocal_()
+    rows = torch.arange(num_rows, device=device, dtype=torch.int32).expand(shape).contiguous()
+    next_rows, labels, parents = torch.empty_like(rows), torch.empty_like(rows), rows.clone()
+    best = torch.full((len(plan), *shape), torch.iinfo(torch.int64).min, device=device)
+    max_merges = max(plan, default=1)
+    merged, target = torch.empty(2, batch, max_merges, device=device, dtype=torch.int32).unbind()
+    sizes = {"BLOCK_MERGES": triton.next_power_of_2(max_merges), "BLOCK_WIDTH": triton.next_power_of_2(width)}
+    num_tokens = num_rows
+    for number, num_merges in enumerate(plan):
+        num_a, num_b = (num_tokens + 1) // 2, num_tokens // 2
+        grid = (triton.cdiv(num_a, BLOCK_A) * triton.cdiv(num_b, BLOCK_B), batch)
+        find_partners[grid](
+            sums, inverse_norms, rows, best[number], num_tokens, num_rows, width, BLOCK_A, BLOCK_B, BLOCK_D
+        )
+        rank_tokens[(triton.cdiv(num_a, BLOCK_RANK), batch)](
+            best[number], rows, next_rows, merged, target, num_tokens, num_merges, num_rows, max_merges,
+            BLOCK_RANK, BLOCK_CHUNK,
+        )  # fmt: skip
+        merge_tokens[(num_merges, batch)](
+            sums, inverse_norms, parents, merged, target, num_merges, num_rows, max_merges, width, **sizes
+        )
+        rows, next_rows = next_rows, rows
+        num_tokens -= num_merges
+    groups = torch.empty(shape, device=device, dtype=torch.int64)
+    label_seeds[(batch,)](parents, rows, labels, groups, num_rows, len(plan), num_tokens, BLOCK=256)
+    return groups
+
+
+@match_tokens.register_fake
+def _(sums: Tensor, num_context_tokens: int, merges_per_round: int) -> Tensor:
+    return sums.new_empty(sums.shape[:2], dtype=torch.int64)
