@@ -11,13 +11,30 @@ from torch import Tensor
 
 from tc_clip_pl.ops.aggregation.bipartite import merge_schedule
 
-BLOCK_A, BLOCK_B, BLOCK_D = 64, 64, 32  # tile of similarities, and features per step
+BLOCK_A, BLOCK_B, BLOCK_D = 64, 64, 64  # tile of similarities, and features per step
+OPTIONS = {"num_warps": 4, "num_stages": 3}
 BLOCK_RANK, BLOCK_CHUNK = 64, 64
+
+
+@triton.jit
+def split_rows(sums, high, low, width: tl.constexpr, BLOCK_WIDTH: tl.constexpr):
+    """Normalize every row, and split it into two bfloat16 halves that together have 16 bits of precision."""
+    row, d = tl.program_id(0).to(tl.int64), tl.arange(0, BLOCK_WIDTH)
+    total = tl.load(sums + row * width + d, mask=d < width, other=0.0)
+    _store_unit(total, high + row * width, low + row * width, d, d < width)
+
+
+@triton.jit
+def _store_unit(total, high, low, d, mask):
+    unit = total / tl.maximum(tl.sqrt(tl.sum(total * total, axis=0)), 1e-12)
+    rounded = unit.to(tl.bfloat16)
+    tl.store(high + d, rounded, mask=mask)
+    tl.store(low + d, (unit - rounded.to(tl.float32)).to(tl.bfloat16), mask=mask)
 
 
 @triton.jit(do_not_specialize=["num_tokens"])
 def find_partners(
-    sums, inverse_norms, rows, best, num_tokens, num_rows, width: tl.constexpr,
+    high, low, rows, best, num_tokens, num_rows, width: tl.constexpr,
     BLOCK_A: tl.constexpr, BLOCK_B: tl.constexpr, BLOCK_D: tl.constexpr,
 ):  # fmt: skip
     """Find the best partner in B of each token of A: best (B, n) int64, cosine above, index below (see `_pack`)."""
@@ -26,20 +43,24 @@ def find_partners(
     num_column_blocks = tl.cdiv(num_b, BLOCK_B)
     a = tl.program_id(0) // num_column_blocks * BLOCK_A + tl.arange(0, BLOCK_A)
     b = tl.program_id(0) % num_column_blocks * BLOCK_B + tl.arange(0, BLOCK_B)
-    sums += clip * num_rows * width
     rows += clip * num_rows
-    inverse_norms += clip * num_rows
-    row_a = tl.load(rows + 2 * a, mask=a < num_a, other=0)
-    row_b = tl.load(rows + 2 * b + 1, mask=b < num_b, other=0)
-    dots = tl.zeros((BLOCK_A, BLOCK_B), dtype=tl.float32)
+    offset = clip * num_rows * width
+    row_a = (tl.load(rows + 2 * a, mask=a < num_a, other=0) * width)[:, None]
+    row_b = (tl.load(rows + 2 * b + 1, mask=b < num_b, other=0) * width)[None, :]
+    cosines = tl.zeros((BLOCK_A, BLOCK_B), dtype=tl.float32)
     for start in range(0, width, BLOCK_D):
         d = start + tl.arange(0, BLOCK_D)
-        left = tl.load(sums + row_a[:, None] * width + d[None, :], mask=(d < width)[None, :], other=0.0)
-        right = tl.load(sums + row_b[None, :] * width + d[:, None], mask=(d < width)[:, None], other=0.0)
-        # TF32 alone would decide by rounding: three products of it have the accuracy of float32 on tensor cores.
-        dots = tl.dot(left, right, dots, input_precision="tf32x3")
-    norm_a, norm_b = tl.load(inverse_norms + row_a), tl.load(inverse_norms + row_b)
-    cosines = tl.where((b < num_b)[None, :], dots * norm_a[:, None] * norm_b[None, :], float("-inf"))
+        across, down = (d < width)[None, :], (d < width)[:, None]
+        high_a = tl.load(high + offset + row_a + d[None, :], mask=across, other=0.0)
+        high_b = tl.load(high + offset + row_b + d[:, None], mask=down, other=0.0)
+        low_a = tl.load(low + offset + row_a + d[None, :], mask=across, other=0.0)
+        low_b = tl.load(low + offset + row_b + d[:, None], mask=down, other=0.0)
+        # The product of two low halves is 2^-16 of the whole and left out. Errors average over the features: they are
+        # as small as those of a float32 sum, while one bfloat16 product would decide by rounding.
+        cosines = tl.dot(low_a, high_b, cosines)
+        cosines = tl.dot(high_a, low_b, cosines)
+        cosines = tl.dot(high_a, high_b, cosines)
+    cosines = tl.where((b < num_b)[None, :], cosines, float("-inf"))
     value, column = tl.max(cosines, axis=1, return_indices=True)
     partner = tl.minimum(tl.program_id(0) % num_column_blocks * BLOCK_B + column, num_b - 1)
     tl.atomic_max(best + clip * num_rows + a, _pack(value, partner), mask=a < num_a, sem="relaxed")
@@ -86,7 +107,7 @@ def rank_tokens(
 
 @triton.jit(do_not_specialize=["num_merges"])
 def merge_tokens(
-    sums, inverse_norms, parents, merged, target, num_merges, num_rows, max_merges, width: tl.constexpr,
+    sums, high, low, parents, merged, target, num_merges, num_rows, max_merges, width: tl.constexpr,
     BLOCK_MERGES: tl.constexpr, BLOCK_WIDTH: tl.constexpr,
 ):  # fmt: skip
     """Add each merged row to that of its partner; the first of those with the same partner adds them all, in order."""
@@ -105,8 +126,8 @@ def merge_tokens(
         waiting = waiting & (merges != following)
         total += tl.load(sums + tl.load(merged + following) * width + d, mask=d < width, other=0.0)
     tl.store(sums + row * width + d, total, mask=(d < width) & is_first)
-    norm = tl.sqrt(tl.sum(total * total, axis=0))
-    tl.store(inverse_norms + clip * num_rows + row, 1.0 / tl.maximum(norm, 1e-12), mask=is_first)
+    offset = (clip * num_rows + row) * width
+    _store_unit(total, high + offset, low + offset, d, (d < width) & is_first)
     tl.store(parents + clip * num_rows + tl.load(merged + mine), row)
 
 
@@ -144,26 +165,28 @@ def match_tokens(sums: Tensor, num_context_tokens: int, merges_per_round: int) -
     plan = merge_schedule(num_rows, num_context_tokens, merges_per_round)
     sums = sums.clone(memory_format=torch.contiguous_format)
     device, shape = sums.device, (batch, num_rows)
-    inverse_norms = sums.norm(dim=-1).clamp_min_(1e-12).reciprocal_()
+    high, low = torch.empty(2, *sums.shape, device=device, dtype=torch.bfloat16).unbind()
+    block_width = triton.next_power_of_2(width)
+    split_rows[(batch * num_rows,)](sums, high, low, width, block_width)
     rows = torch.arange(num_rows, device=device, dtype=torch.int32).expand(shape).contiguous()
     next_rows, labels, parents = torch.empty_like(rows), torch.empty_like(rows), rows.clone()
     best = torch.full((len(plan), *shape), torch.iinfo(torch.int64).min, device=device)
     max_merges = max(plan, default=1)
     merged, target = torch.empty(2, batch, max_merges, device=device, dtype=torch.int32).unbind()
-    sizes = {"BLOCK_MERGES": triton.next_power_of_2(max_merges), "BLOCK_WIDTH": triton.next_power_of_2(width)}
+    sizes = {"BLOCK_MERGES": triton.next_power_of_2(max_merges), "BLOCK_WIDTH": block_width}
     num_tokens = num_rows
     for number, num_merges in enumerate(plan):
         num_a, num_b = (num_tokens + 1) // 2, num_tokens // 2
         grid = (triton.cdiv(num_a, BLOCK_A) * triton.cdiv(num_b, BLOCK_B), batch)
         find_partners[grid](
-            sums, inverse_norms, rows, best[number], num_tokens, num_rows, width, BLOCK_A, BLOCK_B, BLOCK_D
+            high, low, rows, best[number], num_tokens, num_rows, width, BLOCK_A, BLOCK_B, BLOCK_D, **OPTIONS
         )
         rank_tokens[(triton.cdiv(num_a, BLOCK_RANK), batch)](
             best[number], rows, next_rows, merged, target, num_tokens, num_merges, num_rows, max_merges,
             BLOCK_RANK, BLOCK_CHUNK,
         )  # fmt: skip
         merge_tokens[(num_merges, batch)](
-            sums, inverse_norms, parents, merged, target, num_merges, num_rows, max_merges, width, **sizes
+            sums, high, low, parents, merged, target, num_merges, num_rows, max_merges, width, **sizes
         )
         rows, next_rows = next_rows, rows
         num_tokens -= num_merges
