@@ -8,11 +8,12 @@ import torch
 import triton
 import triton.language as tl
 from torch import Tensor
+from torch.library import wrap_triton
 
 from tc_clip_pl.kernels.attention_forward import LOG2_E, empty_rows, frame_offset, load_rows
 
-BLOCK_QUERY, BLOCK_KEY, BLOCK_CONTEXT = 64, 64, 32
-OPTIONS = {"num_warps": 4, "num_stages": 2}
+BLOCK_QUERY, BLOCK_KEY, BLOCK_CONTEXT = 64, 64, 64
+OPTIONS = {"num_warps": 4, "num_stages": 3}
 
 
 @triton.jit
@@ -31,7 +32,7 @@ def sum_products(
 
 
 @triton.jit
-def score_gradients(query, gradient, key, value, log_sum_exp, product, scale, shift):
+def score_gradients(query, gradient, key, value, log_sum_exp, product, shift, scale: tl.constexpr):
     """Return weights and gradients of scores of a block of queries and keys, both (queries, keys)."""
     scores = tl.dot(query, tl.trans(key), input_precision="ieee") * scale + shift
     weights = tl.exp2(scores - log_sum_exp[:, None])
@@ -40,14 +41,14 @@ def score_gradients(query, gradient, key, value, log_sum_exp, product, scale, sh
 
 @triton.jit
 def add_query_gradient(
-    total, query, gradient, log_sum_exp, product, keys, values, key_stride, value_stride, count, scale, shift,
-    BLOCK_KEY: tl.constexpr, WIDTH: tl.constexpr,
+    total, query, gradient, log_sum_exp, product, keys, values, key_stride, value_stride, count, shift,
+    scale: tl.constexpr, BLOCK_KEY: tl.constexpr, WIDTH: tl.constexpr,
 ):  # fmt: skip
     """Add what `count` keys contribute to dQ."""
     for first in range(0, count, BLOCK_KEY):
         key = load_rows(keys, key_stride, first, count, BLOCK_KEY, WIDTH)  # rows of zeros beyond the last contribute 0
         value = load_rows(values, value_stride, first, count, BLOCK_KEY, WIDTH)
-        _, scores = score_gradients(query, gradient, key, value, log_sum_exp, product, scale, shift)
+        _, scores = score_gradients(query, gradient, key, value, log_sum_exp, product, shift, scale)
         total = tl.dot(scores.to(key.dtype), key, total, input_precision="ieee")
     return total
 
@@ -55,10 +56,10 @@ def add_query_gradient(
 @triton.jit
 def query_gradient(
     query, key, value, context_key, context_value, difference, gradient, log_sum_exp, products, query_grad,
-    num_frames, num_heads, num_tokens, num_context, scale,
+    num_frames, num_heads, num_tokens, num_context,
     q_b, q_t, q_h, q_n, k_b, k_t, k_h, k_n, v_b, v_t, v_h, v_n, g_b, g_t, g_h, g_n, o_b, o_t, o_h, o_n,
     ck_b, ck_h, ck_n, cv_b, cv_h, cv_n,
-    BLOCK_QUERY: tl.constexpr, BLOCK_KEY: tl.constexpr, WIDTH: tl.constexpr, LOG2_E: tl.constexpr,
+    BLOCK_QUERY: tl.constexpr, BLOCK_KEY: tl.constexpr, WIDTH: tl.constexpr, scale: tl.constexpr, LOG2_E: tl.constexpr,
 ):  # fmt: skip
     """Compute dQ of a block of queries of one head of one frame."""
     first, each = tl.program_id(0) * BLOCK_QUERY, tl.program_id(1)
@@ -74,12 +75,12 @@ def query_gradient(
     product = tl.load(products + row + n, mask=n < num_tokens, other=0.0)
     total = tl.zeros((BLOCK_QUERY, WIDTH), dtype=tl.float32)
     total = add_query_gradient(
-        total, queries, gradients, lse, product, key, value, k_n, v_n, num_tokens, scale * LOG2_E, 0.0, BLOCK_KEY, WIDTH
+        total, queries, gradients, lse, product, key, value, k_n, v_n, num_tokens, 0.0, scale * LOG2_E, BLOCK_KEY, WIDTH
     )
     total = add_query_gradient(
         total, queries, gradients, lse, product,
         context_key + clip * ck_b + head * ck_h, context_value + clip * cv_b + head * cv_h, ck_n, cv_n,
-        num_context, scale * LOG2_E, tl.load(difference + head).to(tl.float32) * LOG2_E, BLOCK_KEY, WIDTH,
+        num_context, tl.load(difference + head).to(tl.float32) * LOG2_E, scale * LOG2_E, BLOCK_KEY, WIDTH,
     )  # fmt: skip
     query_grad += frame_offset(each, num_frames, num_heads, o_b, o_t, o_h)
     at = n[:, None] * o_n + tl.arange(0, WIDTH)[None, :]
@@ -89,7 +90,7 @@ def query_gradient(
 @triton.jit
 def add_key_gradients(
     key_total, value_total, shift_total, key, value, query, gradient, log_sum_exp, products, query_stride,
-    gradient_stride, count, scale, shift, BLOCK_QUERY: tl.constexpr, WIDTH: tl.constexpr,
+    gradient_stride, count, shift, scale: tl.constexpr, BLOCK_QUERY: tl.constexpr, WIDTH: tl.constexpr,
 ):  # fmt: skip
     """Add what the `count` queries of one head of one frame contribute to dK, dV and the gradient of the shift."""
     for first in range(0, count, BLOCK_QUERY):
@@ -98,7 +99,7 @@ def add_key_gradients(
         gradients = load_rows(gradient, gradient_stride, first, count, BLOCK_QUERY, WIDTH)
         lse = tl.load(log_sum_exp + n, mask=n < count, other=float("inf"))
         product = tl.load(products + n, mask=n < count, other=0.0)
-        weights, scores = score_gradients(queries, gradients, key, value, lse, product, scale, shift)
+        weights, scores = score_gradients(queries, gradients, key, value, lse, product, shift, scale)
         value_total = tl.dot(tl.trans(weights).to(value.dtype), gradients, value_total, input_precision="ieee")
         key_total = tl.dot(tl.trans(scores).to(key.dtype), queries, key_total, input_precision="ieee")
         shift_total += tl.sum(scores, axis=0)
@@ -108,9 +109,9 @@ def add_key_gradients(
 @triton.jit
 def key_gradients(
     query, key, value, difference, gradient, log_sum_exp, products, key_grad, value_grad, shift_grad,
-    num_frames, num_heads, num_tokens, num_keys, frames_per_key, scale,
+    num_frames, num_heads, num_tokens, num_keys, frames_per_key,
     q_b, q_t, q_h, q_n, g_b, g_t, g_h, g_n, k_b, k_t, k_h, k_n, v_b, v_t, v_h, v_n, o_b, o_t, o_h, o_n,
-    BLOCK_QUERY: tl.constexpr, BLOCK_KEY: tl.constexpr, WIDTH: tl.constexpr, LOG2_E: tl.constexpr,
+    BLOCK_QUERY: tl.constexpr, BLOCK_KEY: tl.constexpr, WIDTH: tl.constexpr, scale: tl.constexpr, LOG2_E: tl.constexpr,
     IS_CONTEXT: tl.constexpr,
 ):  # fmt: skip
     """Compute dK and dV of a block of keys of one head: of one frame, or of the context, which all T frames read."""
@@ -135,7 +136,7 @@ def key_gradients(
             key_total, value_total, shift_total, keys, values,
             query + frame_offset(index, num_frames, num_heads, q_b, q_t, q_h),
             gradient + frame_offset(index, num_frames, num_heads, g_b, g_t, g_h),
-            log_sum_exp + row, products + row, q_n, g_n, num_tokens, scale * LOG2_E, shift, BLOCK_QUERY, WIDTH,
+            log_sum_exp + row, products + row, q_n, g_n, num_tokens, shift, scale * LOG2_E, BLOCK_QUERY, WIDTH,
         )  # fmt: skip
     n = first + tl.arange(0, BLOCK_KEY)
     at, mask = n[:, None] * o_n + tl.arange(0, WIDTH)[None, :], (n < num_keys)[:, None]
@@ -166,36 +167,36 @@ def run_backward(
     num_context, scale = context_key.shape[-2], width**-0.5
     products = torch.empty_like(log_sum_exp)
     queries, all_heads = triton.cdiv(tokens, BLOCK_QUERY), batch * frames * heads
-    sum_products[(queries, all_heads)](
+    wrap_triton(sum_products)[(queries, all_heads)](
         gradient, output, products, frames, heads, tokens, *gradient.stride()[:4], *output.stride()[:4],
         BLOCK_QUERY, width,
     )  # fmt: skip
     query_grad = empty_rows(query)
-    query_gradient[(queries, all_heads)](
+    wrap_triton(query_gradient)[(queries, all_heads)](
         query, key, value, context_key, context_value, difference, gradient, log_sum_exp, products, query_grad,
-        frames, heads, tokens, num_context, scale,
+        frames, heads, tokens, num_context,
         *query.stride()[:4], *key.stride()[:4], *value.stride()[:4], *gradient.stride()[:4], *query_grad.stride()[:4],
         *context_key.stride()[:3], *context_value.stride()[:3],
-        BLOCK_QUERY, BLOCK_KEY, width, LOG2_E, **OPTIONS,
+        BLOCK_QUERY, BLOCK_KEY, width, scale, LOG2_E, **OPTIONS,
     )  # fmt: skip
     shift_grad = query.new_empty(batch, heads, num_context, dtype=torch.float32)
     shared = (difference, gradient, log_sum_exp, products)
     strides = (*query.stride()[:4], *gradient.stride()[:4])
     key_grad, value_grad = empty_rows(key), empty_rows(value)
-    key_gradients[(triton.cdiv(tokens, BLOCK_KEY), all_heads)](
+    wrap_triton(key_gradients)[(triton.cdiv(tokens, BLOCK_KEY), all_heads)](
         query, key, value, *shared, key_grad, value_grad, shift_grad,
-        frames, heads, tokens, tokens, 1, scale,
+        frames, heads, tokens, tokens, 1,
         *strides, *key.stride()[:4], *value.stride()[:4], *key_grad.stride()[:4],
-        BLOCK_QUERY, BLOCK_KEY, width, LOG2_E, False, **OPTIONS,
+        BLOCK_QUERY, BLOCK_KEY, width, scale, LOG2_E, False, **OPTIONS,
     )  # fmt: skip
     # All frames read the context, so one program collects what the queries of all of them contribute to its keys.
     context_key, context_value = context_key.unsqueeze(1), context_value.unsqueeze(1)
     context_key_grad, context_value_grad = empty_rows(context_key), empty_rows(context_value)
-    key_gradients[(triton.cdiv(num_context, BLOCK_CONTEXT), batch * heads)](
+    wrap_triton(key_gradients)[(triton.cdiv(num_context, BLOCK_CONTEXT), batch * heads)](
         query, context_key, context_value, *shared, context_key_grad, context_value_grad, shift_grad,
-        frames, heads, tokens, num_context, frames, scale,
+        frames, heads, tokens, num_context, frames,
         *strides, *context_key.stride()[:4], *context_value.stride()[:4], *context_key_grad.stride()[:4],
-        BLOCK_QUERY, BLOCK_CONTEXT, width, LOG2_E, True, **OPTIONS,
+        BLOCK_QUERY, BLOCK_CONTEXT, width, scale, LOG2_E, True, **OPTIONS,
     )  # fmt: skip
     difference_grad = shift_grad.sum(dim=(0, 2)).to(difference.dtype)
     return query_grad, key_grad, value_grad, context_key_grad.squeeze(1), context_value_grad.squeeze(1), difference_grad

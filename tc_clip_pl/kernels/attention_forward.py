@@ -8,10 +8,11 @@ import torch
 import triton
 import triton.language as tl
 from torch import Tensor
+from torch.library import wrap_triton
 
 LOG2_E = 1.4426950408889634
-BLOCK_QUERY, BLOCK_KEY = 64, 64
-OPTIONS = {"num_warps": 4, "num_stages": 2}
+BLOCK_QUERY, BLOCK_KEY = 128, 32
+OPTIONS = {"num_warps": 4, "num_stages": 3}
 
 
 @triton.jit
@@ -31,8 +32,8 @@ def load_rows(start, stride, first, count, BLOCK: tl.constexpr, WIDTH: tl.conste
 
 @triton.jit
 def attend(
-    output, total, highest, query, keys, values, key_stride, value_stride, count, scale, shift,
-    BLOCK_KEY: tl.constexpr, WIDTH: tl.constexpr,
+    output, total, highest, query, keys, values, key_stride, value_stride, count, shift,
+    scale: tl.constexpr, BLOCK_KEY: tl.constexpr, WIDTH: tl.constexpr,
 ):  # fmt: skip
     """Add `count` keys to an online softmax; scale and shift of the scores are in powers of two."""
     for first in range(0, count, BLOCK_KEY):
@@ -51,10 +52,10 @@ def attend(
 @triton.jit
 def attention_forward(
     query, key, value, context_key, context_value, difference, output, log_sum_exp,
-    num_frames, num_heads, num_tokens, num_context, scale,
+    num_frames, num_heads, num_tokens, num_context,
     q_b, q_t, q_h, q_n, k_b, k_t, k_h, k_n, v_b, v_t, v_h, v_n, o_b, o_t, o_h, o_n,
     ck_b, ck_h, ck_n, cv_b, cv_h, cv_n,
-    BLOCK_QUERY: tl.constexpr, BLOCK_KEY: tl.constexpr, WIDTH: tl.constexpr, LOG2_E: tl.constexpr,
+    BLOCK_QUERY: tl.constexpr, BLOCK_KEY: tl.constexpr, WIDTH: tl.constexpr, scale: tl.constexpr, LOG2_E: tl.constexpr,
 ):  # fmt: skip
     """Attend for a block of queries of one head of one frame."""
     first, each = tl.program_id(0) * BLOCK_QUERY, tl.program_id(1)
@@ -68,13 +69,13 @@ def attention_forward(
     total = tl.zeros((BLOCK_QUERY,), dtype=tl.float32)
     highest = tl.full((BLOCK_QUERY,), float("-inf"), dtype=tl.float32)
     state, total, highest = attend(
-        state, total, highest, queries, key, value, k_n, v_n, num_tokens, scale * LOG2_E, 0.0, BLOCK_KEY, WIDTH
+        state, total, highest, queries, key, value, k_n, v_n, num_tokens, 0.0, scale * LOG2_E, BLOCK_KEY, WIDTH
     )
     shift = tl.load(difference + head).to(tl.float32) * LOG2_E
     state, total, highest = attend(
         state, total, highest, queries,
         context_key + clip * ck_b + head * ck_h, context_value + clip * cv_b + head * cv_h, ck_n, cv_n,
-        num_context, scale * LOG2_E, shift, BLOCK_KEY, WIDTH,
+        num_context, shift, scale * LOG2_E, BLOCK_KEY, WIDTH,
     )  # fmt: skip
     n, d = first + tl.arange(0, BLOCK_QUERY), tl.arange(0, WIDTH)
     state = state / total[:, None]
@@ -95,12 +96,12 @@ def run_forward(
     output = empty_rows(query)
     log_sum_exp = query.new_empty(query.shape[:-1], dtype=torch.float32)
     grid = (triton.cdiv(tokens, BLOCK_QUERY), batch * frames * heads)
-    attention_forward[grid](
+    wrap_triton(attention_forward)[grid](
         query, key, value, context_key, context_value, difference, output, log_sum_exp,
-        frames, heads, tokens, context_key.shape[-2], width**-0.5,
+        frames, heads, tokens, context_key.shape[-2],
         *query.stride()[:4], *key.stride()[:4], *value.stride()[:4], *output.stride()[:4],
         *context_key.stride()[:3], *context_value.stride()[:3],
-        BLOCK_QUERY, BLOCK_KEY, width, LOG2_E, **OPTIONS,
+        BLOCK_QUERY, BLOCK_KEY, width, width**-0.5, LOG2_E, **OPTIONS,
     )  # fmt: skip
     return output, log_sum_exp
 

@@ -4,38 +4,42 @@ Tokens stay where they are: a round only rewrites the list of the rows that are 
 their partners. Every sum has a fixed order and ties go to the lower index, so that equal inputs give equal groups.
 """
 
+from functools import partial
+
 import torch
 import triton
 import triton.language as tl
 from torch import Tensor
 
+from tc_clip_pl.kernels.replay import Replayed
 from tc_clip_pl.ops.aggregation.bipartite import merge_schedule
 
 BLOCK_A, BLOCK_B, BLOCK_D = 64, 64, 64  # tile of similarities, and features per step
-OPTIONS = {"num_warps": 4, "num_stages": 3}
-BLOCK_RANK, BLOCK_CHUNK = 64, 64
+BLOCK_RANK, BLOCK_CHUNK, BLOCK_ADD = 64, 64, 8
+LEAST = torch.iinfo(torch.int64).min
 
 
 @triton.jit
-def split_rows(sums, high, low, width: tl.constexpr, BLOCK_WIDTH: tl.constexpr):
-    """Normalize every row, and split it into two bfloat16 halves that together have 16 bits of precision."""
+def normalize_rows(sums, high, low, width: tl.constexpr, BLOCK_WIDTH: tl.constexpr, IS_EXACT: tl.constexpr):
+    """Write every row at unit length, unless exact as two bfloat16 halves that together have 16 bits of precision."""
     row, d = tl.program_id(0).to(tl.int64), tl.arange(0, BLOCK_WIDTH)
     total = tl.load(sums + row * width + d, mask=d < width, other=0.0)
-    _store_unit(total, high + row * width, low + row * width, d, d < width)
+    _store_unit(total, high + row * width, low + row * width, d, d < width, IS_EXACT)
 
 
 @triton.jit
-def _store_unit(total, high, low, d, mask):
+def _store_unit(total, high, low, d, mask, IS_EXACT: tl.constexpr):
     unit = total / tl.maximum(tl.sqrt(tl.sum(total * total, axis=0)), 1e-12)
-    rounded = unit.to(tl.bfloat16)
+    rounded = unit.to(high.dtype.element_ty)
     tl.store(high + d, rounded, mask=mask)
-    tl.store(low + d, (unit - rounded.to(tl.float32)).to(tl.bfloat16), mask=mask)
+    if not IS_EXACT:
+        tl.store(low + d, (unit - rounded.to(tl.float32)).to(tl.bfloat16), mask=mask)
 
 
 @triton.jit(do_not_specialize=["num_tokens"])
 def find_partners(
     high, low, rows, best, num_tokens, num_rows, width: tl.constexpr,
-    BLOCK_A: tl.constexpr, BLOCK_B: tl.constexpr, BLOCK_D: tl.constexpr,
+    BLOCK_A: tl.constexpr, BLOCK_B: tl.constexpr, BLOCK_D: tl.constexpr, IS_EXACT: tl.constexpr,
 ):  # fmt: skip
     """Find the best partner in B of each token of A: best (B, n) int64, cosine above, index below (see `_pack`)."""
     clip = tl.program_id(1).to(tl.int64)
@@ -53,13 +57,14 @@ def find_partners(
         across, down = (d < width)[None, :], (d < width)[:, None]
         high_a = tl.load(high + offset + row_a + d[None, :], mask=across, other=0.0)
         high_b = tl.load(high + offset + row_b + d[:, None], mask=down, other=0.0)
-        low_a = tl.load(low + offset + row_a + d[None, :], mask=across, other=0.0)
-        low_b = tl.load(low + offset + row_b + d[:, None], mask=down, other=0.0)
-        # The product of two low halves is 2^-16 of the whole and left out. Errors average over the features: they are
-        # as small as those of a float32 sum, while one bfloat16 product would decide by rounding.
-        cosines = tl.dot(low_a, high_b, cosines)
-        cosines = tl.dot(high_a, low_b, cosines)
-        cosines = tl.dot(high_a, high_b, cosines)
+        cosines = tl.dot(high_a, high_b, cosines, input_precision="ieee")
+        if not IS_EXACT:
+            low_a = tl.load(low + offset + row_a + d[None, :], mask=across, other=0.0)
+            low_b = tl.load(low + offset + row_b + d[:, None], mask=down, other=0.0)
+            # The product of two low halves is 2^-16 of the whole and left out. Errors average over the features: with
+            # 768 they are as small as those of a float32 sum, where one bfloat16 product would decide by rounding.
+            cosines = tl.dot(low_a, high_b, cosines)
+            cosines = tl.dot(high_a, low_b, cosines)
     cosines = tl.where((b < num_b)[None, :], cosines, float("-inf"))
     value, column = tl.max(cosines, axis=1, return_indices=True)
     partner = tl.minimum(tl.program_id(0) % num_column_blocks * BLOCK_B + column, num_b - 1)
@@ -108,26 +113,31 @@ def rank_tokens(
 @triton.jit(do_not_specialize=["num_merges"])
 def merge_tokens(
     sums, high, low, parents, merged, target, num_merges, num_rows, max_merges, width: tl.constexpr,
-    BLOCK_MERGES: tl.constexpr, BLOCK_WIDTH: tl.constexpr,
+    BLOCK_MERGES: tl.constexpr, BLOCK_WIDTH: tl.constexpr, BLOCK_ADD: tl.constexpr,
+    IS_EXACT: tl.constexpr,
 ):  # fmt: skip
     """Add each merged row to that of its partner; the first of those with the same partner adds them all, in order."""
     clip, mine = tl.program_id(1).to(tl.int64), tl.program_id(0)
     merges, d = tl.arange(0, BLOCK_MERGES), tl.arange(0, BLOCK_WIDTH)
     sums += clip * num_rows * width
     merged += clip * max_merges
-    row = tl.load(target + clip * max_merges + mine)
-    targets = tl.load(target + clip * max_merges + merges, mask=merges < num_merges, other=-1)
-    waiting = targets == row
-    is_first = tl.sum((waiting & (merges < mine)).to(tl.int32), axis=0) == 0
-    count = tl.where(is_first, tl.sum(waiting.to(tl.int32), axis=0), 0)
+    target += clip * max_merges
+    row = tl.load(target + mine)
+    targets = tl.load(target + merges, mask=merges < num_merges, other=-1)
+    is_first = tl.sum(((targets == row) & (merges < mine)).to(tl.int32), axis=0) == 0
     total = tl.load(sums + row * width + d, mask=d < width, other=0.0)
-    for _ in range(count):
-        following = tl.min(tl.where(waiting, merges, BLOCK_MERGES), axis=0)
-        waiting = waiting & (merges != following)
-        total += tl.load(sums + tl.load(merged + following) * width + d, mask=d < width, other=0.0)
+    for start in range(0, num_merges, BLOCK_ADD):
+        each = start + tl.arange(0, BLOCK_ADD)
+        adds = (tl.load(target + each, mask=each < num_merges, other=-1) == row) & is_first
+        if tl.sum(adds.to(tl.int32), axis=0) > 0:
+            other = tl.load(merged + each, mask=adds, other=0)
+            added = tl.load(
+                sums + other[:, None] * width + d[None, :], mask=adds[:, None] & (d < width)[None, :], other=0
+            )
+            total += tl.sum(added, axis=0)
     tl.store(sums + row * width + d, total, mask=(d < width) & is_first)
     offset = (clip * num_rows + row) * width
-    _store_unit(total, high + offset, low + offset, d, (d < width) & is_first)
+    _store_unit(total, high + offset, low + offset, d, (d < width) & is_first, IS_EXACT)
     tl.store(parents + clip * num_rows + tl.load(merged + mine), row)
 
 
@@ -150,51 +160,59 @@ def label_seeds(parents, rows, labels, groups, num_rows, num_rounds, num_groups,
 
 
 @torch.library.custom_op("tcclip::match_tokens", mutates_args=())
-def match_tokens(sums: Tensor, num_context_tokens: int, merges_per_round: int) -> Tensor:
+def match_tokens(sums: Tensor, num_context_tokens: int, merges_per_round: int, is_exact: bool) -> Tensor:
     """Find the context token that each seed is merged into, as `bipartite.match_tokens` does.
 
     Args:
         sums: (B, n, D) float32 seeds, multiplied by their weights if they have any.
         num_context_tokens: K; if n <= K, every seed stays by itself.
         merges_per_round: r of Appendix G.2.
+        is_exact: Whether cosines are computed in float32; otherwise by three products of bfloat16 halves on tensor
+            cores, which is enough for seeds that come out of a bfloat16 layer.
 
     Returns:
         (B, n) int64, values in [0, min(n, K)); every value occurs.
     """
-    batch, num_rows, width = sums.shape
-    plan = merge_schedule(num_rows, num_context_tokens, merges_per_round)
-    sums = sums.clone(memory_format=torch.contiguous_format)
-    device, shape = sums.device, (batch, num_rows)
-    high, low = torch.empty(2, *sums.shape, device=device, dtype=torch.bfloat16).unbind()
-    block_width = triton.next_power_of_2(width)
-    split_rows[(batch * num_rows,)](sums, high, low, width, block_width)
-    rows = torch.arange(num_rows, device=device, dtype=torch.int32).expand(shape).contiguous()
-    next_rows, labels, parents = torch.empty_like(rows), torch.empty_like(rows), rows.clone()
-    best = torch.full((len(plan), *shape), torch.iinfo(torch.int64).min, device=device)
-    max_merges = max(plan, default=1)
-    merged, target = torch.empty(2, batch, max_merges, device=device, dtype=torch.int32).unbind()
-    sizes = {"BLOCK_MERGES": triton.next_power_of_2(max_merges), "BLOCK_WIDTH": block_width}
-    num_tokens = num_rows
-    for number, num_merges in enumerate(plan):
-        num_a, num_b = (num_tokens + 1) // 2, num_tokens // 2
-        grid = (triton.cdiv(num_a, BLOCK_A) * triton.cdiv(num_b, BLOCK_B), batch)
-        find_partners[grid](
-            high, low, rows, best[number], num_tokens, num_rows, width, BLOCK_A, BLOCK_B, BLOCK_D, **OPTIONS
-        )
-        rank_tokens[(triton.cdiv(num_a, BLOCK_RANK), batch)](
-            best[number], rows, next_rows, merged, target, num_tokens, num_merges, num_rows, max_merges,
-            BLOCK_RANK, BLOCK_CHUNK,
-        )  # fmt: skip
-        merge_tokens[(num_merges, batch)](
-            sums, high, low, parents, merged, target, num_merges, num_rows, max_merges, width, **sizes
-        )
-        rows, next_rows = next_rows, rows
-        num_tokens -= num_merges
-    groups = torch.empty(shape, device=device, dtype=torch.int64)
-    label_seeds[(batch,)](parents, rows, labels, groups, num_rows, len(plan), num_tokens, BLOCK=256)
-    return groups
+    return _replayed(sums, num_context_tokens, merges_per_round, is_exact)
 
 
 @match_tokens.register_fake
-def _(sums: Tensor, num_context_tokens: int, merges_per_round: int) -> Tensor:
+def _(sums: Tensor, num_context_tokens: int, merges_per_round: int, is_exact: bool) -> Tensor:
     return sums.new_empty(sums.shape[:2], dtype=torch.int64)
+
+
+def _match_tokens(sums: Tensor, num_context_tokens: int, merges_per_round: int, is_exact: bool) -> Tensor:
+    batch, num_rows, width = sums.shape
+    plan = merge_schedule(num_rows, num_context_tokens, merges_per_round)
+    most, block_width = max(plan, default=1), triton.next_power_of_2(width)
+    make, shape = partial(torch.empty, device=sums.device), (batch, num_rows)
+    sums = sums.clone(memory_format=torch.contiguous_format)
+    high = make(sums.shape, dtype=torch.float32 if is_exact else torch.bfloat16)
+    low = make((1,) if is_exact else sums.shape, dtype=torch.bfloat16)
+    normalize_rows[(batch * num_rows,)](sums, high, low, width, block_width, is_exact)
+    parents = torch.arange(num_rows, device=sums.device, dtype=torch.int32).expand(shape).contiguous()
+    rows, next_rows, labels = parents.clone(), make(shape, dtype=torch.int32), make(shape, dtype=torch.int32)
+    merged, target = make(batch, most, dtype=torch.int32), make(batch, most, dtype=torch.int32)
+    num_tokens = num_rows
+    for num_merges in plan:
+        num_a, num_b = (num_tokens + 1) // 2, num_tokens // 2
+        best = torch.full(shape, LEAST, device=sums.device)
+        find_partners[(triton.cdiv(num_a, BLOCK_A) * triton.cdiv(num_b, BLOCK_B), batch)](
+            high, low, rows, best, num_tokens, num_rows, width, BLOCK_A, BLOCK_B, 32 if is_exact else BLOCK_D, is_exact,
+            num_warps=4, num_stages=3,
+        )  # fmt: skip
+        rank_tokens[(triton.cdiv(num_a, BLOCK_RANK), batch)](
+            best, rows, next_rows, merged, target, num_tokens, num_merges, num_rows, most, BLOCK_RANK, BLOCK_CHUNK
+        )
+        merge_tokens[(num_merges, batch)](
+            sums, high, low, parents, merged, target, num_merges, num_rows, most, width,
+            triton.next_power_of_2(most), block_width, BLOCK_ADD, is_exact,
+        )  # fmt: skip
+        rows, next_rows = next_rows, rows
+        num_tokens -= num_merges
+    groups = make(shape, dtype=torch.int64)
+    label_seeds[(batch,)](parents, rows, labels, groups, num_rows, len(plan), num_tokens, 256)
+    return groups
+
+
+_replayed = Replayed(_match_tokens)

@@ -1,17 +1,19 @@
-"""Which implementation a model runs with: plain PyTorch, Triton kernels, or compiled layers around these."""
+"""Which implementation a model runs with: plain PyTorch, Triton kernels, or a vision encoder compiled around these."""
 
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Literal
 
 import torch
 
+from tc_clip_pl.modules.compiled_encoder import CompiledEncoder
+
 if TYPE_CHECKING:
     from tc_clip_pl.modules.tc_clip import TCCLIP
 
 Kernels = Literal["auto", "plain", "triton", "compiled"]
 LEAST_CAPABILITY = (8, 0)  # of a GPU: bfloat16 and TF32 on tensor cores
-LEAST_HEAD_DIM = 16
-
+LEAST_RECOMPILE_LIMIT = 64
+LEAST_HEAD_DIM = 16  # of Triton's matrix products
 
 
 def choose_kernels(kernels: Kernels, device: torch.device) -> Literal["plain", "triton", "compiled"]:
@@ -33,27 +35,36 @@ def choose_kernels(kernels: Kernels, device: torch.device) -> Literal["plain", "
     return kernels
 
 
-def use_kernels(model: "TCCLIP", kernels: Kernels, device: torch.device | None = None) -> None:
-    """Set the implementation of the vision layers; outputs stay equal within rounding.
+def use_kernels(
+    model: "TCCLIP", kernels: Kernels, device: torch.device | None = None, weights_are_fixed: bool = False
+) -> None:
+    """Set the implementation of the vision encoder; outputs stay equal within rounding.
 
     Args:
         model: The model.
-        kernels: "plain", "triton", "compiled" (Triton kernels inside layers compiled one by one), or "auto".
+        kernels: "plain", "triton", "compiled" (Triton kernels in an encoder that is compiled), or "auto".
         device: Where the model will run; None is where it is now.
+        weights_are_fixed: Whether the weights stay where and what they are. Small batches, whose kernels are faster
+            than their launches, are then replayed as CUDA graphs.
 
     Raises:
         ValueError: If the choice needs Triton and there is none.
     """
-    chosen = choose_kernels(kernels, device or model.device)
+    device = device or model.device
+    chosen = choose_kernels(kernels, device)
     attend = match = None
     if chosen != "plain":
         from tc_clip_pl.kernels.attention import attend_with_context as attend
         from tc_clip_pl.kernels.matching import match_tokens as match
-        head_dim = model.vision_model.encoder.layers[0].self_attn.head_dim
-        if head_dim < LEAST_HEAD_DIM or head_dim & (head_dim - 1):  # Triton's blocks are powers of two
-            attend = None
     for layer in model.vision_model.encoder.layers:
-        layer.self_attn.attend_with_context, layer.match_tokens = attend, match
-        layer._compiled_call_impl = None
-        if chosen == "compiled":
-            layer.compile(dynamic=False)
+        # Triton's blocks are powers of two.
+        head_dim = layer.self_attn.head_dim
+        fits = head_dim >= LEAST_HEAD_DIM and head_dim & (head_dim - 1) == 0
+        layer.self_attn.attend_with_context = attend if fits else None
+        layer.match_tokens = match
+    replays = weights_are_fixed and device.type == "cuda"
+    is_compiled = chosen == "compiled"
+    model.fast_encoder = CompiledEncoder(model.vision_model, replays) if is_compiled else None
+    if is_compiled:
+        # A layer has versions: first, last and those between, in training and evaluation, for each batch size.
+        torch._dynamo.config.recompile_limit = max(torch._dynamo.config.recompile_limit, LEAST_RECOMPILE_LIMIT)

@@ -10,10 +10,12 @@ from tc_clip_pl.modules.backbone.interface import (
     ENCODER_PARTS,
     POSITION_TABLE,
     BackboneModel,
+    call_layer,
     expand_state_dict,
     token_embedding,
 )
 from tc_clip_pl.modules.class_texts import ClassTexts
+from tc_clip_pl.modules.compiled_encoder import CompiledEncoder
 from tc_clip_pl.modules.config import TCCLIPConfig
 from tc_clip_pl.modules.loading import (
     check_same_clip,
@@ -24,7 +26,7 @@ from tc_clip_pl.modules.loading import (
     read_config,
 )
 from tc_clip_pl.modules.names import recorded_name
-from tc_clip_pl.modules.outputs import TCCLIPOutput
+from tc_clip_pl.modules.outputs import TCCLIPOutput, VideoEncoding
 from tc_clip_pl.modules.prompt_learner import PromptLearner
 from tc_clip_pl.modules.text_prompting import PROMPTINGS, TextSide
 from tc_clip_pl.modules.tokenizer import tokenize_template
@@ -40,6 +42,9 @@ class TCCLIP(ClassTexts, BackboneModel):
 
     Args:
         config: CLIP's configuration with the paper's numbers.
+
+    Attributes:
+        fast_encoder: What `use_kernels` puts in place of `vision_model`, or None.
 
     Example:
         >>> model = TCCLIP.from_pretrained("openai/clip-vit-base-patch16", num_frames=16)  # doctest: +SKIP
@@ -63,6 +68,7 @@ class TCCLIP(ClassTexts, BackboneModel):
         self.pool_logits = FRAME_POOLINGS[config.frame_pooling]
         self.prompt_learner = PromptLearner(config) if config.has_prompt_vectors else None
         self.prompt_generation_layer = PromptGenerationLayer(config.text_config) if config.reads_vision else None
+        self.fast_encoder: CompiledEncoder | None = None
         self.post_init()
         self._freeze_token_embedding()
 
@@ -79,7 +85,7 @@ class TCCLIP(ClassTexts, BackboneModel):
             ValueError: If the video has the wrong shape or too few frames.
         """
         classes = self.encode_classes()
-        encoding = self.vision_model(video, return_sources, return_attentions)
+        encoding = self._encode_video(video, return_sources, return_attentions)
         frame_embeds = self.visual_projection(encoding.cls_tokens)
         context_tokens, prompting_tokens = (
             None if tokens is None else self.visual_projection(tokens)
@@ -98,7 +104,7 @@ class TCCLIP(ClassTexts, BackboneModel):
 
     def embed_videos(self, video: Tensor) -> Tensor:
         """Compute the (B, E) unit-norm embeddings of (B, T, 3, H, W) normalized pixels; no classes are needed."""
-        return pool_frames(self.visual_projection(self.vision_model(video).cls_tokens))
+        return pool_frames(self.visual_projection(self._encode_video(video).cls_tokens))
 
     def embed_classes(self) -> Tensor:
         """Compute the (Y, E) embeddings of the classes where there is no video yet, as for search, not normalized.
@@ -112,6 +118,13 @@ class TCCLIP(ClassTexts, BackboneModel):
         if not hasattr(self.prompting, "unconditioned"):
             raise ValueError(f"The prompting {self.config.prompting} has no texts without a video to search by.")
         return self.prompting.unconditioned(self._text_side(), self.encode_classes())
+
+    def _encode_video(
+        self, video: Tensor, return_sources: bool = False, return_attentions: bool = False
+    ) -> VideoEncoding:
+        if self.fast_encoder is None or return_sources or return_attentions:  # a look inside is not worth compiling
+            return self.vision_model(video, return_sources, return_attentions)
+        return self.fast_encoder(video)
 
     def _encode_classes(self) -> Any:
         inputs_embeds = token_embedding(self.text_model)(self.class_input_ids)
@@ -127,6 +140,8 @@ class TCCLIP(ClassTexts, BackboneModel):
             prompt_generation_layer=self.prompt_generation_layer,
             num_prompt_vectors=self.config.num_prompt_vectors,
             prompting_layer=self.config.text_layer - 1,
+            # Evaluation encodes the classes once, which is not worth compiling.
+            run_layer=self.fast_encoder.run_layer if self.fast_encoder and self.training else call_layer,
         )
 
     # Parameters

@@ -1,6 +1,7 @@
 """One vision layer: attend, select seeds, summarize, feed forward (Fig. 4, Eqs. 6 and 9-11)."""
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -36,7 +37,7 @@ class TCEncoderLayer(EncoderLayer):
         self.merges_per_round = config.merges_per_round
         self.select_seeds = SEED_SELECTORS[config.seed_selection]
         self.aggregate = AGGREGATORS[config.aggregation]
-        self.match_tokens: Callable[[Tensor, int, int], Tensor] | None = None
+        self.match_tokens: Callable[..., Tensor] | None = None
 
     def forward(
         self,
@@ -77,6 +78,8 @@ class TCEncoderLayer(EncoderLayer):
             indices = self.select_seeds(attention, self.num_seeds, self.training)  # (B, T, S)
         # Only the picked tokens themselves carry gradient. Frame by frame, best seed first: matching uses the order.
         tokens = gather_tokens(interim[:, :, 1:], indices).flatten(1, 2)  # (B, T * S, D)
-        seeds = Seeds(tokens, indices, attention, self.match_tokens)
+        is_exact = attention.query.dtype == torch.float32  # not under autocast
+        match = None if self.match_tokens is None else partial(self.match_tokens, is_exact=is_exact)
+        seeds = Seeds(tokens, indices, attention, match)
         with torch.no_grad(), without_autocast(interim):
             return seeds, self.aggregate(seeds, self.num_context_tokens, self.merges_per_round)

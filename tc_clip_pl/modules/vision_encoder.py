@@ -1,10 +1,12 @@
 """The vision encoder: frames in, [CLS] and context tokens out (Sec. 2.3)."""
 
+from collections.abc import Callable
+
 from torch import Tensor, nn
 
-from tc_clip_pl.modules.backbone.interface import VisionEmbeddings, VisionModel
+from tc_clip_pl.modules.backbone.interface import VisionEmbeddings, VisionModel, call_layer
 from tc_clip_pl.modules.config import TCCLIPConfig
-from tc_clip_pl.modules.outputs import VideoEncoding
+from tc_clip_pl.modules.outputs import LayerOutput, VideoEncoding
 from tc_clip_pl.modules.tc_encoder_layer import TCEncoderLayer
 from tc_clip_pl.ops.prompting_tokens import PROMPTING_TOKENS
 
@@ -52,7 +54,12 @@ class TCVisionModel(VisionModel):
         self.encoder.layers = nn.ModuleList(TCEncoderLayer(config, number) for number in range(1, num_layers + 1))
 
     def forward(
-        self, video: Tensor, return_sources: bool = False, return_attentions: bool = False, cls_only: bool = True
+        self,
+        video: Tensor,
+        return_sources: bool = False,
+        return_attentions: bool = False,
+        cls_only: bool = True,
+        run_layer: Callable[..., LayerOutput] = call_layer,
     ) -> VideoEncoding:
         """Encode videos.
 
@@ -61,6 +68,7 @@ class TCVisionModel(VisionModel):
             return_sources: Also return the positions merged into each context token, layer by layer.
             return_attentions: Also return the attention weights, layer by layer.
             cls_only: In the last layer, feed only [CLS] forward if nothing reads its patches. The output is the same.
+            run_layer: Calls a layer with its arguments; a compiled one is faster.
 
         Raises:
             ValueError: If the video has the wrong shape, or too few frames for the reference tokens.
@@ -71,7 +79,7 @@ class TCVisionModel(VisionModel):
         sources, attentions = [], []
         for number, layer in enumerate(self.encoder.layers, start=1):
             skips_patches = cls_only and number == len(self.encoder.layers) and not config.reads_last_patches
-            output = layer(states, context, skips_patches, return_sources, return_attentions)
+            output = run_layer(layer, states, context, skips_patches, return_sources, return_attentions)
             states, context = output.hidden_states, output.context_tokens
             if config.reads_vision and number == config.vision_layer:
                 prompting = self.normalize_output(PROMPTING_TOKENS[config.prompting_tokens](states, context))

@@ -35,7 +35,6 @@ class FrameAttention:
         """Compute the attention weights of all queries, (B, T, H, N, N + R), with gradient."""
         return attention_weights(self.query, self.key, self.bias)
 
-    @torch.no_grad()
     def cls_attention(self) -> Tensor:
         """Compute the weights that [CLS] gives to the patches, (B, T, H, P) (Eq. 5).
 
@@ -43,22 +42,19 @@ class FrameAttention:
         """
         scores = self._cls_scores()
         weights = (scores if self.bias is None else scores + self.bias.squeeze(-2).to(scores.dtype)).softmax(-1)
-        return weights[..., 1 : self.num_tokens]
+        return weights[..., 1 : self.num_tokens].detach()
 
     def _cls_scores(self) -> Tensor:
         return cls_scores(self.query, self.key)
 
-    @torch.no_grad()
     def key_norms(self) -> Tensor:
         """Compute the Euclidean norms of the patch keys, (B, T, H, P)."""
-        return self.key[..., 1 : self.num_tokens, :].float().norm(dim=-1)
+        return self.key[..., 1 : self.num_tokens, :].detach().float().norm(dim=-1)
 
-    @torch.no_grad()
     def value_norms(self) -> Tensor:
         """Compute the Euclidean norms of the patch values, (B, T, H, P)."""
-        return self.value[..., 1 : self.num_tokens, :].float().norm(dim=-1)
+        return self.value[..., 1 : self.num_tokens, :].detach().float().norm(dim=-1)
 
-    @torch.no_grad()
     def saliency(self) -> Tensor:
         """Compute how sharply each patch attends, (B, T, P), in [0, 1] within a frame.
 
@@ -66,7 +62,7 @@ class FrameAttention:
         a patch's attention over its own frame, averaged over heads, then scaled so that the least salient patch of a
         frame has 0 and the most salient has 1.
         """
-        own = attention_weights(self.query[..., 1:, :], self.key[..., : self.num_tokens, :], None)
+        own = attention_weights(self.query[..., 1:, :].detach(), self.key[..., : self.num_tokens, :].detach(), None)
         sharpness = -torch.special.entr(own).sum(-1).mean(2)  # (B, T, P)
         low, high = sharpness.amin(-1, keepdim=True), sharpness.amax(-1, keepdim=True)
         # A frame whose patches are all alike has range 0.

@@ -1,5 +1,7 @@
 """CLIP's transformer layer and its two halves, which both encoders share."""
 
+from typing import Any
+
 from torch import Tensor
 from transformers.models.clip.modeling_clip import CLIPMLP, CLIPAttention, CLIPEncoderLayer
 
@@ -24,3 +26,8 @@ class EncoderLayer(CLIPEncoderLayer):
     def feed_forward(self, tokens: Tensor) -> Tensor:
         """Apply the second half of the layer: layer norm, MLP and residual, token by token."""
         return tokens + self.mlp(self.layer_norm2(tokens))
+
+
+def call_layer(layer: EncoderLayer, *arguments: Any) -> Any:
+    """Call a layer: a function of its own, so that it can be compiled once for all layers."""
+    return layer(*arguments)

@@ -12,13 +12,13 @@ A second backbone, SigLIP for example, replaces the files `clip_*.py`. It must p
 * Vision: one [CLS] token per frame, ahead of its patches. `VisionEmbeddings.embed_frames` makes both, and
   `VisionModel` normalizes tokens before the first layer and after the last.
 * Layers: pre-norm `EncoderLayer` with `layer_norm1`, `self_attn`, `layer_norm2` and `mlp`; `Attention` with
-  `{q,k,v,out}_proj`, `num_heads` and `head_dim`; `MLP`. Both encoders have `encoder.layers`.
+  `{q,k,v,out}_proj`, `num_heads` and `head_dim`; `MLP`; `call_layer`. Both encoders have `encoder.layers`.
 * Text: a *causal* encoder that is read at one token, EOS. The text shortcuts (`modules/text_encoder.py`) depend on
   causality; a bidirectional text encoder would need the plain path, one pass per pair of video and class.
   The functions of `clip_text.py` and the tokenized prompt template complete it.
 """
 
-from tc_clip_pl.modules.backbone.clip_layers import MLP, Attention, EncoderLayer
+from tc_clip_pl.modules.backbone.clip_layers import MLP, Attention, EncoderLayer, call_layer
 from tc_clip_pl.modules.backbone.clip_model import (
     ENCODER_PARTS,
     POSITION_TABLE,
@@ -56,6 +56,7 @@ __all__ = [
     "VisionModel",
     "add_positions",
     "backbone_options",
+    "call_layer",
     "expand_state_dict",
     "find_eos",
     "normalize_output",

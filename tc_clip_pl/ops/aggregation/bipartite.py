@@ -112,5 +112,6 @@ def _group(seeds: Seeds, num_context_tokens: int, merges_per_round: int, weights
     if weights is not None:
         weights = weights.to(sums.dtype).clamp_min(SMALLEST_WEIGHT)
         sums = sums * weights.unsqueeze(-1)
-    groups = (seeds.match or match_tokens)(sums, num_context_tokens, merges_per_round)
+    match = match_tokens if seeds.match is None else seeds.match
+    groups = match(sums, num_context_tokens, merges_per_round)
     return Grouping(groups, min(num_context_tokens, groups.shape[1]), weights)

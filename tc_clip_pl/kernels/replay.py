@@ -1,0 +1,52 @@
+"""Replays a function of many short kernels as one CUDA graph, which launches in the time of a single kernel."""
+
+import threading
+from collections.abc import Callable, Hashable
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+
+class _Graph(NamedTuple):
+    graph: torch.cuda.CUDAGraph
+    argument: Tensor
+    result: Tensor
+
+
+class Replayed:
+    """A function of a tensor and of options, replayed from its third call with equal shapes and options on.
+
+    Args:
+        function: Takes a tensor and hashable options, returns a tensor, and never waits for the GPU.
+    """
+
+    def __init__(self, function: Callable[..., Tensor]) -> None:
+        self.function = function
+        self._graphs: dict[Hashable, _Graph | None] = {}
+        self._lock = threading.Lock()
+
+    def __call__(self, argument: Tensor, *options: Hashable) -> Tensor:
+        """Call the function, or replay it; the result is a tensor of its own."""
+        if not argument.is_cuda or torch.cuda.is_current_stream_capturing():
+            return self.function(argument, *options)
+        stream = torch.cuda.current_stream(argument.device)
+        key = (argument.device, stream.cuda_stream, argument.shape, argument.dtype, *options)
+        # Kernels are compiled in the first call, where a capture would fail; a shape that does not come again, such as
+        # that of the last batch, is not worth the memory of a graph.
+        if key not in self._graphs:
+            self._graphs[key] = None
+            return self.function(argument, *options)
+        with self._lock:  # threads on one stream share the graph's tensors
+            if self._graphs[key] is None:
+                self._graphs[key] = self._capture(argument, *options)
+            captured = self._graphs[key]
+            captured.argument.copy_(argument)
+            captured.graph.replay()
+            return captured.result.clone()
+
+    def _capture(self, argument: Tensor, *options: Hashable) -> _Graph:
+        argument, graph = argument.clone(), torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph, capture_error_mode="thread_local"):  # other threads may allocate meanwhile
+            result = self.function(argument, *options)
+        return _Graph(graph, argument, result)
