@@ -160,7 +160,7 @@ def label_seeds(parents, rows, labels, groups, num_rows, num_rounds, num_groups,
 
 
 @torch.library.custom_op("tcclip::match_tokens", mutates_args=())
-def match_tokens(sums: Tensor, num_context_tokens: int, merges_per_round: int, is_exact: bool) -> Tensor:
+def match_tokens(sums: Tensor, num_context_tokens: int, merges_per_round: int, is_exact: bool = False) -> Tensor:
     """Find the context token that each seed is merged into, as `bipartite.match_tokens` does.
 
     Args:

@@ -46,7 +46,9 @@ class Replayed:
             return captured.result.clone()
 
     def _capture(self, argument: Tensor, *options: Hashable) -> _Graph:
-        argument, graph = argument.clone(), torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph, capture_error_mode="thread_local"):  # other threads may allocate meanwhile
-            result = self.function(argument, *options)
+        graph = torch.cuda.CUDAGraph()
+        with torch.inference_mode(False):  # a tensor of inference mode could not be written to in training
+            argument = argument.clone()
+            with torch.cuda.graph(graph, capture_error_mode="thread_local"):  # other threads may allocate meanwhile
+                result = self.function(argument, *options)
         return _Graph(graph, argument, result)

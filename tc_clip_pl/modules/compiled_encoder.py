@@ -34,8 +34,10 @@ class CompiledEncoder:
 
     def __init__(self, vision_model: TCVisionModel, replays: bool) -> None:
         self.vision_model, self.replays = vision_model, replays
-        # Layer by layer: the layers between the first and the last share their code, which is compiled once.
-        self.run_layer = torch.compile(call_layer, dynamic=False)
+        # Evaluation is compiled layer by layer: the layers between the first and the last share their code, so that it
+        # takes seconds. In training that would cost each layer milliseconds of bookkeeping for its backward pass.
+        self._run_layer = torch.compile(call_layer, dynamic=False)
+        self._run_all = torch.compile(vision_model, dynamic=False)
         self._largest: dict[Hashable, int] = {}
         self._graphs: dict[Hashable, Graph] = {}
 
@@ -57,7 +59,9 @@ class CompiledEncoder:
         return self._compiled(video)
 
     def _compiled(self, video: Tensor) -> VideoEncoding:
-        return self.vision_model(video, run_layer=self.run_layer)
+        if torch.is_grad_enabled():
+            return self._run_all(video)
+        return self.vision_model(video, run_layer=self._run_layer)
 
     def _replay(self, video: Tensor, key: Hashable) -> VideoEncoding:
         if key not in self._graphs:

@@ -10,7 +10,6 @@ from tc_clip_pl.modules.backbone.interface import (
     ENCODER_PARTS,
     POSITION_TABLE,
     BackboneModel,
-    call_layer,
     expand_state_dict,
     token_embedding,
 )
@@ -140,8 +139,6 @@ class TCCLIP(ClassTexts, BackboneModel):
             prompt_generation_layer=self.prompt_generation_layer,
             num_prompt_vectors=self.config.num_prompt_vectors,
             prompting_layer=self.config.text_layer - 1,
-            # Evaluation encodes the classes once, which is not worth compiling.
-            run_layer=self.fast_encoder.run_layer if self.fast_encoder and self.training else call_layer,
         )
 
     # Parameters

@@ -5,13 +5,12 @@ change; `condition` adds what depends on the video. A new choice is a class with
 name or given by its import path.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
 from torch import Tensor, nn
 
-from tc_clip_pl.modules.backbone.interface import TextModel, add_positions, call_layer, run_layers
+from tc_clip_pl.modules.backbone.interface import TextModel, add_positions, run_layers
 from tc_clip_pl.modules.text_encoder import condition_early, condition_last, encode_classes, encode_text
 from tc_clip_pl.modules.video_prompting import PromptGenerationLayer
 from tc_clip_pl.registry import Registry
@@ -30,7 +29,6 @@ class TextSide:
         prompt_generation_layer: The prompting block; None if the prompting reads no vision tokens.
         num_prompt_vectors: M.
         prompting_layer: The text layer, counted from 0, before which the prompting block runs.
-        run_layer: Calls a layer with its arguments; compiled in training if `use_kernels` says so.
     """
 
     text_model: TextModel
@@ -38,7 +36,6 @@ class TextSide:
     prompt_generation_layer: PromptGenerationLayer | None
     num_prompt_vectors: int
     prompting_layer: int
-    run_layer: Callable[..., Tensor] = call_layer
 
     @property
     def prompts_last_layer(self) -> bool:
@@ -88,7 +85,7 @@ class Template:
     @staticmethod
     def encode(text: TextSide, inputs_embeds: Tensor, eos: Tensor) -> Tensor:
         """Compute the (Y, E) text embeddings."""
-        return text.text_projection(encode_text(text.text_model, inputs_embeds, eos, text.run_layer))
+        return text.text_projection(encode_text(text.text_model, inputs_embeds, eos))
 
     @staticmethod
     def condition(text: TextSide, classes: Tensor, vision_tokens: None) -> Tensor:
@@ -121,9 +118,9 @@ class VideoConditional:
     def encode(text: TextSide, inputs_embeds: Tensor, eos: Tensor) -> Any:
         """Compute a `ClassEncoding` if the block runs before the last layer, else the states before its layer."""
         if text.prompts_last_layer:
-            return encode_classes(text.text_model, inputs_embeds, eos, text.num_prompt_vectors, text.run_layer)
+            return encode_classes(text.text_model, inputs_embeds, eos, text.num_prompt_vectors)
         states = add_positions(text.text_model, inputs_embeds)
-        return run_layers(text.text_model, states, 0, text.prompting_layer, text.run_layer), eos
+        return run_layers(text.text_model, states, 0, text.prompting_layer), eos
 
     @staticmethod
     def condition(text: TextSide, classes: Any, vision_tokens: Tensor) -> Tensor:

@@ -1,13 +1,9 @@
 """CLIP's text encoder, cut into the steps that the prompting needs one by one."""
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor, nn
 from transformers import CLIPTextModel
 from transformers.models.clip.modeling_clip import CLIPEncoderLayer
-
-from tc_clip_pl.modules.backbone.clip_layers import call_layer
 
 TextModel = CLIPTextModel
 
@@ -52,9 +48,7 @@ def add_positions(text_model: TextModel, inputs_embeds: Tensor) -> Tensor:
     return inputs_embeds + text_model.embeddings.position_embedding.weight[: inputs_embeds.shape[1]]
 
 
-def run_layers(
-    text_model: TextModel, states: Tensor, start: int, stop: int, run_layer: Callable[..., Tensor] = call_layer
-) -> Tensor:
+def run_layers(text_model: TextModel, states: Tensor, start: int, stop: int) -> Tensor:
     """Run a slice of the layers under the causal mask.
 
     Args:
@@ -62,7 +56,6 @@ def run_layers(
         states: (X, L, D).
         start: First layer, counted from 0.
         stop: Layer to stop before, counted from 0.
-        run_layer: Calls a layer with its arguments; a compiled one is faster.
 
     Returns:
         (X, L, D) states.
@@ -70,7 +63,7 @@ def run_layers(
     length = states.shape[1]
     mask = torch.full((length, length), float("-inf"), dtype=states.dtype, device=states.device).triu(1)[None, None]
     for layer in text_model.encoder.layers[start:stop]:
-        states = run_layer(layer, states, mask)
+        states = layer(states, mask)
     return states
 
 
