@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from importlib import import_module
+from importlib.util import find_spec
 from typing import Protocol
 
 import torch
@@ -69,7 +71,7 @@ class Candidate:
 
     Attributes:
         name: Its name in tables.
-        kernels: Its implementation: a name that `TCCLIP.use_kernels` takes.
+        kernels: Its implementation: a name that `use_kernels` takes.
         config: Its configuration.
         is_baseline: Whether it is Hugging Face's model, which others are compared with.
     """
@@ -97,9 +99,8 @@ def use_kernels(model: TCCLIP, kernels: str) -> None:
     Raises:
         ValueError: If there is no such implementation.
     """
-    choose = getattr(model, "use_kernels", None)
-    if callable(choose):
-        choose(kernels)
+    if find_spec("tc_clip_pl.modules.acceleration"):
+        import_module("tc_clip_pl.modules.acceleration").use_kernels(model, kernels)
     elif kernels not in (AUTO, PLAIN):
         raise ValueError(f"--kernels is {kernels!r}: this model has auto and plain only.")
 

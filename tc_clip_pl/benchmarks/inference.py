@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from tc_clip_pl.benchmarks.candidates import TCScorer
 from tc_clip_pl.benchmarks.compare import compare_models
 from tc_clip_pl.benchmarks.rows import Row
-from tc_clip_pl.benchmarks.settings import Settings
+from tc_clip_pl.benchmarks.settings import Settings, autocast
 from tc_clip_pl.benchmarks.timing import Timing, time_call
 from tc_clip_pl.profiling import count_multiply_adds
 
@@ -28,7 +28,7 @@ def benchmark_inference(settings: Settings, by_host: bool = False) -> Iterator[R
         video = settings.random_video(batch_size, num_frames)
 
         def run() -> None:
-            with torch.inference_mode(), settings.autocast():
+            with torch.inference_mode(), autocast(settings.device):
                 scorer.score(video)
 
         return time_call(run, settings.device, settings.repeats, settings.warm_up, by_host)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -21,12 +21,13 @@ class Row:
     Attributes:
         name: What was measured, such as "TC-CLIP".
         settings: How, by the name of the option: `batch_size`, `kernels`, ...
-        timing: None if it did not fit into the memory.
+        timing: None if it did not fit into the memory, or something else was measured.
         items: How many videos one call processes.
         multiply_adds: Of one call; None if they are not counted.
         note: Why there is no timing.
         compared_by: What a row and its baseline have in common; None if it is compared with nothing.
         is_baseline: Whether others are compared with this row.
+        measured: What else was measured, by name; it takes the place of what would follow from the timing.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Row:
     note: str = ""
     compared_by: Mapping[str, Setting] | None = None
     is_baseline: bool = False
+    measured: Mapping[str, float | None] = field(default_factory=dict)
 
     @property
     def rate(self) -> float | None:
@@ -100,4 +102,5 @@ def _as_record(row: Row, rows: Sequence[Row], peak_tflops: float | None) -> dict
         "peak_share": row.tflops / peak_tflops if row.tflops is not None and peak_tflops else None,
         "ratio": row.rate / baseline if row.rate and baseline else None,
         "note": row.note,
+        **row.measured,
     }

@@ -11,6 +11,11 @@ from torch import Tensor
 from tc_clip_pl.modules.config import TCCLIPConfig
 
 
+def autocast(device: torch.device) -> AbstractContextManager:
+    """Return the precision of a device: bfloat16 autocast on a GPU, float32 on a CPU."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda")
+
+
 @dataclass(frozen=True)
 class Settings:
     """What to measure models with.
@@ -34,10 +39,6 @@ class Settings:
     num_classes: tuple[int, ...]
     repeats: int
     warm_up: int = 3
-
-    def autocast(self) -> AbstractContextManager:
-        """Return the precision of the run: bfloat16 autocast on a GPU, float32 on a CPU."""
-        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda")
 
     def random_video(self, batch_size: int, num_frames: int, device: str | torch.device | None = None) -> Tensor:
         """Return (B, T, 3, H, W) normal noise on the device of the run, or on another."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -31,11 +31,6 @@ class Timing:
     first: float
     memory_gib: float | None
 
-    @property
-    def spread(self) -> float:
-        """Half the distance of the quartiles, as a share of the median."""
-        return (self.high - self.low) / 2 / self.median
-
 
 def time_call(
     run: Callable[[], object], device: torch.device, repeats: int, warm_up: int = 3, by_host: bool = False
@@ -61,9 +56,19 @@ def time_call(
     if is_cuda:
         torch.cuda.reset_peak_memory_stats(device)
     seconds = _by_events(run, device, repeats) if is_cuda and not by_host else _by_clock(run, device, repeats)
+    return summarize(seconds, first, torch.cuda.max_memory_allocated(device) / 2**30 if is_cuda else None)
+
+
+def summarize(seconds: Sequence[float], first: float, memory_gib: float | None) -> Timing:
+    """Summarize timed calls.
+
+    Args:
+        seconds: Of each call.
+        first: Of the first call of all.
+        memory_gib: Peak memory.
+    """
     low, median, high, p95 = np.percentile(seconds, [25, 50, 75, 95]).tolist()
-    memory = torch.cuda.max_memory_allocated(device) / 2**30 if is_cuda else None
-    return Timing(median, low, high, p95, first, memory)
+    return Timing(median, low, high, p95, first, memory_gib)
 
 
 def synchronize(device: torch.device) -> None:

@@ -25,9 +25,15 @@ if TYPE_CHECKING:
 BASE = "openai/clip-vit-base-patch16"
 KERNELS = Literal["auto", "plain", "compiled", "triton"]
 WHAT = ("model", "train", "latency", "data", "attention", "matching")
-BATCH_SIZES = {"cuda": {"train": [8, 32], "latency": [1], "data": [32]}, "cpu": {}}
+BATCH_SIZES = {"cuda": {"latency": [1], "model": [1, 8, 32]}, "cpu": {}}
 """Default batch sizes where they are not those below, by device and benchmark."""
-USUAL_BATCH_SIZES = {"cuda": [1, 8, 32], "cpu": [1]}
+NUMBERS = {
+    **dict.fromkeys(("model", "train", "latency"), ("batch_size", "num_frames", "num_classes")),
+    **dict.fromkeys(("attention", "matching"), ("batch_size", "num_frames")),
+    "data": (),
+}
+"""Options with one number or more, by benchmark."""
+USUAL_BATCH_SIZES = {"cuda": [8, 32], "cpu": [1]}
 Sections = dict[str, Any]
 
 
@@ -63,57 +69,86 @@ def read_sections(argv: list[str]) -> tuple[Sections, list[str]]:
     return merged, options[2 * len(paths) :]
 
 
-def add_options(parser: ArgumentParser) -> None:
-    """Add the options that all benchmarks share."""
-    from jsonargparse.typing import PositiveInt
-
+def add_options(parser: ArgumentParser, what: str) -> None:
+    """Add the options that a benchmark reads."""
     from tc_clip_pl.training.build import ModelOptions
 
     parser.add_argument("--model.pretrained", type=str, default=BASE)
     parser.add_class_arguments(ModelOptions, "model.config")
-    parser.add_argument("--kernels", type=KERNELS, nargs="+", default=["auto"])
-    for name in ("batch_size", "num_frames", "num_classes"):
-        parser.add_argument(f"--{name}", type=PositiveInt, nargs="+")
-    parser.add_argument("--repeats", type=PositiveInt, default=20)
+    parser.add_argument("--kernels", type=KERNELS, nargs="+")
+    for name in NUMBERS[what]:
+        parser.add_argument(f"--{name}", type=int, nargs="+")
+    if what == "data":
+        parser.add_argument("--clips", type=int, default=64)
+        parser.add_argument("--step", type=bool | None)
+    else:
+        parser.add_argument("--repeats", type=int, default=20)
     parser.add_argument("--device", type=Literal["auto", "cpu", "cuda"], default="auto")
     parser.add_argument("--output", type=str | None)
     parser.add_argument("--format", type=Literal["table", "markdown", "json"], default="table")
 
 
-def parse_options(parser: ArgumentParser, sections: Sections, arguments: list[str]) -> Namespace:
-    """Parse arguments, with the model of the configurations ahead of them.
+def model_arguments(sections: Sections) -> list[str]:
+    """Return the model of the configurations as arguments, for those of the command line to follow."""
+    model = sections["model"]
+    given = [f"--model.config.{name}={json.dumps(value)}" for name, value in (model.get("config") or {}).items()]
+    return [f"--model.pretrained={model['pretrained']}", *given]
+
+
+def parse_options(what: str, sections: Sections, arguments: list[str]) -> Namespace:
+    """Parse the arguments of a benchmark without data.
 
     Raises:
         UserError: An option is unknown, or a value of another type.
     """
-    model = sections["model"]
-    given = [f"--model.pretrained={model['pretrained']}"]
-    given += [f"--model.config.{name}={json.dumps(value)}" for name, value in (model.get("config") or {}).items()]
+    from jsonargparse import ArgumentParser
+
+    parser = ArgumentParser(exit_on_error=False, allow_abbrev=False)
+    add_options(parser, what)
+    if about_data := next((argument for argument in arguments if argument.startswith("--data")), None):
+        raise UserError(f"{about_data.partition('=')[0]} is for `tcclip benchmark data`; {what} reads no videos.")
     try:
-        return parser.parse_args([*given, *arguments])
+        options = parser.parse_args([*model_arguments(sections), *arguments])
     except ArgumentError as error:
         raise UserError(explain_parser_error(error.message, parser.get_defaults().keys())) from error
+    check_numbers(options)
+    return options
+
+
+def check_numbers(options: Namespace) -> None:
+    """Check that all numbers are positive.
+
+    Raises:
+        UserError: One is not.
+    """
+    for name in ("batch_size", "num_frames", "num_classes", "repeats", "clips"):
+        given = options.get(name)
+        for number in given if isinstance(given, list) else [1 if given is None else given]:
+            if number < 1:
+                raise UserError(f"--{name} is {number}; it must be at least 1.")
 
 
 def build_settings(what: str, options: Namespace, sections: Sections) -> Settings:
     """Build what the benchmarks of models take.
 
     Raises:
-        UserError: There is no GPU, or an option that this benchmark does not read is given.
+        UserError: There is no GPU.
         ValueError: The model cannot be built.
     """
+    from tc_clip_pl.benchmarks.kernels import available_kernels
     from tc_clip_pl.benchmarks.settings import Settings
 
     device = choose_device(options.device)
     config = build_config(options, sections)
+    default_kernels = available_kernels(device) if what in ("attention", "matching") else ("auto",)
     default_sizes = BATCH_SIZES[device.type].get(what, USUAL_BATCH_SIZES[device.type])
     return Settings(
         config=config,
         device=device,
-        kernels=tuple(options.kernels),
+        kernels=tuple(options.kernels or default_kernels),
         batch_sizes=tuple(options.batch_size or default_sizes),
         num_frames=tuple(options.num_frames or [config.num_frames]),
-        num_classes=tuple(options.num_classes or [400]),
+        num_classes=tuple(options.get("num_classes") or [400]),
         repeats=options.repeats,
         warm_up=3 if device.type == "cuda" else 1,
     )

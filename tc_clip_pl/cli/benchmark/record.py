@@ -6,14 +6,18 @@ import json
 import os
 import platform
 import shlex
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tc_clip_pl.cli.errors import UserError
+from tc_clip_pl.cli.progress import with_progress
 
 if TYPE_CHECKING:
     import torch
+
+    from tc_clip_pl.benchmarks.rows import Row
 
 
 def describe_run(what: str, argv: Sequence[str], device: torch.device) -> dict[str, Any]:
@@ -38,6 +42,41 @@ def describe_run(what: str, argv: Sequence[str], device: torch.device) -> dict[s
         "precision": "bf16 autocast" if is_cuda else "float32",
         "versions": installed_versions(),
     }
+
+
+def collect(rows: Iterable[Row], total: int, record: dict[str, Any], output: str | None) -> dict[str, Any]:
+    """Add rows to a record as they come, and write it after each.
+
+    Args:
+        rows: The rows.
+        total: How many there will be.
+        record: From `describe_run`, with `peak`.
+        output: File to write; None writes none.
+
+    Raises:
+        UserError: It cannot be written.
+    """
+    from tc_clip_pl.benchmarks.rows import as_records
+
+    record["rows"], measured = [], []
+    if output:
+        write_record(record, Path(output).expanduser())  # a wrong name is noticed before hours of measurements
+    for row in with_progress(iter(rows), total, f"benchmark {record['benchmark']}"):
+        measured.append(row)
+        record["rows"] = as_records(measured, (record["peak"] or {}).get("tflops"))
+        if not sys.stderr.isatty():
+            print(one_line(record["rows"][-1]), file=sys.stderr, flush=True)
+        if output:
+            write_record(record, Path(output).expanduser())
+    return record
+
+
+def one_line(row: dict[str, Any]) -> str:
+    """Return a measured row as one line."""
+    names = ("kernels", "batch_size", "num_frames", "num_classes", "pass")
+    settings = [f"{name} {row[name]}" for name in names if name in row]
+    result = row["note"] or (f"{row['median_ms']:.4g} ms" if row["median_ms"] else f"{row['rate']:.3g} videos/s")
+    return f"{', '.join([row['name'], *settings])}: {result}"
 
 
 def write_record(record: dict[str, Any], path: Path) -> None:

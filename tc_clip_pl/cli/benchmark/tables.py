@@ -9,27 +9,30 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
 Record = Mapping[str, Any]
-SETTINGS = {"batch_size": "batch", "num_frames": "frames", "num_classes": "classes"}
+SETTINGS = {"batch_size": "batch", "num_frames": "frames", "num_classes": "classes", "pass": "pass"}
 """Setting -> its heading."""
-COLUMNS: dict[str, tuple[str, Callable[[Record], float | None]]] = {
-    "ms": ("{:.4g}", lambda row: row["median_ms"]),
+COLUMNS: dict[str, tuple[str | int, Callable[[Record], float | None]]] = {
+    "ms": (4, lambda row: row["median_ms"]),
     "±%": ("{:.1f}", lambda row: spread_percent(row)),
-    "p95 ms": ("{:.4g}", lambda row: row["p95_ms"]),
-    "videos/s": ("{:.3g}", lambda row: row["rate"]),
+    "p95 ms": (4, lambda row: row["p95_ms"]),
+    "videos/s": (3, lambda row: row["rate"]),
     "GiB": ("{:.1f}", lambda row: row["memory_gib"]),
-    "TFLOP/s": ("{:.3g}", lambda row: row["tflops"]),
+    "TFLOP/s": (3, lambda row: row["tflops"]),
     "% peak": ("{:.0f}", lambda row: row["peak_share"] and 100 * row["peak_share"]),
+    "wait %": ("{:.1f}", lambda row: row.get("wait_share") and 100 * row["wait_share"]),
+    "1st batch s": ("{:.2f}", lambda row: row.get("first_batch_s")),
     "ratio": ("{:.2f}", lambda row: row["ratio"]),
     "1st s": ("{:.1f}", lambda row: row["first_s"]),
 }
-"""Heading -> format and value. A column without any value is left out."""
+"""Heading -> format, or digits, and value. A column without any value is left out."""
 LEFT_OUT = {"latency": {"TFLOP/s", "% peak", "videos/s"}}
 ONLY_IN = {"p95 ms": {"latency"}}
 """Benchmark -> headings that say nothing there; heading -> the only benchmarks that it is for."""
 NOTES = {
     "±%": "half the distance of the quartiles",
     "% peak": "of the matrix product above",
-    "ratio": "videos/s over those of HF CLIP: Hugging Face's own, frame by frame",
+    "ratio": "videos/s over those of the frame-wise model or attention, by the same means",
+    "wait %": "share of the epoch, behind its first batch, in which the training step waits",
     "1st s": "the first call, with compilation",
 }
 
@@ -69,6 +72,9 @@ def describe(record: Record) -> list[str]:
     constant = [f"{SETTINGS[name]} {next(iter(found))}" for name, found in shared.items() if len(found) == 1]
     machine = f"{record['device']}, {record['cores']} cores, torch {record['versions']['torch']}"
     lines = [", ".join([record["model"], record["precision"], *constant]), machine]
+    if data := record.get("data"):
+        lines[0] = f"{data['name']}, {data['clips']} clips of {data['num_frames']} frames, {data['image_size']} pixels"
+        lines[0] += f", batch {data['batch_size']}, {data['num_workers']} workers, decoder {data['decoder']}"
     if peak:
         lines.append(f"{peak['size']} x {peak['size']} {peak['dtype']} matrix product: {peak['tflops']:.3g} TFLOP/s")
     return lines
@@ -103,5 +109,10 @@ def _label(row: Record) -> str:
     return row["name"] if row.get("kernels", "auto") == "auto" else f"{row['name']}, {row['kernels']}"
 
 
-def _format(pattern: str, value: float | None) -> str:
-    return "-" if value is None else pattern.format(value)
+def _format(pattern: str | int, value: float | None) -> str:
+    """Return a number by its pattern, or with so many digits at least: 0.00236, 42.7, 1366."""
+    if value is None:
+        return "-"
+    if isinstance(pattern, str):
+        return pattern.format(value)
+    return f"{value:.0f}" if value >= 10**pattern else f"{value:.{pattern}g}"
