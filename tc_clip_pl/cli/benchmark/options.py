@@ -91,8 +91,10 @@ def add_options(parser: ArgumentParser, what: str) -> None:
 def model_arguments(sections: Sections) -> list[str]:
     """Return the model of the configurations as arguments, for those of the command line to follow."""
     model = sections["model"]
-    given = [f"--model.config.{name}={json.dumps(value)}" for name, value in (model.get("config") or {}).items()]
-    return [f"--model.pretrained={model['pretrained']}", *given]
+    values = {"pretrained": model["pretrained"]}
+    values |= {f"config.{name}": value for name, value in (model.get("config") or {}).items()}
+    # Words as they are: the parser would take the quotes of JSON for part of them.
+    return [f"--model.{name}={v if isinstance(v, str) else json.dumps(v)}" for name, v in values.items()]
 
 
 def parse_options(what: str, sections: Sections, arguments: list[str]) -> Namespace:

@@ -31,8 +31,8 @@ ONLY_IN = {"p95 ms": {"latency"}}
 NOTES = {
     "±%": "half the distance of the quartiles",
     "% peak": "of the matrix product above",
-    "ratio": "videos/s over those of the frame-wise model or attention, by the same means",
-    "wait %": "share of the epoch, behind its first batch, in which the training step waits",
+    "ratio": "videos/s over those of HF CLIP, or of attention in the frame alone",
+    "wait %": "share of an epoch, behind its first batch, in which a step waits",
     "1st s": "the first call, with compilation",
 }
 
