@@ -18,6 +18,7 @@ from datamodules.transforms.seeding import seeded
 from datamodules.video.batch import PADDING_LABEL, Clip
 from datamodules.video.decoding import decode_frames
 from datamodules.video.samplers import SampleKey, clip_seed
+from datamodules.video.stages import stage
 
 # (number of frames in the video, the clip's random generator) -> (V, T) frame indices
 SampleFrames = Callable[[int, np.random.Generator], np.ndarray]
@@ -76,8 +77,9 @@ class VideoDataset(Dataset[Clip]):
             # A new generator for each call: the decoder may ask twice, and must get the same frames.
             return self.sample_frames(num_available, np.random.default_rng(seed))
 
-        frames = torch.from_numpy(decode_frames(record.path, choose, self.decoder))
-        with seeded(seed):
+        with stage("decode"):
+            frames = torch.from_numpy(decode_frames(record.path, choose, self.decoder))
+        with stage("resize"), seeded(seed):
             return self.transform(frames.movedim(-1, -3))  # (V, T, H, W, 3) -> (V, T, 3, H, W)
 
     def _black_clip(self, seed: int) -> Tensor:

@@ -18,6 +18,7 @@ from av.video.reformatter import VideoReformatter
 
 from datamodules.errors import DataError, describe
 from datamodules.video.frame_index import IndexedFrame, build_frame_index, merge_packet_ranges
+from datamodules.video.stages import stage
 from datamodules.video.truncation import check_complete, open_whole
 
 # Number of frames in the video -> indices to decode, of any shape.
@@ -59,9 +60,10 @@ def decode_with_pyav(path: Path, choose: ChooseFrames) -> np.ndarray:
     """
     with open_whole(path) as (container, stream):
         stream.thread_type = "NONE"  # one core per loader worker; the workers already run in parallel
-        packets = [packet for packet in container.demux(stream) if packet.size]  # demux ends with an empty packet
-        check_complete(path, container, stream, packets)
-        index = build_frame_index(container.format.name, stream.codec_context.name, packets)
+        with stage("index"):
+            packets = [packet for packet in container.demux(stream) if packet.size]  # demux ends with an empty packet
+            check_complete(path, container, stream, packets)
+            index = build_frame_index(container.format.name, stream.codec_context.name, packets)
         if index is not None:
             wanted = choose(len(index))
             found = _decode_indexed(stream.codec_context, packets, index, wanted)

@@ -18,6 +18,7 @@ from av.packet import Packet
 from av.video.stream import VideoStream
 
 from datamodules.errors import DataError
+from datamodules.video.stages import stage
 
 MATROSKA = "matroska,webm"
 EBML_HEAD, SEGMENT = 0x1A45DFA3, 0x18538067  # the ids of the two elements that such a file consists of
@@ -75,9 +76,11 @@ def open_whole(path: Path | str) -> Iterator[tuple[InputContainer, VideoStream]]
         av.FFmpegError, OSError: It cannot be opened.
     """
     # First: an MP4 that is cut where its header should be does not even open.
-    if missing := find_missing_bytes(str(path)):
-        raise DataError(f"{path} is truncated: its header promises {missing} more bytes; replace or remove it.")
-    with av.open(str(path)) as container:
+    with stage("open"):
+        if missing := find_missing_bytes(str(path)):
+            raise DataError(f"{path} is truncated: its header promises {missing} more bytes; replace or remove it.")
+        container = av.open(str(path))
+    with container:
         stream = container.streams.best("video")
         if stream is None:
             raise DataError(f"{path} contains no video stream; replace or remove it.")
