@@ -100,7 +100,7 @@ def use_kernels(model: TCCLIP, kernels: str) -> None:
         ValueError: If there is no such implementation.
     """
     if find_spec("tc_clip_pl.modules.acceleration"):
-        import_module("tc_clip_pl.modules.acceleration").use_kernels(model, kernels)
+        import_module("tc_clip_pl.modules.acceleration").use_kernels(model, kernels, weights_are_fixed=True)
     elif kernels not in (AUTO, PLAIN):
         raise ValueError(f"--kernels is {kernels!r}: this model has auto and plain only.")
 
