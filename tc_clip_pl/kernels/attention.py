@@ -1,13 +1,12 @@
-"""`attend_with_context`: the kernels of `attention_forward.py` and `attention_backward.py` as one operator of PyTorch."""
+"""The kernels of `attention_forward.py` and `attention_backward.py` as one operator of PyTorch."""
 
 from typing import Any
 
-import torch
 from torch import Tensor
 from torch.library import triton_op
 
 from tc_clip_pl.kernels.attention_backward import run_backward
-from tc_clip_pl.kernels.attention_forward import empty_rows, run_forward
+from tc_clip_pl.kernels.attention_forward import run_forward
 
 
 def attend_with_context(

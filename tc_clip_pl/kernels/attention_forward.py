@@ -107,6 +107,6 @@ def run_forward(
 
 
 def empty_rows(like: Tensor) -> Tensor:
-    """Return an empty tensor of a shape (..., H, N, d) with heads inside tokens in memory: joining heads copies nothing."""
+    """Return an empty (..., H, N, d) tensor with the heads of a token side by side: joining them copies nothing."""
     *outer, heads, tokens, width = like.shape
     return like.new_empty(*outer, tokens, heads, width).transpose(-3, -2)

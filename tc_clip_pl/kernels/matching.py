@@ -1,162 +1,22 @@
-"""All rounds of bipartite matching on a GPU (Eq. 6, Appendix G.2): `ops/aggregation/bipartite.py` in three kernels.
-
-Tokens stay where they are: a round only rewrites the list of the rows that are left, and adds merged rows to those of
-their partners. Every sum has a fixed order and ties go to the lower index, so that equal inputs give equal groups.
-"""
-
-from functools import partial
+"""Bipartite matching on a GPU (Eq. 6, Appendix G.2): the kernels of `matching_rounds.py` as one operator of PyTorch."""
 
 import torch
 import triton
-import triton.language as tl
 from torch import Tensor
 
+from tc_clip_pl.kernels.matching_rounds import (
+    find_partners,
+    label_seeds,
+    merge_tokens,
+    normalize_rows,
+    rank_tokens,
+)
 from tc_clip_pl.kernels.replay import Replayed
 from tc_clip_pl.ops.aggregation.bipartite import merge_schedule
 
-BLOCK_A, BLOCK_B, BLOCK_D = 64, 64, 64  # tile of similarities, and features per step
-BLOCK_RANK, BLOCK_CHUNK, BLOCK_ADD = 64, 64, 8
+TILE, FEATURES, FEATURES_EXACT = 64, 64, 32  # tokens of a tile of similarities, features per step
+RANKED, ADDED, LABELED = 64, 8, 256  # tokens, merged rows and seeds per step
 LEAST = torch.iinfo(torch.int64).min
-
-
-@triton.jit
-def normalize_rows(sums, high, low, width: tl.constexpr, BLOCK_WIDTH: tl.constexpr, IS_EXACT: tl.constexpr):
-    """Write every row at unit length, unless exact as two bfloat16 halves that together have 16 bits of precision."""
-    row, d = tl.program_id(0).to(tl.int64), tl.arange(0, BLOCK_WIDTH)
-    total = tl.load(sums + row * width + d, mask=d < width, other=0.0)
-    _store_unit(total, high + row * width, low + row * width, d, d < width, IS_EXACT)
-
-
-@triton.jit
-def _store_unit(total, high, low, d, mask, IS_EXACT: tl.constexpr):
-    unit = total / tl.maximum(tl.sqrt(tl.sum(total * total, axis=0)), 1e-12)
-    rounded = unit.to(high.dtype.element_ty)
-    tl.store(high + d, rounded, mask=mask)
-    if not IS_EXACT:
-        tl.store(low + d, (unit - rounded.to(tl.float32)).to(tl.bfloat16), mask=mask)
-
-
-@triton.jit(do_not_specialize=["num_tokens"])
-def find_partners(
-    high, low, rows, best, num_tokens, num_rows, width: tl.constexpr,
-    BLOCK_A: tl.constexpr, BLOCK_B: tl.constexpr, BLOCK_D: tl.constexpr, IS_EXACT: tl.constexpr,
-):  # fmt: skip
-    """Find the best partner in B of each token of A: best (B, n) int64, cosine above, index below (see `_pack`)."""
-    clip = tl.program_id(1).to(tl.int64)
-    num_a, num_b = (num_tokens + 1) // 2, num_tokens // 2
-    num_column_blocks = tl.cdiv(num_b, BLOCK_B)
-    a = tl.program_id(0) // num_column_blocks * BLOCK_A + tl.arange(0, BLOCK_A)
-    b = tl.program_id(0) % num_column_blocks * BLOCK_B + tl.arange(0, BLOCK_B)
-    rows += clip * num_rows
-    offset = clip * num_rows * width
-    row_a = (tl.load(rows + 2 * a, mask=a < num_a, other=0) * width)[:, None]
-    row_b = (tl.load(rows + 2 * b + 1, mask=b < num_b, other=0) * width)[None, :]
-    cosines = tl.zeros((BLOCK_A, BLOCK_B), dtype=tl.float32)
-    for start in range(0, width, BLOCK_D):
-        d = start + tl.arange(0, BLOCK_D)
-        across, down = (d < width)[None, :], (d < width)[:, None]
-        high_a = tl.load(high + offset + row_a + d[None, :], mask=across, other=0.0)
-        high_b = tl.load(high + offset + row_b + d[:, None], mask=down, other=0.0)
-        cosines = tl.dot(high_a, high_b, cosines, input_precision="ieee")
-        if not IS_EXACT:
-            low_a = tl.load(low + offset + row_a + d[None, :], mask=across, other=0.0)
-            low_b = tl.load(low + offset + row_b + d[:, None], mask=down, other=0.0)
-            # The product of two low halves is 2^-16 of the whole and left out. Errors average over the features: with
-            # 768 they are as small as those of a float32 sum, where one bfloat16 product would decide by rounding.
-            cosines = tl.dot(low_a, high_b, cosines)
-            cosines = tl.dot(high_a, low_b, cosines)
-    cosines = tl.where((b < num_b)[None, :], cosines, float("-inf"))
-    value, column = tl.max(cosines, axis=1, return_indices=True)
-    partner = tl.minimum(tl.program_id(0) % num_column_blocks * BLOCK_B + column, num_b - 1)
-    tl.atomic_max(best + clip * num_rows + a, _pack(value, partner), mask=a < num_a, sem="relaxed")
-
-
-@triton.jit
-def _pack(value, index):
-    """Pack a float32 and an index into an int64 that orders by value, then by the lower index."""
-    bits = value.to(tl.int32, bitcast=True)
-    ordered = bits ^ ((bits >> 31) & 0x7FFFFFFF)  # floats compare as integers once negative ones are mirrored
-    return (ordered.to(tl.int64) << 32) | (0x7FFFFFFF - index).to(tl.int64)
-
-
-@triton.jit(do_not_specialize=["num_tokens", "num_merges"])
-def rank_tokens(
-    best, rows, next_rows, merged, target, num_tokens, num_merges, num_rows, max_merges,
-    BLOCK_RANK: tl.constexpr, BLOCK_CHUNK: tl.constexpr,
-):  # fmt: skip
-    """Rank the tokens of A by their best cosine: the first r merge, the others precede all of B in the next round."""
-    clip = tl.program_id(1).to(tl.int64)
-    num_a, num_b = (num_tokens + 1) // 2, num_tokens // 2
-    best += clip * num_rows
-    rows += clip * num_rows
-    next_rows += clip * num_rows
-    a = tl.program_id(0) * BLOCK_RANK + tl.arange(0, BLOCK_RANK)
-    packed = tl.load(best + a, mask=a < num_a, other=0)
-    value = packed >> 32
-    rank = tl.zeros((BLOCK_RANK,), dtype=tl.int32)
-    for start in range(0, num_a, BLOCK_CHUNK):
-        other = start + tl.arange(0, BLOCK_CHUNK)
-        rival = (tl.load(best + other, mask=other < num_a, other=0) >> 32)[None, :]
-        is_ahead = (rival > value[:, None]) | ((rival == value[:, None]) & (other[None, :] < a[:, None]))
-        rank += tl.sum((is_ahead & (other < num_a)[None, :]).to(tl.int32), axis=1)
-    partner = 0x7FFFFFFF - (packed & 0x7FFFFFFF).to(tl.int32)
-    row_a = tl.load(rows + 2 * a, mask=a < num_a, other=0)
-    row_partner = tl.load(rows + 2 * partner + 1, mask=a < num_a, other=0)
-    merges = (a < num_a) & (rank < num_merges)
-    tl.store(merged + clip * max_merges + rank, row_a, mask=merges)
-    tl.store(target + clip * max_merges + rank, row_partner, mask=merges)
-    tl.store(next_rows + rank - num_merges, row_a, mask=(a < num_a) & (rank >= num_merges))
-    row_b = tl.load(rows + 2 * a + 1, mask=a < num_b, other=0)
-    tl.store(next_rows + num_a - num_merges + a, row_b, mask=a < num_b)
-
-
-@triton.jit(do_not_specialize=["num_merges"])
-def merge_tokens(
-    sums, high, low, parents, merged, target, num_merges, num_rows, max_merges, width: tl.constexpr,
-    BLOCK_MERGES: tl.constexpr, BLOCK_WIDTH: tl.constexpr, BLOCK_ADD: tl.constexpr,
-    IS_EXACT: tl.constexpr,
-):  # fmt: skip
-    """Add each merged row to that of its partner; the first of those with the same partner adds them all, in order."""
-    clip, mine = tl.program_id(1).to(tl.int64), tl.program_id(0)
-    merges, d = tl.arange(0, BLOCK_MERGES), tl.arange(0, BLOCK_WIDTH)
-    sums += clip * num_rows * width
-    merged += clip * max_merges
-    target += clip * max_merges
-    row = tl.load(target + mine)
-    targets = tl.load(target + merges, mask=merges < num_merges, other=-1)
-    is_first = tl.sum(((targets == row) & (merges < mine)).to(tl.int32), axis=0) == 0
-    total = tl.load(sums + row * width + d, mask=d < width, other=0.0)
-    for start in range(0, num_merges, BLOCK_ADD):
-        each = start + tl.arange(0, BLOCK_ADD)
-        adds = (tl.load(target + each, mask=each < num_merges, other=-1) == row) & is_first
-        if tl.sum(adds.to(tl.int32), axis=0) > 0:
-            other = tl.load(merged + each, mask=adds, other=0)
-            added = tl.load(
-                sums + other[:, None] * width + d[None, :], mask=adds[:, None] & (d < width)[None, :], other=0
-            )
-            total += tl.sum(added, axis=0)
-    tl.store(sums + row * width + d, total, mask=(d < width) & is_first)
-    offset = (clip * num_rows + row) * width
-    _store_unit(total, high + offset, low + offset, d, (d < width) & is_first, IS_EXACT)
-    tl.store(parents + clip * num_rows + tl.load(merged + mine), row)
-
-
-@triton.jit(do_not_specialize=["num_rounds", "num_groups"])
-def label_seeds(parents, rows, labels, groups, num_rows, num_rounds, num_groups, BLOCK: tl.constexpr):
-    """Follow every seed to the row that it ended in, and name the group by the place of that row in the last list."""
-    clip = tl.program_id(0).to(tl.int64)
-    for start in range(0, num_groups, BLOCK):
-        place = start + tl.arange(0, BLOCK)
-        row = tl.load(rows + clip * num_rows + place, mask=place < num_groups, other=0)
-        tl.store(labels + clip * num_rows + row, place, mask=place < num_groups)
-    tl.debug_barrier()  # other threads of this program read the labels
-    for start in range(0, num_rows, BLOCK):
-        seed = start + tl.arange(0, BLOCK)
-        row = seed
-        for _ in range(num_rounds):
-            row = tl.load(parents + clip * num_rows + row, mask=seed < num_rows, other=0)
-        label = tl.load(labels + clip * num_rows + row, mask=seed < num_rows, other=0)
-        tl.store(groups + clip * num_rows + seed, label.to(tl.int64), mask=seed < num_rows)
 
 
 @torch.library.custom_op("tcclip::match_tokens", mutates_args=())
@@ -182,37 +42,63 @@ def _(sums: Tensor, num_context_tokens: int, merges_per_round: int, is_exact: bo
 
 
 def _match_tokens(sums: Tensor, num_context_tokens: int, merges_per_round: int, is_exact: bool) -> Tensor:
-    batch, num_rows, width = sums.shape
-    plan = merge_schedule(num_rows, num_context_tokens, merges_per_round)
-    most, block_width = max(plan, default=1), triton.next_power_of_2(width)
-    make, shape = partial(torch.empty, device=sums.device), (batch, num_rows)
-    sums = sums.clone(memory_format=torch.contiguous_format)
-    high = make(sums.shape, dtype=torch.float32 if is_exact else torch.bfloat16)
-    low = make((1,) if is_exact else sums.shape, dtype=torch.bfloat16)
-    normalize_rows[(batch * num_rows,)](sums, high, low, width, block_width, is_exact)
-    parents = torch.arange(num_rows, device=sums.device, dtype=torch.int32).expand(shape).contiguous()
-    rows, next_rows, labels = parents.clone(), make(shape, dtype=torch.int32), make(shape, dtype=torch.int32)
-    merged, target = make(batch, most, dtype=torch.int32), make(batch, most, dtype=torch.int32)
-    num_tokens = num_rows
+    num_tokens = sums.shape[1]
+    plan = merge_schedule(num_tokens, num_context_tokens, merges_per_round)
+    rounds = _Rounds(sums, max(plan, default=1), is_exact)
     for num_merges in plan:
-        num_a, num_b = (num_tokens + 1) // 2, num_tokens // 2
-        best = torch.full(shape, LEAST, device=sums.device)
-        find_partners[(triton.cdiv(num_a, BLOCK_A) * triton.cdiv(num_b, BLOCK_B), batch)](
-            high, low, rows, best, num_tokens, num_rows, width, BLOCK_A, BLOCK_B, 32 if is_exact else BLOCK_D, is_exact,
-            num_warps=4, num_stages=3,
-        )  # fmt: skip
-        rank_tokens[(triton.cdiv(num_a, BLOCK_RANK), batch)](
-            best, rows, next_rows, merged, target, num_tokens, num_merges, num_rows, most, BLOCK_RANK, BLOCK_CHUNK
-        )
-        merge_tokens[(num_merges, batch)](
-            sums, high, low, parents, merged, target, num_merges, num_rows, most, width,
-            triton.next_power_of_2(most), block_width, BLOCK_ADD, is_exact,
-        )  # fmt: skip
-        rows, next_rows = next_rows, rows
+        rounds.run(num_tokens, num_merges)
         num_tokens -= num_merges
-    groups = make(shape, dtype=torch.int64)
-    label_seeds[(batch,)](parents, rows, labels, groups, num_rows, len(plan), num_tokens, 256)
-    return groups
+    return rounds.label(len(plan), num_tokens)
+
+
+class _Rounds:
+    """The state of the rounds: the sum and the unit vector of each row, the rows left, and where merged ones went.
+
+    Args:
+        sums: (B, n, D) float32.
+        most: Merges in the largest round.
+        is_exact: Whether unit vectors are float32; otherwise two bfloat16 halves each.
+    """
+
+    def __init__(self, sums: Tensor, most: int, is_exact: bool) -> None:
+        (self.batch, self.num_rows, self.width), self.most, self.is_exact = sums.shape, most, is_exact
+        self.block_width = triton.next_power_of_2(self.width)
+        self.sums = sums.clone(memory_format=torch.contiguous_format)
+        self.high = torch.empty_like(self.sums, dtype=torch.float32 if is_exact else torch.bfloat16)
+        self.low = torch.empty(1 if is_exact else sums.shape, device=sums.device, dtype=torch.bfloat16)
+        normalize_rows[(self.batch * self.num_rows,)](
+            self.sums, self.high, self.low, self.width, self.block_width, is_exact
+        )
+        order = torch.arange(self.num_rows, device=sums.device, dtype=torch.int32)
+        self.parents = order.expand(self.batch, -1).contiguous()  # every row is its own until it is merged
+        self.rows, self.next_rows = self.parents.clone(), torch.empty_like(self.parents)
+        self.merged, self.target = torch.empty(2, self.batch, most, device=sums.device, dtype=torch.int32).unbind()
+
+    def run(self, num_tokens: int, num_merges: int) -> None:
+        """Run one round."""
+        best = torch.full_like(self.rows, LEAST, dtype=torch.int64)
+        num_a, num_b = (num_tokens + 1) // 2, num_tokens // 2
+        find_partners[(triton.cdiv(num_a, TILE) * triton.cdiv(num_b, TILE), self.batch)](
+            self.high, self.low, self.rows, best, num_tokens, self.num_rows, self.width,
+            TILE, TILE, FEATURES_EXACT if self.is_exact else FEATURES, self.is_exact, num_warps=4, num_stages=3,
+        )  # fmt: skip
+        rank_tokens[(triton.cdiv(num_a, RANKED), self.batch)](
+            best, self.rows, self.next_rows, self.merged, self.target, num_tokens, num_merges, self.num_rows, self.most,
+            RANKED, RANKED,
+        )  # fmt: skip
+        merge_tokens[(num_merges, self.batch)](
+            self.sums, self.high, self.low, self.parents, self.merged, self.target, num_merges, self.num_rows,
+            self.most, self.width, triton.next_power_of_2(self.most), self.block_width, ADDED, self.is_exact,
+        )  # fmt: skip
+        self.rows, self.next_rows = self.next_rows, self.rows
+
+    def label(self, num_rounds: int, num_groups: int) -> Tensor:
+        """Return the (B, n) int64 place, among the rows left, of the one that each seed ended in."""
+        labels, groups = torch.empty_like(self.rows), torch.empty_like(self.rows, dtype=torch.int64)
+        label_seeds[(self.batch,)](
+            self.parents, self.rows, labels, groups, self.num_rows, num_rounds, num_groups, LABELED
+        )
+        return groups
 
 
 _replayed = Replayed(_match_tokens)

@@ -5,23 +5,25 @@ from typing import TYPE_CHECKING, Literal
 
 import torch
 
-from tc_clip_pl.modules.compiled_encoder import CompiledEncoder
+from tc_clip_pl.modules.fast_encoder import FastEncoder
 
 if TYPE_CHECKING:
     from tc_clip_pl.modules.tc_clip import TCCLIP
 
 Kernels = Literal["auto", "plain", "triton", "compiled"]
-LEAST_CAPABILITY = (8, 0)  # of a GPU: bfloat16 and TF32 on tensor cores
-LEAST_RECOMPILE_LIMIT = 64
+Chosen = Literal["plain", "triton", "compiled"]
+LEAST_CAPABILITY = (8, 0)  # of a GPU: bfloat16 on tensor cores
 LEAST_HEAD_DIM = 16  # of Triton's matrix products
+RECOMPILE_LIMIT = 64
 
 
-def choose_kernels(kernels: Kernels, device: torch.device) -> Literal["plain", "triton", "compiled"]:
-    """Resolve "auto": compiled on a GPU that has what the kernels need, otherwise plain.
+def choose_kernels(kernels: Kernels, device: torch.device, fastest: Chosen = "compiled") -> Chosen:
+    """Resolve "auto".
 
     Args:
         kernels: The user's choice.
         device: Where the model runs.
+        fastest: What "auto" means on a GPU that has what Triton's kernels need; anywhere else it means "plain".
 
     Raises:
         ValueError: If the choice needs Triton and there is none.
@@ -29,7 +31,7 @@ def choose_kernels(kernels: Kernels, device: torch.device) -> Literal["plain", "
     has_triton = find_spec("triton") is not None
     if kernels == "auto":
         fits = device.type == "cuda" and torch.cuda.get_device_capability(device) >= LEAST_CAPABILITY
-        return "compiled" if fits and has_triton else "plain"
+        return fastest if fits and has_triton else "plain"
     if kernels != "plain" and not has_triton:
         raise ValueError(f"kernels {kernels!r} need Triton, which is not installed: choose plain or auto.")
     return kernels
@@ -43,7 +45,7 @@ def use_kernels(
     Args:
         model: The model.
         kernels: "plain", "triton", "compiled" (Triton kernels in an encoder that is compiled), or "auto".
-        device: Where the model will run; None is where it is now.
+        device: Where the model will run, which must then be torch's current device; None is where it is now.
         weights_are_fixed: Whether the weights stay where and what they are. Small batches, whose kernels are faster
             than their launches, are then replayed as CUDA graphs.
 
@@ -52,19 +54,25 @@ def use_kernels(
     """
     device = device or model.device
     chosen = choose_kernels(kernels, device)
+    _set_kernels(model, has_kernels=chosen != "plain")
+    compiles, replays = chosen == "compiled", weights_are_fixed and device.type == "cuda" and chosen != "plain"
+    model.fast_encoder = FastEncoder(model.vision_model, compiles, replays) if compiles or replays else None
+    if compiles:
+        import torch._dynamo.config as config
+
+        # A layer has several versions: first, last and those between, for each batch size and number of frames.
+        config.recompile_limit = max(config.recompile_limit, RECOMPILE_LIMIT)
+        # DDP would cut the compiled encoder at its buckets, which it cannot do where there are kernels of our own.
+        config.optimize_ddp = False
+
+
+def _set_kernels(model: "TCCLIP", has_kernels: bool) -> None:
     attend = match = None
-    if chosen != "plain":
+    if has_kernels:
         from tc_clip_pl.kernels.attention import attend_with_context as attend
         from tc_clip_pl.kernels.matching import match_tokens as match
     for layer in model.vision_model.encoder.layers:
-        # Triton's blocks are powers of two.
         head_dim = layer.self_attn.head_dim
-        fits = head_dim >= LEAST_HEAD_DIM and head_dim & (head_dim - 1) == 0
+        fits = head_dim >= LEAST_HEAD_DIM and head_dim & (head_dim - 1) == 0  # Triton's blocks are powers of two
         layer.self_attn.attend_with_context = attend if fits else None
         layer.match_tokens = match
-    replays = weights_are_fixed and device.type == "cuda"
-    is_compiled = chosen == "compiled"
-    model.fast_encoder = CompiledEncoder(model.vision_model, replays) if is_compiled else None
-    if is_compiled:
-        # A layer has versions: first, last and those between, in training and evaluation, for each batch size.
-        torch._dynamo.config.recompile_limit = max(torch._dynamo.config.recompile_limit, LEAST_RECOMPILE_LIMIT)

@@ -46,7 +46,8 @@ class TCAttention(Attention):
             (B, T, N, D) output, and the attention that it came from.
         """
         query = self.split_heads(self.q_proj(hidden_states))  # (B, T, H, N, d): frame tokens alone ask
-        if self.attend_with_context is not None and self.attends_to_others and context_tokens is not None:
+        has_kernel = self.attend_with_context is not None and query.dtype != torch.float64
+        if has_kernel and self.attends_to_others and context_tokens is not None:
             return self._attend_unjoined(query, hidden_states, context_tokens)
         key, value = (self._project(linear, hidden_states, context_tokens) for linear in (self.k_proj, self.v_proj))
         bias = self._bias(query.shape[-2], key.shape[-2])

@@ -14,8 +14,8 @@ from tc_clip_pl.modules.backbone.interface import (
     token_embedding,
 )
 from tc_clip_pl.modules.class_texts import ClassTexts
-from tc_clip_pl.modules.compiled_encoder import CompiledEncoder
 from tc_clip_pl.modules.config import TCCLIPConfig
+from tc_clip_pl.modules.fast_encoder import FastEncoder
 from tc_clip_pl.modules.loading import (
     check_same_clip,
     hash_weights,
@@ -67,7 +67,7 @@ class TCCLIP(ClassTexts, BackboneModel):
         self.pool_logits = FRAME_POOLINGS[config.frame_pooling]
         self.prompt_learner = PromptLearner(config) if config.has_prompt_vectors else None
         self.prompt_generation_layer = PromptGenerationLayer(config.text_config) if config.reads_vision else None
-        self.fast_encoder: CompiledEncoder | None = None
+        self.fast_encoder: FastEncoder | None = None
         self.post_init()
         self._freeze_token_embedding()
 

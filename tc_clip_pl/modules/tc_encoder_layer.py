@@ -78,8 +78,12 @@ class TCEncoderLayer(EncoderLayer):
             indices = self.select_seeds(attention, self.num_seeds, self.training)  # (B, T, S)
         # Only the picked tokens themselves carry gradient. Frame by frame, best seed first: matching uses the order.
         tokens = gather_tokens(interim[:, :, 1:], indices).flatten(1, 2)  # (B, T * S, D)
-        is_exact = attention.query.dtype == torch.float32  # not under autocast
-        match = None if self.match_tokens is None else partial(self.match_tokens, is_exact=is_exact)
-        seeds = Seeds(tokens, indices, attention, match)
+        seeds = Seeds(tokens, indices, attention, self._matching(attention.query.dtype))
         with torch.no_grad(), without_autocast(interim):
             return seeds, self.aggregate(seeds, self.num_context_tokens, self.merges_per_round)
+
+    def _matching(self, dtype: torch.dtype) -> Callable[..., Tensor] | None:
+        """Return the kernel that suits queries of a dtype, or None for the plain version."""
+        if self.match_tokens is None or dtype == torch.float64:
+            return None
+        return partial(self.match_tokens, is_exact=dtype == torch.float32)  # not under autocast

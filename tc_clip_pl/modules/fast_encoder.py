@@ -1,4 +1,4 @@
-"""The vision encoder compiled for one batch size, and as a CUDA graph for small batches."""
+"""The vision encoder compiled, and replayed as a CUDA graph for small batches."""
 
 from collections.abc import Hashable
 from typing import NamedTuple
@@ -21,23 +21,25 @@ class Graph(NamedTuple):
     encoding: VideoEncoding
 
 
-class CompiledEncoder:
-    """Calls a vision encoder, compiled once for training and once for evaluation.
-
-    Shapes are static, which makes the fastest code. A batch that is smaller than the largest one before, such as the
-    last one of an epoch, would be compiled anew for a single use: it runs uncompiled.
+class FastEncoder:
+    """Calls a vision encoder, which keeps its weights and its own `forward`.
 
     Args:
         vision_model: The encoder.
-        replays: Whether small batches are replayed as CUDA graphs, for which its weights must stay as they are.
+        compiles: Whether it is compiled. Shapes are static, which makes the fastest code. A batch smaller than the
+            largest one before, such as the last of an epoch, would be compiled for a single use: it runs uncompiled.
+        replays: Whether small batches are replayed as CUDA graphs, for which the weights must stay as they are.
+        backend: Of `torch.compile`.
     """
 
-    def __init__(self, vision_model: TCVisionModel, replays: bool) -> None:
-        self.vision_model, self.replays = vision_model, replays
-        # Evaluation is compiled layer by layer: the layers between the first and the last share their code, so that it
-        # takes seconds. In training that would cost each layer milliseconds of bookkeeping for its backward pass.
-        self._run_layer = torch.compile(call_layer, dynamic=False)
-        self._run_all = torch.compile(vision_model, dynamic=False)
+    def __init__(
+        self, vision_model: TCVisionModel, compiles: bool, replays: bool = False, backend: str = "inductor"
+    ) -> None:
+        self.vision_model, self.compiles, self.replays = vision_model, compiles, replays
+        # Evaluation is compiled layer by layer, which takes seconds: the layers between the first and the last share
+        # their code. In training, every compiled region costs milliseconds of bookkeeping, so there is only one.
+        self._run_layer = torch.compile(call_layer, dynamic=False, backend=backend)
+        self._run_all = torch.compile(vision_model, dynamic=False, backend=backend)
         self._largest: dict[Hashable, int] = {}
         self._graphs: dict[Hashable, Graph] = {}
 
@@ -51,17 +53,16 @@ class CompiledEncoder:
             self.vision_model.training,
             video.shape[1:],
         )
-        if self.replays and not torch.is_grad_enabled() and len(video) * video.shape[1] <= MOST_REPLAYED_FRAMES:
-            return self._replay(video, (*mode, len(video)))
-        if len(video) < self._largest.setdefault(mode, len(video)):
+        num_videos, num_frames = video.shape[:2]
+        if self.replays and not torch.is_grad_enabled() and num_videos * num_frames <= MOST_REPLAYED_FRAMES:
+            return self._replay(video, (*mode, num_videos))
+        if not self.compiles or num_videos < self._largest.setdefault(mode, num_videos):
             return self.vision_model(video)
-        self._largest[mode] = len(video)
-        return self._compiled(video)
+        self._largest[mode] = num_videos
+        return self._run_all(video) if torch.is_grad_enabled() else self._run_layers(video)
 
-    def _compiled(self, video: Tensor) -> VideoEncoding:
-        if torch.is_grad_enabled():
-            return self._run_all(video)
-        return self.vision_model(video, run_layer=self._run_layer)
+    def _run_layers(self, video: Tensor) -> VideoEncoding:
+        return self.vision_model(video, run_layer=self._run_layer if self.compiles else call_layer)
 
     def _replay(self, video: Tensor, key: Hashable) -> VideoEncoding:
         if key not in self._graphs:
@@ -73,18 +74,18 @@ class CompiledEncoder:
 
     def _capture(self, video: Tensor) -> Graph:
         static, current = video.clone(), torch.cuda.current_stream(video.device)
-        # A cast that autocast cached before the capture would be gone when the graph is replayed.
         device_type, dtype = video.device.type, torch.get_autocast_dtype(video.device.type)
         is_enabled = torch.is_autocast_enabled(device_type)
+        # A cast that autocast cached before the capture would be gone when the graph is replayed.
         with torch.autocast(device_type, dtype, enabled=is_enabled, cache_enabled=False):
             stream = torch.cuda.Stream(video.device)
             stream.wait_stream(current)
-            with torch.cuda.stream(stream):  # warm up: compile, choose algorithms, allocate workspaces
+            with torch.cuda.stream(stream):  # compile, choose algorithms, allocate workspaces
                 for _ in range(2):
-                    self._compiled(static)
+                    self._run_layers(static)
             current.wait_stream(stream)
             graph = torch.cuda.CUDAGraph()
             # Other threads may allocate on other devices meanwhile.
             with torch.cuda.graph(graph, capture_error_mode="thread_local"):
-                encoding = self._compiled(static)
+                encoding = self._run_layers(static)
         return Graph(static, graph, encoding)
