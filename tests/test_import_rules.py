@@ -25,7 +25,8 @@ MAY_IMPORT = {
     },  # lazy re-exports
     "tc_clip_pl.registry": set(),
     "tc_clip_pl.ops": {"registry"},
-    "tc_clip_pl.modules": {"registry", "ops"},
+    "tc_clip_pl.kernels": {"ops"},
+    "tc_clip_pl.modules": {"registry", "ops", "kernels"},
     "tc_clip_pl.checkpoints": {"ops", "modules"},
     "tc_clip_pl.visualization": {"ops", "modules"},
     "tc_clip_pl.evaluation": {"registry", "ops"},
@@ -67,6 +68,7 @@ LIBRARY_USERS = {
     "torchmetrics": {"tc_clip_pl.evaluation", "tc_clip_pl.training"},
     "matplotlib": {"tc_clip_pl.visualization", "tc_clip_pl.evaluation", "tc_clip_pl.training", "tc_clip_pl.cli"},
     "pandas": {"tc_clip_pl.evaluation", "tc_clip_pl.cli"},
+    "triton": {"tc_clip_pl.kernels"},
     "jsonargparse": {"tc_clip_pl.cli"},
     "submitit": {"tc_clip_pl.cli"},
     "jinja2": {"tc_clip_pl.cli"},

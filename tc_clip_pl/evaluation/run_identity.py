@@ -12,7 +12,7 @@ from tc_clip_pl.evaluation.results import find_partial_tests
 WRAPPERS = ("config", "class_path", "init_args")
 """Levels of the configuration that only hold other settings; the names shown in a report leave them out."""
 NOT_COMPARED = {
-    "model": ("views_per_forward",),  # only saves memory
+    "model": ("views_per_forward", "kernels", "checkpoint_activations"),  # only save memory and time
     "data": (
         *(
             "root",
@@ -27,6 +27,8 @@ NOT_COMPARED = {
     ),
 }
 """Settings that cannot change an accuracy, or that a report shows or averages over anyway, by section."""
+ONLY_SPEED = ("optimizer.fused", "optimizer.foreach")
+"""Settings of an optimizer that change its speed alone, as `flatten` names them."""
 DRAWN = ("seed", "data_seed", "split", "num_shots", "setting")
 """What a training record has of these: averaged over, or columns of the report."""
 TRAINER_SETTINGS = (
@@ -210,5 +212,5 @@ def flatten(settings: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _without_open(flat: Mapping[str, str]) -> dict[str, str]:
-    """Leave out null and empty lists, which mean that a setting is left open."""
-    return {key: text for key, text in flat.items() if text not in ("null", "[]")}
+    """Leave out null and empty lists, which mean that a setting is left open, and what only changes speed."""
+    return {key: text for key, text in flat.items() if text not in ("null", "[]") and key not in ONLY_SPEED}

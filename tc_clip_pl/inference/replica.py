@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from functools import partial
 from typing import TypeVar
 
@@ -13,6 +14,7 @@ from torch.nn.functional import normalize as normalize_rows
 
 from datamodules.options import ClipOptions
 from datamodules.transforms.augmentation import normalize
+from tc_clip_pl.modules.acceleration import choose_kernels, use_kernels
 from tc_clip_pl.modules.outputs import TCCLIPOutput
 from tc_clip_pl.modules.tc_clip import TCCLIP
 
@@ -30,6 +32,8 @@ class Replica:
 
     def __init__(self, model: TCCLIP, options: ClipOptions, device: torch.device) -> None:
         self.model, self.options, self.device = model.to(device).eval(), options, device
+        # Not compiled: that takes longer than an answer. The weights stay, so that small batches can be replayed.
+        use_kernels(self.model, choose_kernels("auto", device, fastest="triton"), device, weights_are_fixed=True)
         self._labels: tuple[str, ...] = ()
         self._lock = threading.Lock()
 
@@ -82,7 +86,10 @@ class Replica:
 
     def _autocast(self, function: Callable[[Tensor], Result], view: Tensor) -> Result:
         pixels = normalize(view.to(self.device, non_blocking=True), self.options.mean, self.options.std)
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda"):
+        is_gpu = self.device.type == "cuda"
+        # Triton launches on the current device, which belongs to the thread.
+        current = torch.cuda.device(self.device) if is_gpu else nullcontext()
+        with current, torch.autocast(self.device.type, torch.bfloat16, enabled=is_gpu):
             return function(pixels)
 
     def _set_labels(self, labels: tuple[str, ...]) -> None:

@@ -2,11 +2,11 @@
 
 from typing import Any
 
+import torch
 from torch import Tensor
-from torch.library import triton_op
 
 from tc_clip_pl.kernels.attention_backward import run_backward
-from tc_clip_pl.kernels.attention_forward import run_forward
+from tc_clip_pl.kernels.attention_forward import empty_rows, run_forward
 
 
 def attend_with_context(
@@ -34,14 +34,19 @@ def rows_together(tensor: Tensor) -> Tensor:
     return tensor if tensor.stride(-1) == 1 else tensor.contiguous()
 
 
-@triton_op("tcclip::attend_with_context", mutates_args=())
+@torch.library.custom_op("tcclip::attend_with_context", mutates_args=())
 def _forward(
     query: Tensor, key: Tensor, value: Tensor, context_key: Tensor, context_value: Tensor, difference: Tensor
 ) -> tuple[Tensor, Tensor]:
     return run_forward(query, key, value, context_key, context_value, difference)
 
 
-@triton_op("tcclip::attend_with_context_backward", mutates_args=())
+@_forward.register_fake
+def _(query: Tensor, *others: Tensor) -> tuple[Tensor, Tensor]:
+    return empty_rows(query), query.new_empty(query.shape[:-1], dtype=torch.float32)
+
+
+@torch.library.custom_op("tcclip::attend_with_context_backward", mutates_args=())
 def _backward(
     query: Tensor,
     key: Tensor,
@@ -55,6 +60,24 @@ def _backward(
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
     arguments = (query, key, value, context_key, context_value, difference, output, log_sum_exp)
     return run_backward(*arguments, rows_together(gradient))
+
+
+@_backward.register_fake
+def _(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    context_key: Tensor,
+    context_value: Tensor,
+    difference: Tensor,
+    *_: Tensor,
+) -> tuple[Tensor, ...]:
+    frame, context = (query, key, value), (context_key.unsqueeze(1), context_value.unsqueeze(1))
+    return (
+        *(empty_rows(tensor) for tensor in frame),
+        *(empty_rows(tensor).squeeze(1) for tensor in context),
+        torch.empty_like(difference),
+    )
 
 
 def _save(ctx: Any, inputs: tuple[Tensor, ...], output: tuple[Tensor, Tensor]) -> None:

@@ -8,7 +8,6 @@ import torch
 import triton
 import triton.language as tl
 from torch import Tensor
-from torch.library import wrap_triton
 
 from tc_clip_pl.kernels.attention_forward import LOG2_E, empty_rows, frame_offset, load_rows
 
@@ -167,12 +166,12 @@ def run_backward(
     num_context, scale = context_key.shape[-2], width**-0.5
     products = torch.empty_like(log_sum_exp)
     queries, all_heads = triton.cdiv(tokens, BLOCK_QUERY), batch * frames * heads
-    wrap_triton(sum_products)[(queries, all_heads)](
+    sum_products[(queries, all_heads)](
         gradient, output, products, frames, heads, tokens, *gradient.stride()[:4], *output.stride()[:4],
         BLOCK_QUERY, width,
     )  # fmt: skip
     query_grad = empty_rows(query)
-    wrap_triton(query_gradient)[(queries, all_heads)](
+    query_gradient[(queries, all_heads)](
         query, key, value, context_key, context_value, difference, gradient, log_sum_exp, products, query_grad,
         frames, heads, tokens, num_context,
         *query.stride()[:4], *key.stride()[:4], *value.stride()[:4], *gradient.stride()[:4], *query_grad.stride()[:4],
@@ -183,7 +182,7 @@ def run_backward(
     shared = (difference, gradient, log_sum_exp, products)
     strides = (*query.stride()[:4], *gradient.stride()[:4])
     key_grad, value_grad = empty_rows(key), empty_rows(value)
-    wrap_triton(key_gradients)[(triton.cdiv(tokens, BLOCK_KEY), all_heads)](
+    key_gradients[(triton.cdiv(tokens, BLOCK_KEY), all_heads)](
         query, key, value, *shared, key_grad, value_grad, shift_grad,
         frames, heads, tokens, tokens, 1,
         *strides, *key.stride()[:4], *value.stride()[:4], *key_grad.stride()[:4],
@@ -192,7 +191,7 @@ def run_backward(
     # All frames read the context, so one program collects what the queries of all of them contribute to its keys.
     context_key, context_value = context_key.unsqueeze(1), context_value.unsqueeze(1)
     context_key_grad, context_value_grad = empty_rows(context_key), empty_rows(context_value)
-    wrap_triton(key_gradients)[(triton.cdiv(num_context, BLOCK_CONTEXT), batch * heads)](
+    key_gradients[(triton.cdiv(num_context, BLOCK_CONTEXT), batch * heads)](
         query, context_key, context_value, *shared, context_key_grad, context_value_grad, shift_grad,
         frames, heads, tokens, num_context, frames,
         *strides, *context_key.stride()[:4], *context_value.stride()[:4], *context_key_grad.stride()[:4],

@@ -8,7 +8,6 @@ import torch
 import triton
 import triton.language as tl
 from torch import Tensor
-from torch.library import wrap_triton
 
 LOG2_E = 1.4426950408889634
 BLOCK_QUERY, BLOCK_KEY = 128, 32
@@ -96,7 +95,7 @@ def run_forward(
     output = empty_rows(query)
     log_sum_exp = query.new_empty(query.shape[:-1], dtype=torch.float32)
     grid = (triton.cdiv(tokens, BLOCK_QUERY), batch * frames * heads)
-    wrap_triton(attention_forward)[grid](
+    attention_forward[grid](
         query, key, value, context_key, context_value, difference, output, log_sum_exp,
         frames, heads, tokens, context_key.shape[-2],
         *query.stride()[:4], *key.stride()[:4], *value.stride()[:4], *output.stride()[:4],

@@ -14,37 +14,35 @@ from tc_clip_pl.kernels.matching_rounds import (
 from tc_clip_pl.kernels.replay import Replayed
 from tc_clip_pl.ops.aggregation.bipartite import merge_schedule
 
-TILE, FEATURES, FEATURES_EXACT = 64, 64, 32  # tokens of a tile of similarities, features per step
+TILE, FEATURES = 64, 64  # tokens of a tile of similarities, features per step
 RANKED, ADDED, LABELED = 64, 8, 256  # tokens, merged rows and seeds per step
 LEAST = torch.iinfo(torch.int64).min
 
 
 @torch.library.custom_op("tcclip::match_tokens", mutates_args=())
-def match_tokens(sums: Tensor, num_context_tokens: int, merges_per_round: int, is_exact: bool = False) -> Tensor:
+def match_tokens(sums: Tensor, num_context_tokens: int, merges_per_round: int) -> Tensor:
     """Find the context token that each seed is merged into, as `bipartite.match_tokens` does.
 
     Args:
         sums: (B, n, D) float32 seeds, multiplied by their weights if they have any.
         num_context_tokens: K; if n <= K, every seed stays by itself.
         merges_per_round: r of Appendix G.2.
-        is_exact: Whether cosines are computed in float32; otherwise by three products of bfloat16 halves on tensor
-            cores, which is enough for seeds that come out of a bfloat16 layer.
 
     Returns:
         (B, n) int64, values in [0, min(n, K)); every value occurs.
     """
-    return _replayed(sums, num_context_tokens, merges_per_round, is_exact)
+    return _replayed(sums, num_context_tokens, merges_per_round)
 
 
 @match_tokens.register_fake
-def _(sums: Tensor, num_context_tokens: int, merges_per_round: int, is_exact: bool) -> Tensor:
+def _(sums: Tensor, num_context_tokens: int, merges_per_round: int) -> Tensor:
     return sums.new_empty(sums.shape[:2], dtype=torch.int64)
 
 
-def _match_tokens(sums: Tensor, num_context_tokens: int, merges_per_round: int, is_exact: bool) -> Tensor:
+def _match_tokens(sums: Tensor, num_context_tokens: int, merges_per_round: int) -> Tensor:
     num_tokens = sums.shape[1]
     plan = merge_schedule(num_tokens, num_context_tokens, merges_per_round)
-    rounds = _Rounds(sums, max(plan, default=1), is_exact)
+    rounds = _Rounds(sums, max(plan, default=1))
     for num_merges in plan:
         rounds.run(num_tokens, num_merges)
         num_tokens -= num_merges
@@ -57,18 +55,14 @@ class _Rounds:
     Args:
         sums: (B, n, D) float32.
         most: Merges in the largest round.
-        is_exact: Whether unit vectors are float32; otherwise two bfloat16 halves each.
     """
 
-    def __init__(self, sums: Tensor, most: int, is_exact: bool) -> None:
-        (self.batch, self.num_rows, self.width), self.most, self.is_exact = sums.shape, most, is_exact
+    def __init__(self, sums: Tensor, most: int) -> None:
+        (self.batch, self.num_rows, self.width), self.most = sums.shape, most
         self.block_width = triton.next_power_of_2(self.width)
         self.sums = sums.clone(memory_format=torch.contiguous_format)
-        self.high = torch.empty_like(self.sums, dtype=torch.float32 if is_exact else torch.bfloat16)
-        self.low = torch.empty(1 if is_exact else sums.shape, device=sums.device, dtype=torch.bfloat16)
-        normalize_rows[(self.batch * self.num_rows,)](
-            self.sums, self.high, self.low, self.width, self.block_width, is_exact
-        )
+        self.high, self.low = (torch.empty_like(self.sums, dtype=torch.float16) for _ in range(2))
+        normalize_rows[(self.batch * self.num_rows,)](self.sums, self.high, self.low, self.width, self.block_width)
         order = torch.arange(self.num_rows, device=sums.device, dtype=torch.int32)
         self.parents = order.expand(self.batch, -1).contiguous()  # every row is its own until it is merged
         self.rows, self.next_rows = self.parents.clone(), torch.empty_like(self.parents)
@@ -80,7 +74,7 @@ class _Rounds:
         num_a, num_b = (num_tokens + 1) // 2, num_tokens // 2
         find_partners[(triton.cdiv(num_a, TILE) * triton.cdiv(num_b, TILE), self.batch)](
             self.high, self.low, self.rows, best, num_tokens, self.num_rows, self.width,
-            TILE, TILE, FEATURES_EXACT if self.is_exact else FEATURES, self.is_exact, num_warps=4, num_stages=3,
+            TILE, TILE, FEATURES, num_warps=4, num_stages=3,
         )  # fmt: skip
         rank_tokens[(triton.cdiv(num_a, RANKED), self.batch)](
             best, self.rows, self.next_rows, self.merged, self.target, num_tokens, num_merges, self.num_rows, self.most,
@@ -88,7 +82,7 @@ class _Rounds:
         )  # fmt: skip
         merge_tokens[(num_merges, self.batch)](
             self.sums, self.high, self.low, self.parents, self.merged, self.target, num_merges, self.num_rows,
-            self.most, self.width, triton.next_power_of_2(self.most), self.block_width, ADDED, self.is_exact,
+            self.most, self.width, triton.next_power_of_2(self.most), self.block_width, ADDED,
         )  # fmt: skip
         self.rows, self.next_rows = self.next_rows, self.rows
 

@@ -9,26 +9,25 @@ import triton.language as tl
 
 
 @triton.jit
-def normalize_rows(sums, high, low, width: tl.constexpr, BLOCK_WIDTH: tl.constexpr, IS_EXACT: tl.constexpr):
-    """Write every row at unit length, unless exact as two bfloat16 halves that together have 16 bits of precision."""
+def normalize_rows(sums, high, low, width: tl.constexpr, BLOCK_WIDTH: tl.constexpr):
+    """Write every row at unit length, as two float16 halves whose sum is within 3e-8 of it."""
     row, d = tl.program_id(0).to(tl.int64), tl.arange(0, BLOCK_WIDTH)
     total = tl.load(sums + row * width + d, mask=d < width, other=0.0)
-    _store_unit(total, high + row * width, low + row * width, d, d < width, IS_EXACT)
+    _store_unit(total, high + row * width, low + row * width, d, d < width)
 
 
 @triton.jit
-def _store_unit(total, high, low, d, mask, IS_EXACT: tl.constexpr):
+def _store_unit(total, high, low, d, mask):
     unit = total / tl.maximum(tl.sqrt(tl.sum(total * total, axis=0)), 1e-12)
-    rounded = unit.to(high.dtype.element_ty)
+    rounded = unit.to(tl.float16)
     tl.store(high + d, rounded, mask=mask)
-    if not IS_EXACT:
-        tl.store(low + d, (unit - rounded.to(tl.float32)).to(tl.bfloat16), mask=mask)
+    tl.store(low + d, (unit - rounded.to(tl.float32)).to(tl.float16), mask=mask)
 
 
 @triton.jit(do_not_specialize=["num_tokens"])
 def find_partners(
     high, low, rows, best, num_tokens, num_rows, width: tl.constexpr,
-    BLOCK_A: tl.constexpr, BLOCK_B: tl.constexpr, BLOCK_D: tl.constexpr, IS_EXACT: tl.constexpr,
+    BLOCK_A: tl.constexpr, BLOCK_B: tl.constexpr, BLOCK_D: tl.constexpr,
 ):  # fmt: skip
     """Find the best partner in B of each token of A: best (B, n) int64, cosine above, index below (see `_pack`)."""
     clip = tl.program_id(1).to(tl.int64)
@@ -46,14 +45,13 @@ def find_partners(
         across, down = (d < width)[None, :], (d < width)[:, None]
         high_a = tl.load(high + offset + row_a + d[None, :], mask=across, other=0.0)
         high_b = tl.load(high + offset + row_b + d[:, None], mask=down, other=0.0)
-        cosines = tl.dot(high_a, high_b, cosines, input_precision="ieee")
-        if not IS_EXACT:
-            low_a = tl.load(low + offset + row_a + d[None, :], mask=across, other=0.0)
-            low_b = tl.load(low + offset + row_b + d[:, None], mask=down, other=0.0)
-            # The product of two low halves is 2^-16 of the whole and left out. Errors average over the features: with
-            # 768 they are as small as those of a float32 sum, where one bfloat16 product would decide by rounding.
-            cosines = tl.dot(low_a, high_b, cosines)
-            cosines = tl.dot(high_a, low_b, cosines)
+        low_a = tl.load(low + offset + row_a + d[None, :], mask=across, other=0.0)
+        low_b = tl.load(low + offset + row_b + d[:, None], mask=down, other=0.0)
+        # One product of halves would decide by rounding. Three have the accuracy of float32 on tensor cores; that of
+        # the two low halves is below it and left out.
+        cosines = tl.dot(low_a, high_b, cosines)
+        cosines = tl.dot(high_a, low_b, cosines)
+        cosines = tl.dot(high_a, high_b, cosines)
     cosines = tl.where((b < num_b)[None, :], cosines, float("-inf"))
     value, column = tl.max(cosines, axis=1, return_indices=True)
     partner = tl.minimum(tl.program_id(0) % num_column_blocks * BLOCK_B + column, num_b - 1)
@@ -103,7 +101,6 @@ def rank_tokens(
 def merge_tokens(
     sums, high, low, parents, merged, target, num_merges, num_rows, max_merges, width: tl.constexpr,
     BLOCK_MERGES: tl.constexpr, BLOCK_WIDTH: tl.constexpr, BLOCK_ADD: tl.constexpr,
-    IS_EXACT: tl.constexpr,
 ):  # fmt: skip
     """Add each merged row to that of its partner; the first of those with the same partner adds them all, in order."""
     clip, mine = tl.program_id(1).to(tl.int64), tl.program_id(0)
@@ -126,7 +123,7 @@ def merge_tokens(
             total += tl.sum(added, axis=0)
     tl.store(sums + row * width + d, total, mask=(d < width) & is_first)
     offset = (clip * num_rows + row) * width
-    _store_unit(total, high + offset, low + offset, d, (d < width) & is_first, IS_EXACT)
+    _store_unit(total, high + offset, low + offset, d, (d < width) & is_first)
     tl.store(parents + clip * num_rows + tl.load(merged + mine), row)
 
 

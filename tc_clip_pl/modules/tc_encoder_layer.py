@@ -1,7 +1,6 @@
 """One vision layer: attend, select seeds, summarize, feed forward (Fig. 4, Eqs. 6 and 9-11)."""
 
 from collections.abc import Callable
-from functools import partial
 
 import torch
 from torch import Tensor
@@ -37,7 +36,7 @@ class TCEncoderLayer(EncoderLayer):
         self.merges_per_round = config.merges_per_round
         self.select_seeds = SEED_SELECTORS[config.seed_selection]
         self.aggregate = AGGREGATORS[config.aggregation]
-        self.match_tokens: Callable[..., Tensor] | None = None
+        self.match_tokens: Callable[[Tensor, int, int], Tensor] | None = None
 
     def forward(
         self,
@@ -78,12 +77,7 @@ class TCEncoderLayer(EncoderLayer):
             indices = self.select_seeds(attention, self.num_seeds, self.training)  # (B, T, S)
         # Only the picked tokens themselves carry gradient. Frame by frame, best seed first: matching uses the order.
         tokens = gather_tokens(interim[:, :, 1:], indices).flatten(1, 2)  # (B, T * S, D)
-        seeds = Seeds(tokens, indices, attention, self._matching(attention.query.dtype))
+        match = None if tokens.dtype == torch.float64 else self.match_tokens  # the kernel has the accuracy of float32
+        seeds = Seeds(tokens, indices, attention, match)
         with torch.no_grad(), without_autocast(interim):
             return seeds, self.aggregate(seeds, self.num_context_tokens, self.merges_per_round)
-
-    def _matching(self, dtype: torch.dtype) -> Callable[..., Tensor] | None:
-        """Return the kernel that suits queries of a dtype, or None for the plain version."""
-        if self.match_tokens is None or dtype == torch.float64:
-            return None
-        return partial(self.match_tokens, is_exact=dtype == torch.float32)  # not under autocast

@@ -12,6 +12,8 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
+from tc_clip_pl.modules.acceleration import Kernels, choose_kernels, use_kernels
+from tc_clip_pl.modules.tc_clip import TCCLIP
 from tc_clip_pl.training.accumulation import loss_weight
 from tc_clip_pl.training.checkpoint import check_state_dict, describe_model
 from tc_clip_pl.training.class_names import check_resumed_classes
@@ -44,6 +46,11 @@ class TCCLIPModule(EvaluationSteps):
             steps to tell frames apart.
         label_smoothing: Share of each target spread evenly over the classes.
         views_per_forward: Views of a video that evaluation runs at once; with 1, memory does not grow with the views.
+        kernels: Implementation of the vision encoder: `plain` PyTorch, `triton` kernels, `compiled` around these, or
+            `auto`, which is compiled on a GPU of compute capability 8.0 or more, and plain elsewhere. A sharded model
+            (FSDP2) is never compiled. Outputs are equal within rounding.
+        checkpoint_activations: Whether training keeps only the inputs of each layer and computes it again in the
+            backward pass: less memory, more time.
 
     Attributes:
         run_record: What checkpoints and reports say about the run: its `name`, `config` and `command`.
@@ -62,6 +69,8 @@ class TCCLIPModule(EvaluationSteps):
         positions_lr_factor: float = 1.0,
         label_smoothing: float = 0.1,
         views_per_forward: int = 1,
+        kernels: Kernels = "auto",
+        checkpoint_activations: bool = False,
     ) -> None:
         super().__init__(model, views_per_forward)
         self.lr_factors = {"prompting": prompting_lr_factor, "positions": positions_lr_factor}
@@ -69,6 +78,11 @@ class TCCLIPModule(EvaluationSteps):
         # For `load_from_checkpoint(path, model=...)`; not for the logger, since config.yaml has every argument.
         factors = ("prompting_lr_factor", "positions_lr_factor")
         self.save_hyperparameters(*factors, "label_smoothing", "views_per_forward", logger=False)
+        self.kernels = kernels
+        if checkpoint_activations:
+            # transformers renames it; the old name warns.
+            enable = getattr(model, "activation_checkpointing_enable", None) or model.gradient_checkpointing_enable
+            enable({"use_reentrant": False})
         self.optimizer = optimizer
         self.lr_scheduler = lr_scheduler
         self.label_smoothing = label_smoothing
@@ -81,12 +95,26 @@ class TCCLIPModule(EvaluationSteps):
         """Take the class names and test sets from the data module, and create the training and validation metrics.
 
         Raises:
-            ValueError: If the data module has no `class_names`.
+            ValueError: If the data module has no `class_names`, or the kernels do not suit machine or strategy.
         """
         super().setup(stage)
+        self._choose_kernels()
         if stage in ("fit", "validate"):
             self.model.train(stage == "fit")  # from_pretrained returns a model in eval mode, which Lightning keeps
             self.train_metrics = nn.ModuleDict({"step": TrainingMetrics(), "epoch": TrainingMetrics()})
+
+    def _choose_kernels(self) -> None:
+        if not isinstance(self.model, TCCLIP):
+            return
+        device = self.trainer.strategy.root_device  # the model is moved there later
+        # Only ModelParallelStrategy makes a device mesh: it gathers and frees the weights around each layer.
+        is_whole = self.device_mesh is None
+        if not is_whole and self.kernels == "compiled":
+            raise ValueError(
+                "model.kernels is compiled, which a sharded model cannot be: choose auto, triton or plain."
+            )
+        fastest = "compiled" if is_whole else "triton"
+        use_kernels(self.model, choose_kernels(self.kernels, device, fastest), device)
 
     def configure_model(self) -> None:
         """Shard the model under `ModelParallelStrategy` (FSDP2); every other strategy keeps it whole."""

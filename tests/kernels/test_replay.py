@@ -1,0 +1,37 @@
+"""Functions replayed as CUDA graphs."""
+
+import pytest
+import torch
+
+from tc_clip_pl.kernels.replay import Replayed
+
+needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="CUDA graphs need a GPU")
+
+
+def test_a_function_on_the_cpu_is_called_each_time():
+    calls = []
+
+    def double(tensor, factor):
+        calls.append(factor)
+        return tensor * factor
+
+    replayed = Replayed(double)
+    assert [replayed(torch.ones(2), 2).sum().item() for _ in range(3)] == [4, 4, 4]
+    assert calls == [2, 2, 2]
+
+
+@needs_gpu
+def test_results_follow_the_argument_and_are_tensors_of_their_own():
+    replayed = Replayed(lambda tensor, factor: tensor * factor)
+    arguments = [torch.full((3,), float(value), device="cuda") for value in range(5)]
+    results = [replayed(argument, 2) for argument in arguments]
+    assert [result[0].item() for result in results] == [0, 2, 4, 6, 8]
+
+
+@needs_gpu
+def test_a_graph_made_in_inference_mode_serves_training():
+    replayed = Replayed(lambda tensor: tensor + 1)
+    with torch.inference_mode():
+        for _ in range(3):
+            replayed(torch.zeros(2, device="cuda"))
+    assert replayed(torch.ones(2, device="cuda")).tolist() == [2, 2]

@@ -1,0 +1,166 @@
+"""Implementations of the vision encoder: which one is chosen, and that all of them compute the same."""
+
+import logging
+
+import pytest
+import torch
+from torch._dynamo.utils import counters
+
+from tc_clip_pl import TCCLIP
+from tc_clip_pl.modules import acceleration
+from tc_clip_pl.modules.acceleration import choose_kernels, use_kernels
+from tc_clip_pl.modules.config import TCCLIPConfig
+from tc_clip_pl.modules.fast_encoder import FastEncoder
+from tc_clip_pl.training.module import TCCLIPModule
+
+pytest.importorskip("triton")
+CPU, GPU = torch.device("cpu"), torch.device("cuda", 0)
+VISION = {"hidden_size": 32, "intermediate_size": 64, "num_attention_heads": 2, "image_size": 32, "patch_size": 8}
+
+
+def build_model(**options):
+    torch.manual_seed(0)
+    text = {"hidden_size": 32, "intermediate_size": 64, "num_attention_heads": 2, "num_hidden_layers": 2}
+    words = {"vocab_size": 99, "eos_token_id": 98, "bos_token_id": 97, "max_position_embeddings": 12}
+    config = TCCLIPConfig(
+        vision_config={**VISION, "num_hidden_layers": 4},
+        text_config={**text, **words},
+        projection_dim=32,
+        prompt_token_ids=(1, 2, 3, 4),
+        num_frames=3,
+        num_context_tokens=5,
+        seed_ratio=0.5,
+        merges_per_round=4,
+        **options,
+    )
+    model = TCCLIP(config)
+    for layer in model.vision_model.encoder.layers[1:]:
+        if layer.self_attn.local_global_bias is not None:
+            torch.nn.init.normal_(layer.self_attn.local_global_bias)
+    model.set_class_tokens(torch.tensor([[97, 1, 2, 3, 4, 10 + y, 98] for y in range(3)]))
+    return model
+
+
+def random_video(batch=2):
+    return torch.randn(batch, 3, 3, 32, 32, generator=torch.Generator().manual_seed(1))
+
+
+def logits_and_gradients(model, video):
+    model.zero_grad()
+    logits = model(video).logits
+    logits.logsumexp(-1).sum().backward()
+    return logits.detach(), {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
+
+
+def assert_same(found, expected):
+    torch.testing.assert_close(found[0], expected[0], rtol=1e-5, atol=1e-5)
+    scale = max(gradient.norm() for gradient in expected[1].values())
+    for name, gradient in expected[1].items():
+        # Relative to the largest where a gradient is zero but for rounding, as that of the key bias.
+        assert (found[1][name] - gradient).norm() <= 1e-5 * gradient.norm() + 1e-6 * scale, name
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"local_global_bias": False}, {"tc_layers": [3]}, {"aggregation": "bipartite_attention"}], ids=str
+)
+def test_kernels_give_the_logits_and_gradients_of_the_plain_model(options):
+    model, video = build_model(**options).train(), random_video()
+    expected = logits_and_gradients(model, video)
+    use_kernels(model, "triton")
+    assert_same(logits_and_gradients(model, video), expected)
+
+
+def test_sources_and_attentions_are_those_of_the_plain_model():
+    model, video = build_model().eval(), random_video()
+    with torch.no_grad():
+        expected = model(video, return_sources=True, return_attentions=True)
+        use_kernels(model, "compiled")
+        found = model(video, return_sources=True, return_attentions=True)
+    for name in ("sources", "attentions"):
+        for left, right in zip(getattr(found, name), getattr(expected, name), strict=True):
+            torch.testing.assert_close(left, right, rtol=1e-5, atol=1e-6)
+
+
+@pytest.fixture
+def compiled_model():
+    """A model that is traced as for compilation, and then run as it is: compiling takes minutes on a CPU."""
+    torch._dynamo.reset()
+    counters.clear()
+    logging.getLogger("torch.__trace").disabled = True  # pytest would record every line, which takes minutes
+    model = build_model()
+    use_kernels(model, "triton")
+    model.fast_encoder = FastEncoder(model.vision_model, compiles=True, backend="eager")
+    yield model
+    torch._dynamo.reset()
+
+
+def test_training_is_one_graph_without_breaks(compiled_model):
+    model, video = compiled_model.train(), random_video()
+    found = logits_and_gradients(model, video)
+    for _ in range(2):
+        logits_and_gradients(model, video)
+    assert counters["stats"]["unique_graphs"] == 1 and not counters["graph_break"]
+    use_kernels(model, "plain")
+    assert_same(found, logits_and_gradients(model, video))
+
+
+def test_evaluation_has_graphs_for_the_first_layer_the_last_and_all_between_but_none_for_a_last_smaller_batch(
+    compiled_model,
+):
+    model, video = compiled_model.eval(), random_video(3)
+    with torch.no_grad():
+        found = model(video).logits
+        part = model(video[:2]).logits
+        model(video)
+        assert counters["stats"]["unique_graphs"] == 3 and not counters["graph_break"]
+        use_kernels(model, "plain")
+        torch.testing.assert_close(found, model(video).logits, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(part, found[:2], rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.slow
+def test_compiled_code_gives_the_logits_and_gradients_of_the_plain_model():
+    model, video = build_model().train(), random_video()
+    expected = logits_and_gradients(model, video)
+    use_kernels(model, "compiled")
+    assert_same(logits_and_gradients(model, video), expected)
+
+
+def test_float64_stays_with_the_plain_version():
+    model, video = build_model().double().eval(), random_video().double()
+    with torch.no_grad():
+        expected = model(video).logits
+        use_kernels(model, "triton")
+        assert torch.equal(model(video).logits, expected)
+
+
+def test_heads_that_the_kernel_cannot_take_are_attended_plainly():
+    vision = {**VISION, "hidden_size": 24, "num_hidden_layers": 2}  # heads of width 12
+    model = TCCLIP(TCCLIPConfig(vision_config=vision, num_frames=3, num_context_tokens=5, seed_ratio=0.5))
+    use_kernels(model, "triton")
+    attention = model.vision_model.encoder.layers[1].self_attn
+    assert attention.attend_with_context is None and model.vision_model.encoder.layers[1].match_tokens is not None
+
+
+def test_recomputing_activations_changes_no_gradient():
+    model, video = build_model().train(), random_video()
+    expected = logits_and_gradients(model, video)
+    TCCLIPModule(model, checkpoint_activations=True)
+    assert any(getattr(layer, "gradient_checkpointing", False) for layer in model.vision_model.encoder.layers)
+    assert_same(logits_and_gradients(model, video), expected)
+
+
+@pytest.mark.parametrize("capability, fastest", [((9, 0), "compiled"), ((8, 0), "compiled"), ((7, 5), "plain")])
+def test_auto_means_compiled_on_a_gpu_that_is_new_enough(monkeypatch, capability, fastest):
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
+    assert choose_kernels("auto", GPU) == fastest
+    assert choose_kernels("auto", CPU) == "plain"
+
+
+def test_without_triton_auto_is_plain_and_other_choices_say_what_is_missing(monkeypatch):
+    monkeypatch.setattr(acceleration, "find_spec", lambda name: None)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (9, 0))
+    assert choose_kernels("auto", GPU) == choose_kernels("plain", GPU) == "plain"
+    for kernels in ("triton", "compiled"):
+        with pytest.raises(ValueError, match=f"'{kernels}' need Triton, which is not installed: choose plain or auto"):
+            choose_kernels(kernels, GPU)
