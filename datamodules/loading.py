@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from torch.utils.data import DataLoader, Sampler
 
 from datamodules.options import ClipOptions
-from datamodules.splits.lookup import find_records
+from datamodules.splits.lookup import Root, find_records
 from datamodules.splits.split import Split, VideoRecord
 from datamodules.splits.validation import check_folders
 from datamodules.transforms.spatial import build_evaluation_crop, build_training_crop
@@ -30,13 +29,13 @@ class Process(NamedTuple):
 
 
 def find_clips(
-    split: Split, root: Path, class_names: Sequence[str], options: ClipOptions
+    split: Split, root: Root, class_names: Sequence[str], options: ClipOptions
 ) -> tuple[list[VideoRecord], list[str]]:
     """Find the clips of a split, and check what can be checked without decoding.
 
     Args:
         split: The split.
-        root: Directory of the videos.
+        root: Directory of the videos, or directory or URL of shards.
         class_names: Y names as the dataset has them.
         options: `on_bad_video` decides what happens to missing and unreadable clips.
 
