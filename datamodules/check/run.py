@@ -13,6 +13,9 @@ from datamodules.check.cache import CheckCache, Version
 from datamodules.check.clips import Finding, build_inspection, inspect_files
 from datamodules.check.lists import CheckedList, note_leaks
 from datamodules.check.problems import Problem
+from datamodules.errors import DataError
+from datamodules.shards.stores import is_url
+from datamodules.video.clip_files import clip_version
 
 NUM_THREADS = 16  # they wait for the disk, so there may be more of them than cores
 CHUNK_SIZE = 1024  # files per task: with one, handing out tasks would cost more than the stat calls
@@ -134,8 +137,7 @@ def _inspect_present(
         return 0
     implied_by = DECODE_KEY if settings.level == "header" else None
     cache = CheckCache(settings.cache_file, settings.inspection, implied_by)
-    # Absolute paths, so that a check from another directory finds them.
-    cached = {path: cache.find(os.path.abspath(path), version) for path, version in versions.items()}
+    cached = {path: cache.find(_absolute(path), version) for path, version in versions.items()}
     findings |= {path: Finding(*found) for path, found in cached.items() if found is not None}
     remaining = [path for path, found in cached.items() if found is None]
     done = num_cached = len(versions) - len(remaining)
@@ -143,10 +145,15 @@ def _inspect_present(
     for path, finding in inspect_files(remaining, inspect, settings.num_workers):
         findings[path] = finding
         if finding.kind is None:
-            cache.add(os.path.abspath(path), versions[path], finding.num_frames)
+            cache.add(_absolute(path), versions[path], finding.num_frames)
         done += 1
         progress(done, len(versions))
     return num_cached
+
+
+def _absolute(path: str) -> str:
+    """Return the path in the cache, which a check from another directory finds."""
+    return path if is_url(path) else os.path.abspath(path)
 
 
 def _stat_files(paths: Sequence[str]) -> list[Version | Finding]:
@@ -162,10 +169,12 @@ def _stat_chunk(paths: Sequence[str]) -> list[Version | Finding]:
 def _stat_file(path: str) -> Version | Finding:
     """Return the version of a file, or a finding if it is empty or cannot be reached (such as a dangling link)."""
     try:
-        status = os.stat(path)
+        version = Version(*clip_version(path))
     except OSError as error:
         return Finding(kind="unreadable", detail=error.strerror or type(error).__name__)
-    return Version(status.st_size, status.st_mtime_ns) if status.st_size else Finding(kind="empty")
+    except DataError as error:  # about a shard
+        return Finding(kind="unreadable", detail=str(error))
+    return version if version.size else Finding(kind="empty")
 
 
 def _find_problems(checked: CheckedList, findings: dict[str, Finding], num_frames: int) -> list[Problem]:

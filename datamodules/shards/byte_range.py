@@ -56,7 +56,7 @@ class ByteRange(NamedTuple):
 
 def parse_range(path: str) -> ByteRange | None:
     """Return the range of bytes that a clip's path names, or None for a path of a file."""
-    found = FORM.fullmatch(path)
+    found = FORM.fullmatch(path) if "#bytes=" in path else None  # most paths are those of files
     if found is None:
         return None
     start, end = int(found["start"]), int(found["end"])

@@ -32,7 +32,7 @@ def decode_frames(
     """Decode frames of a video, upright, in full size or shrunk.
 
     Args:
-        path: The video file.
+        path: The video: a file, or a range of a tar file (see `datamodules.shards`).
         choose: Maps the number n of frames of the video to the indices to decode: integers in 0..n-1, in an array of
             any shape, in any order, repetitions allowed. It must return the same indices when called again with the
             same n: where n proves wrong during decoding, it is called a second time.
@@ -48,12 +48,12 @@ def decode_frames(
         DataError: The file cannot be decoded; the message says why.
     """
     try:
-        return DECODERS[decoder](Path(path), choose, short_side)
+        return DECODERS[decoder](path, choose, short_side)
     except (av.FFmpegError, OSError) as error:
         raise DataError(f"{path} cannot be decoded as a video ({describe(error)}); replace or remove it.") from error
 
 
-def decode_with_pyav(path: Path, choose: ChooseFrames, short_side: int | None = None) -> np.ndarray:
+def decode_with_pyav(path: Path | str, choose: ChooseFrames, short_side: int | None = None) -> np.ndarray:
     """Decode frames with PyAV, and only the groups of pictures that hold them where timestamps can be trusted.
 
     The file is read once, front to back, and its compressed packets stay in memory. So there are no seeks, which land

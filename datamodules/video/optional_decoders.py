@@ -9,17 +9,18 @@ import torch
 from torchvision.transforms.v2 import functional as F
 
 from datamodules.errors import DataError, describe
+from datamodules.video.clip_files import open_clip
 from datamodules.video.pictures import ChooseFrames, shrunk_size
 
 
-def decode_with_decord(path: Path, choose: ChooseFrames, short_side: int | None = None) -> np.ndarray:
+def decode_with_decord(path: Path | str, choose: ChooseFrames, short_side: int | None = None) -> np.ndarray:
     """Decode frames with decord."""
     try:
         import decord
     except ImportError as error:
         raise DataError("decord is not installed; use --data.decoder pyav.") from error
     try:
-        reader = decord.VideoReader(str(path), num_threads=1)
+        reader = decord.VideoReader(open_clip(path), num_threads=1)
         wanted = choose(len(reader))
         frames = reader.get_batch(wanted.ravel().tolist()).asnumpy()
     # decord raises its own error for broken files, but RuntimeError for files without frames.
