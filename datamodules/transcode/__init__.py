@@ -4,5 +4,5 @@
 - `frames`: its frames with their times.
 - `copy`: what is to be done for a whole dataset, and all of it, in processes.
 - `journal`: the manifest, written as files are done, and the lock of the folder.
-- `stores`: where the files go: a tree like the dataset's, or shards.
+- `stores`, `shard_store`: where the files go: a tree like the dataset's, or shards.
 """
