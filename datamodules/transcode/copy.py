@@ -6,7 +6,7 @@ import random
 import shutil
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
@@ -81,7 +81,7 @@ class DatasetCopy:
             Each video or other file as it is done, whether well or not.
 
         Raises:
-            WriteError: The copy cannot be written.
+            OSError: The copy cannot be written.
         """
         for task in self.tasks:
             if task.version is None:
@@ -89,17 +89,21 @@ class DatasetCopy:
         numbered = [(number, task) for number, task in enumerate(self.tasks) if task.version is not None]
         work = partial(copy_file, scratch=str(self.scratch), settings=self.settings)
         crashed = Outcome(error="crashes the decoder")
-        for (number, task), outcome in map_in_processes(work, numbered, num_workers, lambda item: crashed):
-            if outcome.error is None:
-                path = self.scratch / str(number)
-                size = path.stat().st_size
-                copied = CopiedFile(task.name, task.source, *task.version, size, outcome.frames)
-                self.journal.add(self.store.put(copied, path))
-            else:
-                self.errors[task.source] = outcome.error
-            yield task
+        with closing(map_in_processes(work, numbered, num_workers, lambda item: crashed)) as done:
+            for (number, task), outcome in done:
+                self._take(task, outcome, self.scratch / str(number))
+                yield task
         self.store.close()
         self.journal.finish()
+
+    def _take(self, task: Task, outcome: Outcome, path: Path) -> None:
+        """Put a file that is done to its place and note it, or note its error."""
+        if outcome.error is not None:
+            self.errors[task.source] = outcome.error
+            return
+        size = path.stat().st_size
+        copied = CopiedFile(task.name, task.source, *task.version, size, outcome.frames)
+        self.journal.add(self.store.put(copied, path))
 
 
 @contextmanager
@@ -140,26 +144,27 @@ def copy_file(numbered: tuple[int, Task], scratch: str, settings: VideoSettings)
         settings: How videos are written.
 
     Raises:
-        WriteError: The folder cannot be written.
+        OSError: The folder cannot be written.
     """
     number, task = numbered
     target = f"{scratch}/{number}"
-    if not is_video(task.source):
-        return _copy_other(task.path, target)
     try:
-        return Outcome(transcode_video(task.path, target, settings))
+        if is_video(task.source):
+            return Outcome(transcode_video(task.path, target, settings))
+        with open(target, "wb") as output:
+            output.writelines(_read_chunks(task.path))
     except DataError as error:
         return Outcome(error=str(error).removeprefix(f"{task.path} "))
-
-
-def _copy_other(path: str, target: str) -> Outcome:
-    with open(target, "wb") as output:
-        try:
-            with open(path, "rb") as content:
-                shutil.copyfileobj(content, output)
-        except PermissionError as error:
-            return Outcome(error=f"cannot be read ({describe(error)})")
     return Outcome()
+
+
+def _read_chunks(path: str) -> Iterator[bytes]:
+    try:
+        with open(path, "rb") as content:
+            while chunk := content.read(1 << 20):
+                yield chunk
+    except OSError as error:
+        raise DataError(f"{path} cannot be read ({describe(error)}).") from error
 
 
 def _list_tasks(index: RootIndex, folder: Path) -> list[Task]:

@@ -80,11 +80,9 @@ class ShardStore:
                 tar.close()  # writes the blocks that end a tar file
 
     def _next_shard(self) -> str:
-        """Return the last shard that is not full, or else a new one."""
-        if unfinished := [name for name, end in self._ends.items() if end < self.shard_bytes]:
-            return max(unfinished)
-        # The first free number, because reading by `shard-{000000..000009}.tar` allows no gaps.
-        return next(name for number in range(10**6) if (name := SHARD.format(number)) not in self._ends)
+        """Return the first shard that is not full, or not there: readers of `shard-{000000..000009}.tar` want no gaps."""
+        names = map(SHARD.format, range(10**6))
+        return next(name for name in names if self._ends.get(name, 0) < self.shard_bytes)
 
     def _open(self, name: str) -> None:
         """Open a shard behind its last video; what follows is an unfinished one, or the end of the tar file."""
