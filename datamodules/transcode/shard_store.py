@@ -80,7 +80,7 @@ class ShardStore:
                 tar.close()  # writes the blocks that end a tar file
 
     def _next_shard(self) -> str:
-        """Return the first shard that is not full, or not there: readers of `shard-{000000..000009}.tar` want no gaps."""
+        """Return the first shard that is not full or not there: `shard-{000000..000009}.tar` allows no gaps."""
         names = map(SHARD.format, range(10**6))
         return next(name for name in names if self._ends.get(name, 0) < self.shard_bytes)
 
