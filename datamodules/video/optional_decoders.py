@@ -30,7 +30,7 @@ def decode_with_decord(path: Path | str, choose: ChooseFrames, short_side: int |
     return frames.reshape(*wanted.shape, *frames.shape[1:])
 
 
-def decode_with_torchcodec(path: Path, choose: ChooseFrames, short_side: int | None = None) -> np.ndarray:
+def decode_with_torchcodec(path: Path | str, choose: ChooseFrames, short_side: int | None = None) -> np.ndarray:
     """Decode frames with torchcodec, which finds FFmpeg's shared libraries on the machine."""
     try:
         from torchcodec.decoders import VideoDecoder
@@ -42,7 +42,7 @@ def decode_with_torchcodec(path: Path, choose: ChooseFrames, short_side: int | N
             "install FFmpeg, or use --data.decoder pyav."
         ) from error
     try:
-        decoder = VideoDecoder(path, dimension_order="NHWC", num_ffmpeg_threads=1, seek_mode="exact")
+        decoder = VideoDecoder(open_clip(path), dimension_order="NHWC", num_ffmpeg_threads=1, seek_mode="exact")
         wanted = choose(len(decoder))
         frames = decoder.get_frames_at(wanted.ravel().tolist()).data.numpy()
     except RuntimeError as error:
