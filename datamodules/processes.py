@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from threading import Thread
 from typing import TypeVar
 
 Item = TypeVar("Item")
@@ -22,11 +23,10 @@ def available_cores() -> int:
 
 
 def start_processes(number: int) -> ProcessPoolExecutor:
-    """Start a pool of processes, which leave Ctrl-C to this one."""
+    """Start a pool of processes, which leave Ctrl-C to this one, and end with it."""
     # Spawned, not forked: a fork copies the locks of a library's threads, but not the threads that release them.
     context = multiprocessing.get_context("spawn")
-    # Ctrl-C reaches every process of the terminal. Only the parent handles it, or each child prints a traceback.
-    return ProcessPoolExecutor(number, context, initializer=signal.signal, initargs=(signal.SIGINT, signal.SIG_IGN))
+    return ProcessPoolExecutor(number, context, initializer=_follow_parent)
 
 
 def kill_processes(pool: ProcessPoolExecutor) -> None:
@@ -82,3 +82,15 @@ def _map_until_crash(
     finally:
         pool.shutdown(cancel_futures=True)
     return []
+
+
+def _follow_parent() -> None:
+    # Ctrl-C reaches every process of the terminal. Only the parent handles it, or each child prints a traceback.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """End this process when its parent was killed, which would leave it waiting for work forever."""
+    multiprocessing.parent_process().join()
+    os._exit(1)

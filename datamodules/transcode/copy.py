@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import shutil
+import tempfile
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
@@ -24,7 +25,7 @@ from datamodules.transcode.stores import Store, TreeStore
 from datamodules.transcode.video import VideoSettings, transcode_video
 from datamodules.video.clip_files import clip_version
 
-SCRATCH = ".transcode.unfinished"
+SCRATCH = ".transcode.unfinished-"
 NUM_THREADS = 16  # they wait for the disk, so there may be more of them than cores
 ORDER_SEED = 0
 
@@ -124,10 +125,11 @@ def open_copy(source: Root, folder: Path, settings: VideoSettings, shard_bytes: 
     tasks = _list_tasks(index, folder)
     store = TreeStore(folder) if shard_bytes is None else ShardStore(folder, shard_bytes)
     facts = {"source": str(source if is_url(source) else Path(source).resolve()), **asdict(settings)}
-    scratch = folder / SCRATCH
     with open_journal(folder, store.manifest, facts) as journal:
-        shutil.rmtree(scratch, ignore_errors=True)  # of a command that was killed
-        scratch.mkdir()
+        for left in folder.glob(f"{SCRATCH}*"):  # of a command that was killed
+            shutil.rmtree(left, ignore_errors=True)
+        # Under a new name, so that processes which outlive a kill cannot write among new files.
+        scratch = Path(tempfile.mkdtemp(prefix=SCRATCH, dir=folder))
         try:
             yield _plan(journal, store, settings, scratch, tasks)
         finally:

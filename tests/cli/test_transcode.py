@@ -109,7 +109,7 @@ def test_ctrl_c_leaves_a_copy_that_goes_on(copies, tmp_path):
     _, err = process.communicate(timeout=20)
     assert process.returncode == 130
     assert err.splitlines()[-1] == "Interrupted; the same command resumes it." and "Traceback" not in err
-    assert not (target / ".transcode.unfinished").exists()
+    assert not list(target.glob(".transcode.unfinished*"))
     before = {file: file.stat().st_mtime_ns for file in target.rglob("*.mp4")}
     assert 3 <= len(before) < 59
     done = subprocess.run([*COMMAND, folder / "source", target], capture_output=True, text=True)

@@ -2,9 +2,12 @@
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from contextlib import closing
 from functools import partial
+from pathlib import Path
 
 import pytest
 
@@ -48,6 +51,36 @@ def test_closing_ends_the_processes(tmp_path):
         assert next(found) == (0, 0)
     assert time.monotonic() - began < 30
     assert len(list(tmp_path.iterdir())) < 9
+
+
+def test_a_kill_of_the_parent_ends_the_processes(tmp_path):
+    code = (
+        "import sys, time; from pathlib import Path; from test_processes import map_in_processes, partial, work\n"
+        "if __name__ == '__main__':\n"
+        f"    list(map_in_processes(partial(work, folder=Path({str(tmp_path)!r}), slow=(1, 2)), range(3), 2, str))"
+    )
+    script = tmp_path.with_suffix(".py")
+    script.write_text(code)
+    path = os.pathsep.join([str(Path(__file__).parent), *sys.path])
+    parent = subprocess.Popen([sys.executable, script], env={**os.environ, "PYTHONPATH": path})
+    while len(list(tmp_path.iterdir())) < 3:
+        assert parent.poll() is None
+        time.sleep(0.05)
+    parent.kill()
+    parent.wait()
+    children = {int(file.suffix[1:]) for file in tmp_path.iterdir()}
+    for _ in range(200):
+        if not (left := [child for child in children if _is_alive(child)]):
+            break
+        time.sleep(0.05)
+    assert not left
+
+
+def _is_alive(process):
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
 
 
 def test_cores():

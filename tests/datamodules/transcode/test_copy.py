@@ -126,6 +126,14 @@ def test_follows_the_dataset(copy, videos, source, target, shard_bytes):
     assert not (target / "z.mp4").exists()
 
 
+def test_removes_what_a_killed_command_left(copy, source, target):
+    copy(source, target)
+    (target / ".transcode.unfinished-abc").mkdir()
+    (target / ".transcode.unfinished-abc" / "0").touch()
+    copy(source, target)
+    assert not leftovers(target)
+
+
 def test_an_emptied_class_folder_goes(copy, source, target):
     copy(source, target)
     shutil.rmtree(source / "y")
