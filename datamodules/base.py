@@ -117,7 +117,7 @@ class VideoDataModule(BatchDataModule):
         """Read the dataset's own annotations; each dataset overrides this.
 
         Args:
-            index: The files under the root.
+            index: The files under the root; `index.annotation` gives the path of one, also where the root is a URL.
             split: Number of the split.
 
         Raises:

@@ -24,7 +24,7 @@ copy a dataset with videos that are small and quick to read
 
   tcclip transcode data/k400 data/k400_256
   tcclip transcode data/k400 data/k400_shards --shards
-  tcclip fit --config zero_shot_k400.yaml --data.root data/k400_256
+  tcclip fit --config fully_supervised_k400.yaml --data.root data/k400_256
 
 DEST gets every video as H.264 in MP4, with the same frames at the same times,
 without sound, and every other file as it is, in the same folders. Names stay
