@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -14,8 +13,7 @@ from datamodules.check.clips import Finding, build_inspection, inspect_files
 from datamodules.check.lists import CheckedList, note_leaks
 from datamodules.check.problems import Problem
 from datamodules.errors import DataError
-from datamodules.shards.stores import is_url
-from datamodules.video.clip_files import clip_version
+from datamodules.video.clip_files import absolute_path, clip_version
 
 NUM_THREADS = 16  # they wait for the disk, so there may be more of them than cores
 CHUNK_SIZE = 1024  # files per task: with one, handing out tasks would cost more than the stat calls
@@ -137,7 +135,8 @@ def _inspect_present(
         return 0
     implied_by = DECODE_KEY if settings.level == "header" else None
     cache = CheckCache(settings.cache_file, settings.inspection, implied_by)
-    cached = {path: cache.find(_absolute(path), version) for path, version in versions.items()}
+    # Absolute paths, so that a check from another directory finds them.
+    cached = {path: cache.find(absolute_path(path), version) for path, version in versions.items()}
     findings |= {path: Finding(*found) for path, found in cached.items() if found is not None}
     remaining = [path for path, found in cached.items() if found is None]
     done = num_cached = len(versions) - len(remaining)
@@ -145,15 +144,10 @@ def _inspect_present(
     for path, finding in inspect_files(remaining, inspect, settings.num_workers):
         findings[path] = finding
         if finding.kind is None:
-            cache.add(_absolute(path), versions[path], finding.num_frames)
+            cache.add(absolute_path(path), versions[path], finding.num_frames)
         done += 1
         progress(done, len(versions))
     return num_cached
-
-
-def _absolute(path: str) -> str:
-    """Return the path in the cache, which a check from another directory finds."""
-    return path if is_url(path) else os.path.abspath(path)
 
 
 def _stat_files(paths: Sequence[str]) -> list[Version | Finding]:

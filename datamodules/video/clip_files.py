@@ -7,6 +7,7 @@ from io import BytesIO
 from pathlib import Path
 
 from datamodules.shards.byte_range import parse_range
+from datamodules.shards.stores import is_url
 
 
 def open_clip(path: Path | str) -> str | BytesIO:
@@ -22,6 +23,11 @@ def open_clip(path: Path | str) -> str | BytesIO:
 def is_in_shard(path: Path | str) -> bool:
     """Return whether a clip is a range of a tar file. It was then decoded when it was written, and has a checksum."""
     return parse_range(str(path)) is not None
+
+
+def absolute_path(path: str) -> str:
+    """Return the path of a clip from any directory."""
+    return path if is_url(path) else os.path.abspath(path)
 
 
 def clip_version(path: str) -> tuple[int, int]:
