@@ -39,7 +39,8 @@ errors.
             --data.on_bad_video skip makes a run skip them
 
   --level LEVEL     presence: the files exist and are not empty
-                    header:   they can also be opened
+                    header:   they can also be opened; of shards, only
+                              that they reach to the end of every clip
                     decode:   the frames of a view can also be decoded (default)
   --num_workers N   number of processes (one per CPU core)
   --report FILE     report as JSON (check_report.json)
