@@ -44,8 +44,8 @@ class ClipOptions:
         num_workers: Decoding processes per loader. None divides the CPU cores among the devices, at most 8 each.
         worker_timeout: Seconds to wait for a batch before the run stops, in case a decoder hangs; 0 waits forever.
         decoder: Library that decodes the files. `auto` is `pyav`, which returns the right frames from any container.
-        exact_decoding: Decode frames in full size and resize them by torchvision, as in the published runs. Otherwise
-            the decoder shrinks them: faster for large videos, with a mean difference of under 1 of 255 grey levels.
+        exact_decoding: Decode frames in full size and resize them by torchvision. Otherwise the decoder shrinks them:
+            faster for large videos, while real clips differ by under 1 of 255 grey levels on average.
         on_bad_video: `raise` stops the run at an unreadable clip; `skip` leaves it out and reports it in
             `VideoBatch.skipped`.
         num_temporal_views: Temporal views per test video.

@@ -34,18 +34,19 @@ def decode_with_torchcodec(path: Path | str, choose: ChooseFrames, short_side: i
     """Decode frames with torchcodec, which finds FFmpeg's shared libraries on the machine."""
     try:
         from torchcodec.decoders import VideoDecoder
-    except ImportError as error:
-        raise DataError("torchcodec is not installed; install it, or use --data.decoder pyav.") from error
-    except RuntimeError as error:  # its message is a traceback for every version of FFmpeg that it knows
-        raise DataError(
-            "torchcodec does not find FFmpeg's shared libraries, or not those of a version that it knows; "
-            "install FFmpeg, or use --data.decoder pyav."
-        ) from error
-    try:
+
         decoder = VideoDecoder(open_clip(path), dimension_order="NHWC", num_ffmpeg_threads=1, seek_mode="exact")
         wanted = choose(len(decoder))
         frames = decoder.get_frames_at(wanted.ravel().tolist()).data.numpy()
+    except ImportError as error:
+        raise DataError("torchcodec is not installed; install it, or use --data.decoder pyav.") from error
     except RuntimeError as error:
+        # It looks for FFmpeg at the first use or import, and lists the failure with each version that it knows.
+        if "libtorchcodec" in describe(error):
+            raise DataError(
+                "torchcodec does not find FFmpeg's shared libraries, or not those of a version that it knows; "
+                "install FFmpeg, or use --data.decoder pyav."
+            ) from error
         raise DataError(f"torchcodec cannot decode {path} ({describe(error)}); try --data.decoder pyav.") from error
     frames = _shrink(frames, short_side)
     return frames.reshape(*wanted.shape, *frames.shape[1:])

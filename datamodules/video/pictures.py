@@ -11,6 +11,8 @@ from av.video.reformatter import Interpolation, VideoReformatter
 
 # Number of frames in the video -> indices to decode, of any shape.
 ChooseFrames = Callable[[int], np.ndarray]
+# Short side from which on color at half of it is enough: the mean difference from torchvision is under 2 grey levels.
+LEAST_HALF_COLOR = 112
 
 
 def stack_rgb(found: Mapping[int, VideoFrame], wanted: np.ndarray, short_side: int | None = None) -> np.ndarray:
@@ -30,11 +32,9 @@ def stack_rgb(found: Mapping[int, VideoFrame], wanted: np.ndarray, short_side: i
     scale, convert = VideoReformatter(), VideoReformatter()
     images = {}
     for number, frame in found.items():  # once for each frame, however often it is wanted
-        # Scaled in their own format and converted afterwards: FFmpeg converts without scaling by faster code than
-        # while scaling, and by the very code that converts the full size, so that only the scaling can differ.
         # One thread, since the workers already run in parallel.
-        own = _scalable_format(frame.format)
-        small = scale.reformat(frame, *size, own, interpolation=Interpolation.BILINEAR, threads=1)
+        kind = _scaled_format(frame.format, min(size))
+        small = scale.reformat(frame, *size, kind, interpolation=Interpolation.BILINEAR, threads=1)
         image = convert.reformat(small, *size, "rgb24", threads=1).to_ndarray()
         # Phones store portrait videos on their side, with a display matrix. FFmpeg leaves turning them to its caller.
         images[number] = np.rot90(image, round(frame.rotation / 90))
@@ -57,6 +57,11 @@ def shrunk_size(width: int, height: int, short_side: int | None) -> tuple[int, i
     return (short_side, long_side) if width <= height else (long_side, short_side)
 
 
-def _scalable_format(pixels: VideoFormat) -> str:
-    """Return the format to scale a frame in: its own, or RGB where FFmpeg cannot write it, as with palettes."""
-    return pixels.name if pixels.is_planar else "rgb24"
+def _scaled_format(pixels: VideoFormat, short_side: int) -> str:
+    """Return the format to scale a frame to, before it becomes RGB: its own if that does, else RGB at once.
+
+    FFmpeg converts pictures faster without scaling, and by the code that converts the full size. But then the color has
+    half the resolution of the result, which small pictures show; and some formats, as those with palettes, it cannot
+    write.
+    """
+    return pixels.name if pixels.is_planar and short_side >= LEAST_HALF_COLOR else "rgb24"

@@ -18,15 +18,8 @@ if TYPE_CHECKING:
     from tc_clip_pl.evaluation.metrics import ClassificationMetrics
 
 REPORTED_PACKAGES = (
-    "tcclip",
-    "torch",
-    "torchvision",
-    "transformers",
-    "lightning",
-    "torchmetrics",
-    "av",
-    "decord",
-    "torchcodec",
+    *("tcclip", "torch", "torchvision", "transformers", "lightning", "torchmetrics"),
+    *("av", "decord", "torchcodec"),
 )
 
 
