@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from torch.utils.data import DataLoader, Sampler
 
 from datamodules.options import ClipOptions
-from datamodules.splits.lookup import find_records
+from datamodules.splits.lookup import Root, find_records
 from datamodules.splits.split import Split, VideoRecord
 from datamodules.splits.validation import check_folders
-from datamodules.transforms.spatial import build_evaluation_crop, build_training_crop
+from datamodules.transforms.spatial import build_evaluation_crop, build_training_crop, short_side
 from datamodules.video.batch import Clip, VideoBatch, collate_evaluation_clips, collate_training_clips
 from datamodules.video.dataset import Transform, VideoDataset
 from datamodules.video.file_heads import check_heads
@@ -30,13 +29,13 @@ class Process(NamedTuple):
 
 
 def find_clips(
-    split: Split, root: Path, class_names: Sequence[str], options: ClipOptions
+    split: Split, root: Root, class_names: Sequence[str], options: ClipOptions
 ) -> tuple[list[VideoRecord], list[str]]:
     """Find the clips of a split, and check what can be checked without decoding.
 
     Args:
         split: The split.
-        root: Directory of the videos.
+        root: Directory of the videos, or directory or URL of shards.
         class_names: Y names as the dataset has them.
         options: `on_bad_video` decides what happens to missing and unreadable clips.
 
@@ -71,7 +70,7 @@ def build_test_dataset(records: list[VideoRecord], options: ClipOptions) -> Vide
     """Build a dataset of all views of every clip."""
     frames = FrameSampler(options.frame_sampling, options.num_frames, options.num_temporal_views)
     crop = build_evaluation_crop(options.image_size, options.num_spatial_views)
-    return _build_dataset(records, frames, crop, options)
+    return _build_dataset(records, frames, crop, options, options.num_spatial_views)
 
 
 def build_training_loader(dataset: VideoDataset, options: ClipOptions, process: Process) -> DataLoader[VideoBatch]:
@@ -105,9 +104,11 @@ def build_evaluation_loader(
 
 
 def _build_dataset(
-    records: list[VideoRecord], frames: FrameSampler, crop: Transform, options: ClipOptions
+    records: list[VideoRecord], frames: FrameSampler, crop: Transform, options: ClipOptions, num_spatial_views: int = 1
 ) -> VideoDataset:
-    return VideoDataset(records, frames, crop, options.seed, options.decoder, options.on_bad_video)
+    # What the decoder has shrunk, the transform finds in its size and does not resize again.
+    side = None if options.exact_decoding else short_side(options.image_size, num_spatial_views)
+    return VideoDataset(records, frames, crop, options.seed, options.decoder, options.on_bad_video, side)
 
 
 def _build_loader(

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import signal
 from collections.abc import Callable, Generator, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor, as_completed
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
 from typing import NamedTuple
@@ -14,6 +12,8 @@ import av
 import numpy as np
 
 from datamodules.errors import DataError
+from datamodules.processes import kill_processes, start_processes
+from datamodules.video.clip_files import is_in_shard
 from datamodules.video.decoding import decode_frames
 from datamodules.video.frame_sampling import segment_center
 from datamodules.video.truncation import find_missing_bytes
@@ -40,7 +40,9 @@ Inspect = Callable[[str], Finding]
 
 
 def read_header(path: str) -> Finding:
-    """Open a video and read its header, without decoding."""
+    """Open a video and read its header, without decoding; a clip of a shard was opened when the shard was written."""
+    if is_in_shard(path):
+        return Finding()
     try:
         with av.open(path) as container:
             stream = container.streams.best("video")
@@ -135,7 +137,7 @@ def _inspect_chunks(
 ) -> Generator[tuple[str, Finding], None, list[Sequence[str]]]:
     """Yield findings; return the chunks that are unfinished because a process crashed."""
     unfinished: list[Sequence[str]] = []
-    pool = _start_processes(num_workers)
+    pool = start_processes(num_workers)
     try:
         futures = {pool.submit(_inspect_chunk, chunk, inspect): number for number, chunk in enumerate(chunks)}
         done = set()
@@ -147,7 +149,7 @@ def _inspect_chunks(
             done.add(futures[future])
         unfinished = [chunk for number, chunk in enumerate(chunks) if number not in done]
     except KeyboardInterrupt:
-        _kill(pool)
+        kill_processes(pool)
         raise
     finally:
         pool.shutdown(cancel_futures=True)
@@ -156,7 +158,7 @@ def _inspect_chunks(
 
 def _inspect_one_by_one(paths: Sequence[str], inspect: Inspect) -> Iterator[tuple[str, Finding]]:
     for path in paths:
-        pool = _start_processes(1)  # a new one each, as a crash makes a pool unusable
+        pool = start_processes(1)  # a new one each, as a crash makes a pool unusable
         try:
             yield from pool.submit(_inspect_chunk, [path], inspect).result()
         except BrokenProcessPool:
@@ -174,17 +176,3 @@ def _inspect_safely(path: str, inspect: Inspect) -> Finding:
         return inspect(path)
     except Exception as error:  # of any kind, since it would stop a training run as well
         return Finding(kind="undecodable", detail=f"{type(error).__name__}: {error}")
-
-
-def _kill(pool: ProcessPoolExecutor) -> None:
-    """End the processes of a pool, which ignore Ctrl-C and would first finish all the files of their task."""
-    # `kill_workers` of Python 3.14 does the same; before, the processes are only in this attribute.
-    for process in list((pool._processes or {}).values()):
-        process.kill()
-
-
-def _start_processes(number: int) -> ProcessPoolExecutor:
-    # Spawned, not forked: a fork copies the locks of a library's threads, but not the threads that release them.
-    context = multiprocessing.get_context("spawn")
-    # Ctrl-C reaches every process of the terminal. Only the parent handles it, or each child prints a traceback.
-    return ProcessPoolExecutor(number, context, initializer=signal.signal, initargs=(signal.SIGINT, signal.SIG_IGN))

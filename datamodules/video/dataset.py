@@ -35,6 +35,7 @@ class VideoDataset(Dataset[Clip]):
         seed: Seed of the data.
         decoder: A name in `datamodules.video.decoding.DECODERS`.
         on_bad_video: `raise`, or `skip`: an unreadable clip is returned as a black one with its `error` set.
+        short_side: Short side to which the decoder shrinks larger frames; None leaves it to the transform.
     """
 
     def __init__(
@@ -45,10 +46,12 @@ class VideoDataset(Dataset[Clip]):
         seed: int,
         decoder: str = "auto",
         on_bad_video: str = "raise",
+        short_side: int | None = None,
     ) -> None:
         self.records = records
         self.sample_frames, self.transform = sample_frames, transform
         self.seed, self.decoder, self.on_bad_video = seed, decoder, on_bad_video
+        self.short_side = short_side
 
     def __len__(self) -> int:
         return len(self.records)
@@ -76,7 +79,7 @@ class VideoDataset(Dataset[Clip]):
             # A new generator for each call: the decoder may ask twice, and must get the same frames.
             return self.sample_frames(num_available, np.random.default_rng(seed))
 
-        frames = torch.from_numpy(decode_frames(record.path, choose, self.decoder))
+        frames = torch.from_numpy(decode_frames(record.path, choose, self.decoder, self.short_side))
         with seeded(seed):
             return self.transform(frames.movedim(-1, -3))  # (V, T, H, W, 3) -> (V, T, 3, H, W)
 

@@ -4,6 +4,7 @@ import multiprocessing
 from dataclasses import replace
 
 import pytest
+import torch
 
 from datamodules.errors import DataError
 from datamodules.loading import (
@@ -35,6 +36,23 @@ def records(videos, tmp_path):
 )
 def test_number_of_views(records, build, num_views):
     assert build(records, OPTIONS)[0].video.shape == (num_views, 2, 3, 32, 32)
+
+
+@pytest.mark.parametrize("num_spatial_views", [1, 3])
+@pytest.mark.parametrize("build", [build_training_dataset, build_validation_dataset, build_test_dataset])
+def test_the_decoder_shrinks_to_the_size_of_the_transform_unless_told_otherwise(records, build, num_spatial_views):
+    options = replace(OPTIONS, num_spatial_views=num_spatial_views)
+    seen = {}
+    for exact in (False, True):
+        dataset = build(records, replace(options, exact_decoding=exact))
+        resize, *crops = dataset.transform.transforms
+        dataset.transform = lambda frames, resize=resize, exact=exact: seen.setdefault(exact, (frames, resize(frames)))[
+            1
+        ]
+        dataset[0]
+    (shrunk, resized), (full, expected) = seen[False], seen[True]
+    assert full.shape[-2:] == (64, 128) and shrunk.shape == expected.shape and crops
+    assert torch.equal(shrunk, resized)
 
 
 def test_processes_share_the_clips(records):
