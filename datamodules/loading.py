@@ -12,11 +12,13 @@ from datamodules.options import ClipOptions
 from datamodules.splits.lookup import find_records
 from datamodules.splits.split import Split, VideoRecord
 from datamodules.splits.validation import check_folders
-from datamodules.transforms.spatial import build_evaluation_crop, build_training_crop
+from datamodules.transforms.spatial import build_evaluation_crop, build_training_crop, short_side
 from datamodules.video.batch import Clip, VideoBatch, collate_evaluation_clips, collate_training_clips
 from datamodules.video.dataset import Transform, VideoDataset
 from datamodules.video.file_heads import check_heads
+from datamodules.video.frame_cache import FrameCache
 from datamodules.video.frame_sampling import FrameSampler
+from datamodules.video.frame_store import FrameStore
 from datamodules.video.loaders import build_loader, default_workers
 from datamodules.video.samplers import EvaluationSampler, TrainingSampler
 
@@ -56,7 +58,8 @@ def find_clips(
 def build_training_dataset(records: list[VideoRecord], options: ClipOptions) -> VideoDataset:
     """Build a dataset of one random view per clip."""
     frames = FrameSampler("random", options.num_frames)
-    return _build_dataset(records, frames, build_training_crop(options.image_size), options)
+    cache = _build_cache(options, short_side(options.image_size), whole=True)
+    return _build_dataset(records, frames, build_training_crop(options.image_size), options, cache)
 
 
 def build_validation_dataset(records: list[VideoRecord], options: ClipOptions) -> VideoDataset:
@@ -64,14 +67,16 @@ def build_validation_dataset(records: list[VideoRecord], options: ClipOptions) -
     if options.val_views == "test":
         return build_test_dataset(records, options)
     frames = FrameSampler("center", options.num_frames)
-    return _build_dataset(records, frames, build_evaluation_crop(options.image_size, 1), options)
+    cache = _build_cache(options, short_side(options.image_size))
+    return _build_dataset(records, frames, build_evaluation_crop(options.image_size, 1), options, cache)
 
 
 def build_test_dataset(records: list[VideoRecord], options: ClipOptions) -> VideoDataset:
     """Build a dataset of all views of every clip."""
     frames = FrameSampler(options.frame_sampling, options.num_frames, options.num_temporal_views)
     crop = build_evaluation_crop(options.image_size, options.num_spatial_views)
-    return _build_dataset(records, frames, crop, options)
+    cache = _build_cache(options, short_side(options.image_size, options.num_spatial_views))
+    return _build_dataset(records, frames, crop, options, cache)
 
 
 def build_training_loader(dataset: VideoDataset, options: ClipOptions, process: Process) -> DataLoader[VideoBatch]:
@@ -105,9 +110,18 @@ def build_evaluation_loader(
 
 
 def _build_dataset(
-    records: list[VideoRecord], frames: FrameSampler, crop: Transform, options: ClipOptions
+    records: list[VideoRecord], frames: FrameSampler, crop: Transform, options: ClipOptions, cache: FrameCache | None
 ) -> VideoDataset:
-    return VideoDataset(records, frames, crop, options.seed, options.decoder, options.on_bad_video)
+    return VideoDataset(records, frames, crop, options.seed, options.decoder, options.on_bad_video, cache)
+
+
+def _build_cache(options: ClipOptions, side: int, whole: bool = False) -> FrameCache | None:
+    """Open the cache of a run, if it has one."""
+    if options.cache is None:
+        return None
+    store = FrameStore(Path(options.cache).expanduser(), options.cache_gb)
+    store.open()
+    return FrameCache(store, side, options.decoder, whole)
 
 
 def _build_loader(
