@@ -58,8 +58,8 @@ def find_clips(
 def build_training_dataset(records: list[VideoRecord], options: ClipOptions) -> VideoDataset:
     """Build a dataset of one random view per clip."""
     frames = FrameSampler("random", options.num_frames)
-    cache = _build_cache(options, short_side(options.image_size), whole=True)
-    return _build_dataset(records, frames, build_training_crop(options.image_size), options, cache)
+    # All frames of a clip are cached: every epoch draws others.
+    return _build_dataset(records, frames, build_training_crop(options.image_size), options, whole_clips=True)
 
 
 def build_validation_dataset(records: list[VideoRecord], options: ClipOptions) -> VideoDataset:
@@ -67,16 +67,14 @@ def build_validation_dataset(records: list[VideoRecord], options: ClipOptions) -
     if options.val_views == "test":
         return build_test_dataset(records, options)
     frames = FrameSampler("center", options.num_frames)
-    cache = _build_cache(options, short_side(options.image_size))
-    return _build_dataset(records, frames, build_evaluation_crop(options.image_size, 1), options, cache)
+    return _build_dataset(records, frames, build_evaluation_crop(options.image_size, 1), options)
 
 
 def build_test_dataset(records: list[VideoRecord], options: ClipOptions) -> VideoDataset:
     """Build a dataset of all views of every clip."""
     frames = FrameSampler(options.frame_sampling, options.num_frames, options.num_temporal_views)
     crop = build_evaluation_crop(options.image_size, options.num_spatial_views)
-    cache = _build_cache(options, short_side(options.image_size, options.num_spatial_views))
-    return _build_dataset(records, frames, crop, options, cache)
+    return _build_dataset(records, frames, crop, options, options.num_spatial_views)
 
 
 def build_training_loader(dataset: VideoDataset, options: ClipOptions, process: Process) -> DataLoader[VideoBatch]:
@@ -110,18 +108,27 @@ def build_evaluation_loader(
 
 
 def _build_dataset(
-    records: list[VideoRecord], frames: FrameSampler, crop: Transform, options: ClipOptions, cache: FrameCache | None
+    records: list[VideoRecord],
+    frames: FrameSampler,
+    crop: Transform,
+    options: ClipOptions,
+    num_spatial_views: int = 1,
+    whole_clips: bool = False,
 ) -> VideoDataset:
-    return VideoDataset(records, frames, crop, options.seed, options.decoder, options.on_bad_video, cache)
+    side = short_side(options.image_size, num_spatial_views)
+    # What the decoder has shrunk, the transform finds in its size and does not resize again.
+    decoder_side = None if options.exact_decoding else side
+    cache = _open_cache(options, side, whole_clips)
+    return VideoDataset(records, frames, crop, options.seed, options.decoder, options.on_bad_video, decoder_side, cache)
 
 
-def _build_cache(options: ClipOptions, side: int, whole: bool = False) -> FrameCache | None:
+def _open_cache(options: ClipOptions, side: int, whole_clips: bool) -> FrameCache | None:
     """Open the cache of a run, if it has one."""
     if options.cache is None:
         return None
     store = FrameStore(Path(options.cache).expanduser(), options.cache_gb)
     store.open()
-    return FrameCache(store, side, options.decoder, whole)
+    return FrameCache(store, side, f"{options.decoder}{'/exact' * options.exact_decoding}", whole_clips)
 
 
 def _build_loader(

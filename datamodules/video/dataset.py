@@ -37,6 +37,7 @@ class VideoDataset(Dataset[Clip]):
         seed: Seed of the data.
         decoder: A name in `datamodules.video.decoding.DECODERS`.
         on_bad_video: `raise`, or `skip`: an unreadable clip is returned as a black one with its `error` set.
+        short_side: Short side to which the decoder shrinks larger frames; None leaves it to the transform.
         cache: Keeps the decoded frames; None decodes them every time.
     """
 
@@ -48,11 +49,13 @@ class VideoDataset(Dataset[Clip]):
         seed: int,
         decoder: str = "auto",
         on_bad_video: str = "raise",
+        short_side: int | None = None,
         cache: FrameCache | None = None,
     ) -> None:
         self.records, self.cache = records, cache
         self.sample_frames, self.transform = sample_frames, transform
         self.seed, self.decoder, self.on_bad_video = seed, decoder, on_bad_video
+        self.short_side = short_side
 
     def __len__(self) -> int:
         return len(self.records)
@@ -81,7 +84,7 @@ class VideoDataset(Dataset[Clip]):
             return self.sample_frames(num_available, np.random.default_rng(seed))
 
         def decode(choose: ChooseFrames) -> Tensor:
-            return torch.from_numpy(decode_frames(record.path, choose, self.decoder))
+            return torch.from_numpy(decode_frames(record.path, choose, self.decoder, self.short_side))
 
         frames = self.cache.read(record.path, choose, decode) if self.cache else decode(choose)
         with seeded(seed):

@@ -17,7 +17,7 @@ from av.video.frame import VideoFrame
 
 from datamodules.errors import DataError, describe
 from datamodules.video.frame_index import IndexedFrame, build_frame_index, merge_packet_ranges
-from datamodules.video.optional_decoders import decode_with_decord
+from datamodules.video.optional_decoders import decode_with_decord, decode_with_torchcodec
 from datamodules.video.pictures import ChooseFrames, stack_rgb
 from datamodules.video.truncation import check_complete, open_whole
 
@@ -77,6 +77,7 @@ DECODERS: dict[str, Callable[[Path, ChooseFrames, int | None], np.ndarray]] = {
     "auto": decode_with_pyav,
     "pyav": decode_with_pyav,
     "decord": decode_with_decord,
+    "torchcodec": decode_with_torchcodec,
 }
 
 

@@ -29,6 +29,27 @@ def decode_with_decord(path: Path, choose: ChooseFrames, short_side: int | None 
     return frames.reshape(*wanted.shape, *frames.shape[1:])
 
 
+def decode_with_torchcodec(path: Path, choose: ChooseFrames, short_side: int | None = None) -> np.ndarray:
+    """Decode frames with torchcodec, which finds FFmpeg's shared libraries on the machine."""
+    try:
+        from torchcodec.decoders import VideoDecoder
+    except ImportError as error:
+        raise DataError("torchcodec is not installed; install it, or use --data.decoder pyav.") from error
+    except RuntimeError as error:  # its message is a traceback for every version of FFmpeg that it knows
+        raise DataError(
+            "torchcodec does not find FFmpeg's shared libraries, or not those of a version that it knows; "
+            "install FFmpeg, or use --data.decoder pyav."
+        ) from error
+    try:
+        decoder = VideoDecoder(path, dimension_order="NHWC", num_ffmpeg_threads=1, seek_mode="exact")
+        wanted = choose(len(decoder))
+        frames = decoder.get_frames_at(wanted.ravel().tolist()).data.numpy()
+    except RuntimeError as error:
+        raise DataError(f"torchcodec cannot decode {path} ({describe(error)}); try --data.decoder pyav.") from error
+    frames = _shrink(frames, short_side)
+    return frames.reshape(*wanted.shape, *frames.shape[1:])
+
+
 def _shrink(frames: np.ndarray, short_side: int | None) -> np.ndarray:
     """Resize (N, H, W, 3) frames to a short side, if they are larger."""
     height, width = frames.shape[1:3]

@@ -34,7 +34,7 @@ def stack_rgb(found: Mapping[int, VideoFrame], wanted: np.ndarray, short_side: i
         # while scaling, and by the very code that converts the full size, so that only the scaling can differ.
         # One thread, since the workers already run in parallel.
         own = _scalable_format(frame.format)
-        small = scale.reformat(frame, *size, own, interpolation=Interpolation.AREA, threads=1)
+        small = scale.reformat(frame, *size, own, interpolation=Interpolation.BILINEAR, threads=1)
         image = convert.reformat(small, *size, "rgb24", threads=1).to_ndarray()
         # Phones store portrait videos on their side, with a display matrix. FFmpeg leaves turning them to its caller.
         images[number] = np.rot90(image, round(frame.rotation / 90))

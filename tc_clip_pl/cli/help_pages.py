@@ -86,7 +86,10 @@ in order. Every key can be overridden:
     --data.num_workers N             decoding processes
     --data.num_temporal_views N      temporal views of a test video
     --data.num_spatial_views 1|3     crops per temporal view
-    --data.decoder auto|pyav|decord  video decoder
+    --data.decoder auto|pyav|decord|torchcodec
+                                     video decoder
+    --data.exact_decoding true       resize frames by torchvision, as in the
+                                     published runs, not in the decoder
     --data.on_bad_video raise|skip   what to do with an unreadable clip
     --check_clips false              fit does not first read the header of every
                                      clip: minutes for Kinetics, but only once;
