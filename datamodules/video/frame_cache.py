@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import hashlib
-import math
 import os
 import warnings
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
 from torch import Tensor
 from torch.utils.data import get_worker_info
 from torchvision.transforms import v2
 
 from datamodules.video.frame_store import FrameStore, StoreError
 from datamodules.video.pictures import ChooseFrames
+from datamodules.video.stored_clip import Memory, StoredClip
 from datamodules.video.truncation import open_whole
 
 # Goes up when the same file and settings give other frames, or these are stored in another way.
@@ -86,7 +85,7 @@ class FrameCache:
     whole: bool
     _is_closed: bool = False  # once something could not be stored
     _uncached: set[str] = field(default_factory=set)  # clips that are decoded every time
-    _memory: np.ndarray = field(default_factory=lambda: np.empty(0, dtype=np.uint8))  # of the frames last read
+    _memory: Memory = field(default_factory=Memory)  # of the frames last read
 
     def read(self, path: str, choose: ChooseFrames, decode: Decode) -> Tensor:
         """Return the frames that `choose` wants: those of `decode(choose)`, resized.
@@ -115,16 +114,6 @@ class FrameCache:
             return self._resize(decode(choose))
         return self._decode_and_store(path, key, source, choose, decode, stored)
 
-    def _copy(self, stored: Any, positions: list[int]) -> np.ndarray:
-        """Copy frames, always to the same memory: the system takes longer to give new memory than to fill it."""
-        shape = (len(positions), *stored.get_shape()[1:])
-        if self._memory.size < math.prod(shape):
-            self._memory = np.empty(math.prod(shape), dtype=np.uint8)
-        frames = self._memory[: math.prod(shape)].reshape(shape)
-        for place, position in enumerate(positions):
-            frames[place] = stored[position]
-        return frames
-
     def _resize(self, frames: Tensor) -> Tensor:
         resize = v2.Resize(self.short_side, antialias=True)
         return resize(frames.movedim(-1, -3)).movedim(-3, -1)
@@ -132,19 +121,18 @@ class FrameCache:
     def _find(self, key: str, source: Source, choose: ChooseFrames) -> Stored | None:
         """Return what is stored of a clip; None if nothing is, or nothing that holds."""
         try:
-            # As NumPy arrays, for which it opens the file once: another process may replace it meanwhile.
-            with safe_open(self.store.file_of(key), "np") as file:
-                facts = file.metadata()
-                if facts["source"] != source.name or facts["version"] != source.version:
+            with open(self.store.file_of(key), "rb", buffering=0) as stream:
+                clip = StoredClip(stream)
+                if clip.facts["source"] != source.name or clip.facts["version"] != source.version:
                     return None
-                num_available, numbers = int(facts["num_available"]), file.get_tensor("numbers")
+                num_available, numbers = int(clip.facts["num_available"]), clip.read_numbers("numbers")
                 wanted = choose(num_available)
                 if not np.isin(wanted, numbers).all():
                     return Stored(numbers, None)
-                positions = np.searchsorted(numbers, wanted.ravel()).tolist()
-                checksums = file.get_tensor("checksums")[positions].tolist()
-                frames = self._copy(file.get_slice("frames"), positions)
-        except (OSError, SafetensorError, LookupError, TypeError, ValueError):
+                positions = np.searchsorted(numbers, wanted.ravel())
+                checksums = clip.read_numbers("checksums")[positions].tolist()
+                frames = clip.read_frames("frames", positions.tolist(), self._memory)
+        except (OSError, LookupError, TypeError, ValueError):  # absent or damaged
             return None
         if _checksums(frames, wanted.ravel(), num_available) != checksums:
             return None
