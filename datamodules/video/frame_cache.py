@@ -148,8 +148,11 @@ class FrameCache:
             if stored is not None:
                 numbers = np.union1d(numbers, stored.numbers)
             numbers = np.unique(numbers[(numbers >= 0) & (numbers < num_available)])  # stored numbers may be damaged
-            if self.whole and self._is_small(path, num_available):
-                numbers = np.arange(num_available)
+            if self.whole:
+                if is_large := _exceeds_memory(path, num_available):
+                    self._leave_out(path, is_large)
+                else:
+                    numbers = np.arange(num_available)
             asked.append((num_available, numbers, wanted))
             return numbers
 
@@ -158,7 +161,7 @@ class FrameCache:
         if len(asked) > 1 and asked[0][0] == asked[1][0]:
             # Asked twice with the same number: the index of the file is wrong somewhere. A decoder that trusts it finds
             # other frames, as long as it does not come by that place.
-            self._uncached.add(path)
+            self._leave_out(path, "its index of frames is damaged")
             return self._resize(decode(choose))
         if path not in self._uncached:
             self._store(key, source, num_available, numbers, frames)
@@ -176,19 +179,22 @@ class FrameCache:
             if (worker := get_worker_info()) is None or worker.id == 0:  # one of them is enough to say it
                 warnings.warn(f"{error} The clips that it lacks are decoded every time.", stacklevel=2)
 
-    def _is_small(self, path: str, num_available: int) -> bool:
-        """Return whether a whole clip may be held in memory; note and say if not."""
-        with open_whole(path) as (_, stream):
-            width, height = stream.width, stream.height
-        if num_available * width * height * 3 <= MAX_WHOLE_BYTES:
-            return True
+    def _leave_out(self, path: str, reason: str) -> None:
+        """Note a clip that is decoded every time; say so of the first."""
+        if not self._uncached:
+            message = f"{path} is not cached, but decoded every time: {reason}. Further ones are not named."
+            warnings.warn(message, stacklevel=2)
         self._uncached.add(path)
-        warnings.warn(
-            f"{path} is not cached, but decoded every time: its {num_available} frames of {width} x {height} exceed "
-            f"the {MAX_WHOLE_BYTES >> 30} GB of memory that a clip may take meanwhile; shrink or cut it.",
-            stacklevel=2,
-        )
-        return False
+
+
+def _exceeds_memory(path: str, num_available: int) -> str | None:
+    """Return why a whole clip may not be held in memory; None if it may."""
+    with open_whole(path) as (_, stream):
+        width, height = stream.width, stream.height
+    if num_available * width * height * 3 <= MAX_WHOLE_BYTES:
+        return None
+    limit = f"the {MAX_WHOLE_BYTES >> 30} GB of memory that it may take meanwhile"
+    return f"its {num_available} frames of {width} x {height} exceed {limit}; shrink or cut it"
 
 
 def _checksums(frames: np.ndarray, numbers: np.ndarray, num_available: int) -> list[int]:

@@ -106,8 +106,8 @@ class FrameStore:
                 )
             if shutil.disk_usage(self.folder).free - size < LEFT_FREE_GB * GB:
                 raise StoreError(
-                    f"The disk of the cache {self.folder} has only {LEFT_FREE_GB} GB left, which stay free for "
-                    "checkpoints; free some, or give another --data.cache."
+                    f"The disk of the cache {self.folder} has less than {LEFT_FREE_GB} GB left, which stay free "
+                    "for checkpoints; free some, or give another --data.cache."
                 )
             aside = self.folder / ASIDE / f"{key}.{size}.{uuid.uuid4().hex}"
             aside.touch()

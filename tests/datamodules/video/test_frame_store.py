@@ -61,7 +61,7 @@ def test_never_exceeds_its_limit(store):
 
 def test_leaves_room_on_the_disk(store, monkeypatch):
     monkeypatch.setattr(frame_store, "LEFT_FREE_GB", 10**6)
-    with pytest.raises(StoreError, match=r"has only 1000000 GB left, which stay free for checkpoints"):
+    with pytest.raises(StoreError, match=r"has less than 1000000 GB left, which stay free for checkpoints"):
         add(store, "ab")
 
 
