@@ -80,6 +80,7 @@ LIBRARY_USERS = {
     "gradio": {"tc_clip_pl.cli"},
     "av": {"datamodules.video", "datamodules.check", "datamodules.synthetic", "datamodules.transcode"},
     "decord": {"datamodules.video"},
+    "filelock": {"datamodules.video"},
 }
 # Where Hugging Face's CLIP may be named: the backbone, and the writer of a plain CLIP for the tests.
 CLIP_USERS = ("tc_clip_pl.modules.backbone", "tc_clip_pl.checkpoints.tiny_clip")
