@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from torch.utils.data import DataLoader, Sampler
@@ -15,7 +16,9 @@ from datamodules.transforms.spatial import build_evaluation_crop, build_training
 from datamodules.video.batch import Clip, VideoBatch, collate_evaluation_clips, collate_training_clips
 from datamodules.video.dataset import Transform, VideoDataset
 from datamodules.video.file_heads import check_heads
+from datamodules.video.frame_cache import FrameCache
 from datamodules.video.frame_sampling import FrameSampler
+from datamodules.video.frame_store import FrameStore
 from datamodules.video.loaders import build_loader, default_workers
 from datamodules.video.samplers import EvaluationSampler, TrainingSampler
 
@@ -55,7 +58,8 @@ def find_clips(
 def build_training_dataset(records: list[VideoRecord], options: ClipOptions) -> VideoDataset:
     """Build a dataset of one random view per clip."""
     frames = FrameSampler("random", options.num_frames)
-    return _build_dataset(records, frames, build_training_crop(options.image_size), options)
+    # All frames of a clip are cached: every epoch draws others.
+    return _build_dataset(records, frames, build_training_crop(options.image_size), options, whole_clips=True)
 
 
 def build_validation_dataset(records: list[VideoRecord], options: ClipOptions) -> VideoDataset:
@@ -104,11 +108,27 @@ def build_evaluation_loader(
 
 
 def _build_dataset(
-    records: list[VideoRecord], frames: FrameSampler, crop: Transform, options: ClipOptions, num_spatial_views: int = 1
+    records: list[VideoRecord],
+    frames: FrameSampler,
+    crop: Transform,
+    options: ClipOptions,
+    num_spatial_views: int = 1,
+    whole_clips: bool = False,
 ) -> VideoDataset:
+    side = short_side(options.image_size, num_spatial_views)
     # What the decoder has shrunk, the transform finds in its size and does not resize again.
-    side = None if options.exact_decoding else short_side(options.image_size, num_spatial_views)
-    return VideoDataset(records, frames, crop, options.seed, options.decoder, options.on_bad_video, side)
+    decoder_side = None if options.exact_decoding else side
+    cache = _open_cache(options, side, whole_clips)
+    return VideoDataset(records, frames, crop, options.seed, options.decoder, options.on_bad_video, decoder_side, cache)
+
+
+def _open_cache(options: ClipOptions, side: int, whole_clips: bool) -> FrameCache | None:
+    """Open the cache of a run, if it has one."""
+    if options.cache is None:
+        return None
+    store = FrameStore(Path(options.cache).expanduser(), options.cache_gb)
+    store.open()
+    return FrameCache(store, side, f"{options.decoder}{'/exact' * options.exact_decoding}", whole_clips)
 
 
 def _build_loader(

@@ -81,6 +81,7 @@ LIBRARY_USERS = {
     "av": {"datamodules.video", "datamodules.check", "datamodules.synthetic", "datamodules.transcode"},
     "decord": {"datamodules.video"},
     "torchcodec": {"datamodules.video"},
+    "filelock": {"datamodules.video"},
 }
 # Where Hugging Face's CLIP may be named: the backbone, and the writer of a plain CLIP for the tests.
 CLIP_USERS = ("tc_clip_pl.modules.backbone", "tc_clip_pl.checkpoints.tiny_clip")

@@ -94,6 +94,9 @@ in order. Every key can be overridden:
                                      video decoder
     --data.exact_decoding true       resize frames by torchvision, not in the
                                      decoder
+    --data.cache DIR                 keep decoded frames in a folder, for all
+                                     epochs and runs; --data.cache_gb N is its
+                                     greatest size (100)
     --data.on_bad_video raise|skip   what to do with an unreadable clip
     --check_clips false              fit does not first read the header of every
                                      clip: minutes for Kinetics, but only once;

@@ -22,7 +22,7 @@ NOT_COMPARED = {
             "train_list",
             "test_list",
         ),  # the hashes of the lists are compared instead
-        *("num_workers", "worker_timeout", "on_bad_video"),
+        *("num_workers", "worker_timeout", "on_bad_video", "cache", "cache_gb"),
         *("seed", "split", "test_splits", "num_shots", "setting"),  # averaged over, or columns of the report
     ),
 }

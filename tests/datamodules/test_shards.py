@@ -168,3 +168,11 @@ def test_annotations_of_a_url_are_those_of_the_url(url):
     data = HMDB51DataModule(url, split=4, **SMALL)
     with pytest.raises(DataError, match=r"There are no files .* under memory://bucket/hmdb_shards; put"):
         data.setup()
+
+
+def test_the_cache_keeps_clips_of_shards(copies, url, shards, tmp_path):
+    for root in (copies / "shards", url):
+        data = module(root, cache=str(tmp_path / "frames"))
+        for number in (0, 1, 0):
+            assert_equal(epoch(data, number), epoch(shards, number))
+    assert list((tmp_path / "frames").rglob("*.safetensors"))

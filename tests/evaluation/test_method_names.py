@@ -90,6 +90,7 @@ def test_whatever_changes_the_accuracy_makes_a_row_of_its_own(change, name):
         {"config__seed_everything": 7},
         {DATA + "root": "elsewhere"},
         {DATA + "num_workers": 0},
+        {DATA + "cache": "frames", DATA + "cache_gb": 5},
         {DATA + "batch_size": 4},
         {DATA + "decoder": "pyav"},
         {DATA + "exact_decoding": True},
