@@ -22,20 +22,6 @@ def available_cores() -> int:
     return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
-def start_processes(number: int) -> ProcessPoolExecutor:
-    """Start a pool of processes, which leave Ctrl-C to this one, and end with it."""
-    # Spawned, not forked: a fork copies the locks of a library's threads, but not the threads that release them.
-    context = multiprocessing.get_context("spawn")
-    return ProcessPoolExecutor(number, context, initializer=_follow_parent)
-
-
-def kill_processes(pool: ProcessPoolExecutor) -> None:
-    """End the processes of a pool, which ignore Ctrl-C and would first finish their work."""
-    # `kill_workers` of Python 3.14 does the same; before, the processes are only in this attribute.
-    for process in list((pool._processes or {}).values()):
-        process.kill()
-
-
 def map_in_processes(
     work: Callable[[Item], Result], items: Iterable[Item], num_workers: int, crashed: Callable[[Item], Result]
 ) -> Iterator[tuple[Item, Result]]:
@@ -65,7 +51,7 @@ def _map_until_crash(
 ) -> Generator[tuple[Item, Result], None, list[Item]]:
     """Work on items until all are done, or a process crashes; return those that were given out then."""
     running: dict[Future[Result], Item] = {}
-    pool = start_processes(min(num_workers, len(todo)))
+    pool = _start_processes(min(num_workers, len(todo)))
     try:
         while todo or running:
             while todo and len(running) < 2 * num_workers:
@@ -77,11 +63,25 @@ def _map_until_crash(
     except BrokenProcessPool:
         return list(running.values())
     except BaseException:
-        kill_processes(pool)
+        _kill_processes(pool)
         raise
     finally:
         pool.shutdown(cancel_futures=True)
     return []
+
+
+def _start_processes(number: int) -> ProcessPoolExecutor:
+    """Start a pool of processes, which leave Ctrl-C to this one, and end with it."""
+    # Spawned, not forked: a fork copies the locks of a library's threads, but not the threads that release them.
+    context = multiprocessing.get_context("spawn")
+    return ProcessPoolExecutor(number, context, initializer=_follow_parent)
+
+
+def _kill_processes(pool: ProcessPoolExecutor) -> None:
+    """End the processes of a pool, which ignore Ctrl-C and would first finish their work."""
+    # `kill_workers` of Python 3.14 does the same; before, the processes are only in this attribute.
+    for process in list((pool._processes or {}).values()):
+        process.kill()
 
 
 def _follow_parent() -> None:

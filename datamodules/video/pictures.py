@@ -29,17 +29,32 @@ def stack_rgb(found: Mapping[int, VideoFrame], wanted: np.ndarray, short_side: i
     numbers = wanted.ravel().tolist()
     first = found[numbers[0]]
     size = shrunk_size(first.width, first.height, short_side)
-    scale, convert = VideoReformatter(), VideoReformatter()
-    images = {}
-    for number, frame in found.items():  # once for each frame, however often it is wanted
-        # One thread, since the workers already run in parallel.
-        kind = _scaled_format(frame.format, min(size))
-        small = scale.reformat(frame, *size, kind, interpolation=Interpolation.BILINEAR, threads=1)
-        image = convert.reformat(small, *size, "rgb24", threads=1).to_ndarray()
-        # Phones store portrait videos on their side, with a display matrix. FFmpeg leaves turning them to its caller.
-        images[number] = np.rot90(image, round(frame.rotation / 90))
+    convert = RGBConverter()
+    # Once for each frame, however often it is wanted.
+    images = {number: convert(frame, size) for number, frame in found.items()}
     stacked = np.stack([images[number] for number in numbers])
     return stacked.reshape(*wanted.shape, *stacked.shape[1:])
+
+
+class RGBConverter:
+    """Converts frames one by one; FFmpeg's tables stay for the next frame."""
+
+    def __init__(self) -> None:
+        self._scale, self._convert = VideoReformatter(), VideoReformatter()
+
+    def __call__(self, frame: VideoFrame, size: tuple[int, int]) -> np.ndarray:
+        """Return a frame as (H, W, 3) uint8 RGB, upright.
+
+        Args:
+            frame: The frame.
+            size: Width and height before it is turned.
+        """
+        # One thread, since the workers already run in parallel.
+        kind = _scaled_format(frame.format, min(size))
+        small = self._scale.reformat(frame, *size, kind, interpolation=Interpolation.BILINEAR, threads=1)
+        image = self._convert.reformat(small, *size, "rgb24", threads=1).to_ndarray()
+        # Phones store portrait videos on their side, with a display matrix. FFmpeg leaves turning them to its caller.
+        return np.rot90(image, round(frame.rotation / 90))
 
 
 def shrunk_size(width: int, height: int, short_side: int | None) -> tuple[int, int]:
