@@ -1,7 +1,5 @@
-"""Cost of a configuration: parameters, multiply-adds, memory and speed (Tables 6 and 14)."""
+"""Cost of a configuration: parameters and multiply-adds (Tables 6 and 14)."""
 
-import statistics
-import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
@@ -13,8 +11,6 @@ from tc_clip_pl.modules.config import TCCLIPConfig
 from tc_clip_pl.modules.tc_clip import TCCLIP
 from tc_clip_pl.modules.text_encoder import encode_text
 from tc_clip_pl.ops.prompting_tokens import PROMPTING_TOKENS
-
-WARM_UP, REPEATS = 3, 10  # calls before and during timing
 
 
 @dataclass
@@ -43,23 +39,6 @@ class Cost:
     def as_dict(self) -> dict[str, int]:
         """Return all counts by name."""
         return {**asdict(self), "total": self.total}
-
-
-@dataclass
-class Speed:
-    """Speed with random weights, in bf16 autocast on a GPU and in float32 on a CPU.
-
-    Attributes:
-        inference: Videos (views) per second, with cached classes.
-        training: Videos per second of forward and backward pass, without the optimizer.
-        inference_gib: Peak memory of inference on a GPU in GiB; None on a CPU.
-        training_gib: Peak memory of training, likewise.
-    """
-
-    inference: float
-    training: float
-    inference_gib: float | None
-    training_gib: float | None
 
 
 def class_tokens(config: TCCLIPConfig, num_classes: int, length: int | None = None) -> Tensor:
@@ -159,62 +138,3 @@ def count_multiply_adds(run: Callable[[], object]) -> int:
     with FlopCounterMode(display=False) as counter:
         run()
     return counter.get_total_flops() // 2
-
-
-def measure_speed(config: TCCLIPConfig, device: torch.device, batch_size: int = 8, num_classes: int = 400) -> Speed:
-    """Time inference and training steps (without the optimizer) on a device.
-
-    Args:
-        config: Configuration of the model, which gets random weights.
-        device: Where to run.
-        batch_size: Videos per batch.
-        num_classes: Y.
-
-    Returns:
-        Median speed and peak memory.
-    """
-    model = TCCLIP(config).to(device)
-    model.set_class_tokens(class_tokens(config, num_classes, length=12))  # a typical class name
-    size = config.vision_config.image_size
-    video = torch.randn(batch_size, config.num_frames, 3, size, size, device=device)
-    labels = torch.arange(batch_size, device=device) % num_classes
-
-    def infer() -> None:
-        with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
-            model(video)
-
-    def train() -> None:
-        with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
-            loss = torch.nn.functional.cross_entropy(model(video).logits.float(), labels)
-        loss.backward()
-        model.zero_grad()
-
-    model.eval()
-    inference, inference_gib = time_call(infer, device)
-    model.train()
-    training, training_gib = time_call(train, device)
-    return Speed(batch_size / inference, batch_size / training, inference_gib, training_gib)
-
-
-def time_call(run: Callable[[], None], device: torch.device) -> tuple[float, float | None]:
-    """Time a call.
-
-    Args:
-        run: The call.
-        device: The device it runs on.
-
-    Returns:
-        Median seconds after warm-up, and peak memory in GiB on a GPU, else None.
-    """
-    is_cuda = device.type == "cuda"
-    if is_cuda:
-        torch.cuda.reset_peak_memory_stats(device)
-    seconds = []
-    for _ in range(WARM_UP + REPEATS):
-        start = time.perf_counter()
-        run()
-        if is_cuda:
-            torch.cuda.synchronize(device)  # kernels run asynchronously: wait before reading the clock
-        seconds.append(time.perf_counter() - start)
-    peak = torch.cuda.max_memory_allocated(device) / 2**30 if is_cuda else None
-    return statistics.median(seconds[WARM_UP:]), peak

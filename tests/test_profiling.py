@@ -3,12 +3,11 @@
 import functools
 
 import pytest
-import torch
 from transformers import CLIPTextConfig, CLIPVisionConfig
 
 from tc_clip_pl import TCCLIPConfig
 from tc_clip_pl.ops.aggregation.bipartite import merge_schedule
-from tc_clip_pl.profiling import count_cost, measure_speed
+from tc_clip_pl.profiling import count_cost
 
 FRAME_WISE = {"reference_tokens": "none", "prompting": "template"}
 # Options, parameters in millions, multiply-adds in billions (Table 6).
@@ -83,17 +82,3 @@ def test_prompting_matches_table_14(costs):
     cost = costs(())
     assert cost.prompting == block
     assert round(cost.prompting / 1e9, 2) == 0.06
-
-
-def test_measure_speed_smoke():
-    sizes = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2}
-    config = TCCLIPConfig(
-        vision_config=CLIPVisionConfig(**sizes, image_size=32, patch_size=8),
-        text_config=CLIPTextConfig(**sizes, vocab_size=50, eos_token_id=49),
-        projection_dim=32,
-        num_frames=4,
-        num_context_tokens=6,
-    )
-    speed = measure_speed(config, torch.device("cpu"), batch_size=2, num_classes=3)
-    assert speed.inference > speed.training > 0
-    assert speed.inference_gib is None

@@ -20,6 +20,7 @@ from datamodules.video.decoding import decode_frames
 from datamodules.video.frame_cache import FrameCache
 from datamodules.video.pictures import ChooseFrames
 from datamodules.video.samplers import SampleKey, clip_seed
+from datamodules.video.stages import stage
 
 # (number of frames in the video, the clip's random generator) -> (V, T) frame indices
 SampleFrames = Callable[[int, np.random.Generator], np.ndarray]
@@ -84,17 +85,27 @@ class VideoDataset(Dataset[Clip]):
             return self.sample_frames(num_available, np.random.default_rng(seed))
 
         def decode(choose: ChooseFrames) -> Tensor:
-            return torch.from_numpy(decode_frames(record.path, choose, self.decoder, self.short_side))
+            with stage("decode"):
+                return torch.from_numpy(decode_frames(record.path, choose, self.decoder, self.short_side))
 
-        frames = self.cache.read(record.path, choose, decode) if self.cache else decode(choose)
-        with seeded(seed):
+        if self.cache is None:
+            frames = decode(choose)
+        else:
+            with stage("cache"):
+                frames = self.cache.read(record.path, choose, decode)
+        with stage("resize"), seeded(seed):
             video = self.transform(frames.movedim(-1, -3))  # (V, T, H, W, 3) -> (V, T, 3, H, W)
-        # A crop alone is a view: of whole frames, which would stay in memory, or of what the cache will overwrite.
-        is_view = video.untyped_storage().data_ptr() == frames.untyped_storage().data_ptr()
-        return video.movedim(-3, -1).clone(memory_format=torch.contiguous_format).movedim(-1, -3) if is_view else video
+            # A crop alone is a view: of whole frames, which would stay in memory, or of what the cache will overwrite.
+            is_view = video.untyped_storage().data_ptr() == frames.untyped_storage().data_ptr()
+            return _copy(video) if is_view else video
 
     def _black_clip(self, seed: int) -> Tensor:
         """Return a black clip of the usual shape."""
         # Its shape follows from sampler and transform (which may add views), so it passes through both.
         views, frames = self.sample_frames(1, np.random.default_rng(seed)).shape
         return self.transform(torch.zeros(views, frames, 3, 32, 32, dtype=torch.uint8))
+
+
+def _copy(video: Tensor) -> Tensor:
+    """Copy pictures whose channels lie together in memory, and stay so."""
+    return video.movedim(-3, -1).clone(memory_format=torch.contiguous_format).movedim(-1, -3)

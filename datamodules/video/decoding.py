@@ -19,6 +19,7 @@ from datamodules.errors import DataError, describe
 from datamodules.video.frame_index import IndexedFrame, build_frame_index, merge_packet_ranges
 from datamodules.video.optional_decoders import decode_with_decord, decode_with_torchcodec
 from datamodules.video.pictures import ChooseFrames, stack_rgb
+from datamodules.video.stages import stage
 from datamodules.video.truncation import check_complete, open_whole
 
 # Codecs in which no other picture may refer to one marked as non-reference, so that it can be skipped without harm.
@@ -66,9 +67,10 @@ def decode_with_pyav(path: Path | str, choose: ChooseFrames, short_side: int | N
         # The loop filter is kept: without it, 16 frames take 10 to 20% less time, but errors add up within a group of
         # pictures, to a mean of 1.4 to 2.9 grey levels; skipped only where nothing refers to, it saves nothing.
         stream.thread_type = "NONE"  # one core per loader worker; the workers already run in parallel
-        packets = [packet for packet in container.demux(stream) if packet.size]  # demux ends with an empty packet
-        check_complete(path, container, stream, packets)
-        index = build_frame_index(container.format.name, stream.codec_context.name, packets)
+        with stage("index"):
+            packets = [packet for packet in container.demux(stream) if packet.size]  # demux ends with an empty packet
+            check_complete(path, container, stream, packets)
+            index = build_frame_index(container.format.name, stream.codec_context.name, packets)
         if index is not None:
             wanted = choose(len(index))
             found = _decode_indexed(stream.codec_context, packets, index, wanted)

@@ -9,6 +9,8 @@ from av.video.format import VideoFormat
 from av.video.frame import VideoFrame
 from av.video.reformatter import Interpolation, VideoReformatter
 
+from datamodules.video.stages import stage
+
 # Number of frames in the video -> indices to decode, of any shape.
 ChooseFrames = Callable[[int], np.ndarray]
 # Short side from which on color at half of it is enough: the mean difference from torchvision is under 2 grey levels.
@@ -30,9 +32,10 @@ def stack_rgb(found: Mapping[int, VideoFrame], wanted: np.ndarray, short_side: i
     first = found[numbers[0]]
     size = shrunk_size(first.width, first.height, short_side)
     convert = RGBConverter()
-    # Once for each frame, however often it is wanted.
-    images = {number: convert(frame, size) for number, frame in found.items()}
-    stacked = np.stack([images[number] for number in numbers])
+    with stage("convert"):
+        # Once for each frame, however often it is wanted.
+        images = {number: convert(frame, size) for number, frame in found.items()}
+        stacked = np.stack([images[number] for number in numbers])
     return stacked.reshape(*wanted.shape, *stacked.shape[1:])
 
 

@@ -19,6 +19,7 @@ from av.video.stream import VideoStream
 
 from datamodules.errors import DataError
 from datamodules.video.clip_files import open_clip
+from datamodules.video.stages import stage
 
 MATROSKA = "matroska,webm"
 EBML_HEAD, SEGMENT = 0x1A45DFA3, 0x18538067  # the ids of the two elements that such a file consists of
@@ -75,11 +76,13 @@ def open_whole(path: Path | str) -> Iterator[tuple[InputContainer, VideoStream]]
         DataError: Bytes are missing, or there is no video stream.
         av.FFmpegError, OSError: It cannot be opened.
     """
-    clip = open_clip(path)
-    # First: an MP4 that is cut where its header should be does not even open.
-    if isinstance(clip, str) and (missing := find_missing_bytes(clip)):
-        raise DataError(f"{path} is truncated: its header promises {missing} more bytes; replace or remove it.")
-    with av.open(clip) as container:
+    with stage("open"):
+        clip = open_clip(path)
+        # First: an MP4 that is cut where its header should be does not even open.
+        if isinstance(clip, str) and (missing := find_missing_bytes(clip)):
+            raise DataError(f"{path} is truncated: its header promises {missing} more bytes; replace or remove it.")
+        container = av.open(clip)
+    with container:
         stream = container.streams.best("video")
         if stream is None:
             raise DataError(f"{path} contains no video stream; replace or remove it.")

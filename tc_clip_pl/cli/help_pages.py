@@ -16,6 +16,7 @@ from tc_clip_pl.cli import (
     transcode,
     visualize,
 )
+from tc_clip_pl.cli.benchmark import command as benchmark
 from tc_clip_pl.cli.page import command as page
 from tc_clip_pl.cli.sweep import command as sweep
 from tc_clip_pl.cli.tour import command as tour
@@ -56,7 +57,9 @@ tcclip: video action recognition with TC-CLIP
   tcclip pretrain OUT
       train a small CLIP on captioned pictures of the generated world
   tcclip profile --config NAME
-      count parameters and multiply-adds, measure the speed
+      count parameters and multiply-adds
+  tcclip benchmark model|train|latency|data|attention|matching
+      time the model, its kernels or its data, beside a frame-wise CLIP
   tcclip sweep --config NAME --sweep KEY=[VALUE,...]
       several runs, joined in one table
   tcclip report DIR ... [--paper TABLE]
@@ -203,6 +206,7 @@ OTHER_HELP = {
     "export": export.HELP,
     "pretrain": pretrain.HELP,
     "profile": profile.HELP,
+    "benchmark": benchmark.HELP,
     "sweep": sweep.HELP,
     "report": report.HELP,
     "configs": configs.HELP,

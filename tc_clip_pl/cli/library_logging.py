@@ -13,6 +13,7 @@ USELESS_WARNINGS = (
     r"The number of training batches .* is smaller than the logging interval",  # epochs are logged in any case
     r"The '\w+' does not have many workers",  # data.num_workers is a decision
     r"Checkpoint directory .* exists and is not empty",  # on resuming in place
+    r"You have overridden `on_before_batch_transfer` in `LightningModule`",  # which is meant to be there
     r"Glyph \d+ .* missing from",  # a class name in a script that matplotlib's font lacks
 )
 USELESS_LOGS = re.compile(

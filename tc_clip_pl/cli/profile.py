@@ -13,24 +13,20 @@ if TYPE_CHECKING:
     from tc_clip_pl.modules.config import TCCLIPConfig
 
 HELP = """\
-tcclip profile [--config NAME ...] [--clip NAME] [--measure]:
+tcclip profile [--config NAME ...] [--clip NAME]:
 count parameters (without token embeddings) and multiply-adds
 
 Counts one view and one class text of 77 tokens, without loading weights.
 `as published` counts all tokens in all layers, like the paper; `executed` is
-what runs here.
+what runs here. `tcclip benchmark` measures the speed.
 
   --config NAME ...      configurations to profile (the rows of the paper's
                          Tables 6 and 14)
   --clip NAME            hub name of a published CLIP, a folder, or world
                          (openai/clip-vit-base-patch16)
-  --measure              also time inference and training with random weights,
-                         on the GPU if there is one
-  --batch_size N         videos per batch of a measurement (8)
-  --num_classes N        classes of a measurement (400)
   --format table|json    output format (table)"""
 
-MIN_WIDTH = 140  # characters, for the table with its measured columns
+MIN_WIDTH = 100  # characters, for the table
 BASE = "openai/clip-vit-base-patch16"
 PAPER_ROWS: dict[str, dict[str, Any]] = {
     "ViFi-CLIP (frame-wise)": {"reference_tokens": "none", "prompting": "template"},
@@ -55,7 +51,7 @@ def profile(argv: list[str]) -> None:
         name: (options.clip, overrides) for name, overrides in PAPER_ROWS.items()
     }
     configs = {name: _build_config(clip, overrides) for name, (clip, overrides) in rows.items()}
-    costs = _profile_all(configs, options)
+    costs = _profile_all(configs)
     if options.format == "json":
         print(json.dumps(costs, indent=2))
         return
@@ -69,9 +65,6 @@ def _parse(argv: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser("tcclip profile", add_help=False)  # the help page is HELP
     parser.add_argument("--config", nargs="+", default=[])
     parser.add_argument("--clip", default=BASE)
-    parser.add_argument("--measure", action="store_true")
-    parser.add_argument("--batch_size", type=int, default=8)
-    parser.add_argument("--num_classes", type=int, default=400)
     parser.add_argument("--format", choices=("table", "json"), default="table")
     return parser.parse_args(argv)
 
@@ -96,24 +89,16 @@ def _build_config(clip: str, overrides: dict[str, Any]) -> "TCCLIPConfig":
     return TCCLIPConfig.from_dict({**read_config(clip), "model_type": TCCLIPConfig.model_type, **overrides})
 
 
-def _profile_all(configs: "dict[str, TCCLIPConfig]", options: argparse.Namespace) -> dict[str, dict[str, Any]]:
-    """Return costs, and speed if it is to be measured, by name of the configuration."""
-    from dataclasses import asdict
-
-    import torch
+def _profile_all(configs: "dict[str, TCCLIPConfig]") -> dict[str, dict[str, Any]]:
+    """Return costs by name of the configuration."""
     from rich.console import Console
     from rich.progress import track
 
-    from tc_clip_pl.profiling import count_cost, measure_speed
+    from tc_clip_pl.profiling import count_cost
 
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    costs = {}
     # Progress goes to stderr: stdout is the table, or JSON for another program.
-    for name, config in track(configs.items(), "profiling", console=Console(stderr=True), transient=True):
-        costs[name] = count_cost(config).as_dict()
-        if options.measure:
-            costs[name] |= asdict(measure_speed(config, device, options.batch_size, options.num_classes))
-    return costs
+    tracked = track(configs.items(), "profiling", console=Console(stderr=True), transient=True)
+    return {name: count_cost(config).as_dict() for name, config in tracked}
 
 
 def _table(costs: dict[str, dict[str, Any]]) -> "Table":
@@ -124,15 +109,7 @@ def _table(costs: dict[str, dict[str, Any]]) -> "Table":
     table.add_column("model")
     for column in ("params M", "vision", "text", "prompting", "as published", "executed"):
         table.add_column(column, justify="right")
-    is_measured = any("inference" in row for row in costs.values())
-    for column in ("videos/s", "train videos/s", "GiB", "train GiB") if is_measured else ():
-        table.add_column(column, justify="right")
     for name, row in costs.items():
         counts = [f"{row[key] / 1e9:.2f}" for key in ("vision", "text", "prompting", "total", "executed")]
-        speeds = [_format(row[k]) for k in ("inference", "training", "inference_gib", "training_gib") if k in row]
-        table.add_row(name, f"{row['parameters'] / 1e6:.1f}", *counts, *speeds)
+        table.add_row(name, f"{row['parameters'] / 1e6:.1f}", *counts)
     return table
-
-
-def _format(value: float | None) -> str:
-    return "-" if value is None else f"{value:.1f}"

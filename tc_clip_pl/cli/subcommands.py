@@ -16,6 +16,7 @@ SUBCOMMANDS = {
     "export": "tc_clip_pl.cli.export:export",
     "pretrain": "tc_clip_pl.cli.pretrain:pretrain",
     "profile": "tc_clip_pl.cli.profile:profile",
+    "benchmark": "tc_clip_pl.cli.benchmark.command:benchmark",
     "sweep": "tc_clip_pl.cli.sweep.command:sweep",
     "report": "tc_clip_pl.cli.report:report",
     "configs": "tc_clip_pl.cli.configs:list_configs",

@@ -17,7 +17,9 @@ from tc_clip_pl.training.distributed import gradient_norm
 
 
 class SpeedMonitor(Callback):
-    """Log videos per second over all devices, and the share of the time spent waiting for data.
+    """Log videos per second over all devices, and the share of the time spent waiting for the next batch.
+
+    The clock is the host's, which does not wait for the GPU: where it runs ahead, the GPU waits less than it.
 
     Not Lightning's `ThroughputMonitor`: it waits for the GPU after every batch, never reaches the progress bar, reports
     nothing until its window is full (few-shot epochs are shorter) and rejects batches without clips.
@@ -40,8 +42,10 @@ class SpeedMonitor(Callback):
         self._reset()
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
-        """Record when the batch arrived."""
-        self._start = time.perf_counter()
+        """Record when the batch arrived, which is before it was copied and augmented."""
+        arrived = getattr(pl_module, "batch_arrived", 0.0)
+        # A data module with an `on_before_batch_transfer` of its own takes the place of the module's.
+        self._start = arrived if arrived > (self._previous_end or 0.0) else time.perf_counter()
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -53,7 +57,7 @@ class SpeedMonitor(Callback):
             self._batches.append((len(batch.video_id), self._start - self._previous_end, now - self._start))
             speed = self.compute(trainer.world_size)
             pl_module.log("train/videos_per_second", speed["videos_per_second"], prog_bar=True, batch_size=1)
-            pl_module.log("train/data_wait_share", speed["data_wait_share"], batch_size=1)
+            pl_module.log("train/data_wait_share", speed["data_wait_share"], prog_bar=True, batch_size=1)
         self._previous_end = now
 
     def compute(self, world_size: int = 1) -> dict[str, float]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from typing import Any
 
 import torch
@@ -46,6 +47,7 @@ class TCCLIPModule(EvaluationSteps):
 
     Attributes:
         run_record: What checkpoints and reports say about the run: its `name`, `config` and `command`.
+        batch_arrived: When the loader gave the last batch, in seconds of `time.perf_counter`.
 
     Raises:
         ValueError: If a rate, the weight decay, the warm-up or the smoothing is out of range.
@@ -71,6 +73,7 @@ class TCCLIPModule(EvaluationSteps):
         self.lr_scheduler = lr_scheduler
         self.label_smoothing = label_smoothing
         self.run_record: dict[str, Any] = {}
+        self.batch_arrived = 0.0
 
     # Preparation
 
@@ -115,6 +118,11 @@ class TCCLIPModule(EvaluationSteps):
         return build_scheduler(self.lr_scheduler, optimizer, int(total_steps), steps_per_epoch)
 
     # Training steps
+
+    def on_before_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
+        """Note when the loader has given a batch, for `SpeedMonitor`: copying and augmenting it is no waiting."""
+        self.batch_arrived = time.perf_counter()
+        return batch
 
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:
         """Return the smoothed cross-entropy with class ids or soft targets, weighted for its optimizer step."""

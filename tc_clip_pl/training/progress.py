@@ -122,11 +122,14 @@ class LiveProgress(ProgressBar):
         self._start(epoch_title(trainer), self.total_train_batches)
 
     def on_train_batch_end(self, trainer: Trainer, *_: Any) -> None:
-        """Advance it, with the loss of the last optimizer step and the speed."""
+        """Advance it, with the loss of the last optimizer step, the speed, and the share of time spent waiting."""
         metrics = trainer.progress_bar_metrics
         loss, speed = metrics.get("train/loss_step"), metrics.get("train/videos_per_second")
+        waiting = metrics.get("train/data_wait_share")
         shown = [f"loss {loss:.3g}"] if loss is not None else []
-        self._advance("  ".join([*shown, *([format_speed(speed)] if speed is not None else [])]))
+        shown += [format_speed(speed)] if speed is not None else []
+        shown += [f"wait {100 * waiting:.0f}%"] if waiting is not None else []
+        self._advance("  ".join(shown))
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Draw the line of a validation."""

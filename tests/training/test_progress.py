@@ -85,7 +85,7 @@ def test_live_line_fits_and_is_removed(screen, monkeypatch, make_module, make_da
     written = file.getvalue()
     drawn = [re.sub(r"\x1b\[[\d;?]*[A-Za-z]", "", line) for line in re.split(r"[\r\n]", written)]
     assert all(len(line) <= 80 for line in drawn)
-    assert any(re.search(r"epoch 1/1 .* 3/3 .*loss [\d.]+ +[\d.]+ videos/s", line) for line in drawn)
+    assert any(re.search(r"epoch 1/1 .* 3/3 .*loss [\d.]+ +[\d.]+ videos/s +wait \d+%", line) for line in drawn)
     assert any("validation" in line for line in drawn)
     assert written.rstrip().endswith("videos/s")  # the summary is last: no live line is left behind
 
