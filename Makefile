@@ -1,6 +1,7 @@
 # make demo    set up .venv, then train a frame-wise CLIP and TC-CLIP on generated videos, and report
 # make test    set up .venv, then lint and run the tests
 # make learn   set up .venv, then train in three minutes what shows that the method works and the world does not leak
+# make benchmark set up .venv, then time model, kernels and data on this machine in five minutes
 # make slow    set up .venv, then run the tests that take minutes
 # make notebooks set up .venv, then run the notebooks and store their outputs in them
 # make mutants set up .venv, then change code and recipe in 2000 places, one at a time, and list what no test notices
@@ -10,7 +11,7 @@ BIN := $(VENV)/bin
 # a PYTHONPATH of the shell must not hide what pip installs into .venv
 unexport PYTHONPATH
 
-.PHONY: demo test learn slow notebooks mutants clean
+.PHONY: demo test learn benchmark slow notebooks mutants clean
 
 $(VENV)/.installed: setup.cfg pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -29,6 +30,17 @@ test: $(VENV)/.installed
 
 learn: $(VENV)/.installed
 	HF_HUB_OFFLINE=1 $(BIN)/pytest -m slow --capture no tests/learning
+
+# B/16 and the small CLIP of the generated world. RESULTS is where the JSON goes.
+RESULTS ?= outputs/benchmarks
+benchmark: $(VENV)/.installed
+	$(BIN)/tcclip benchmark model --batch_size 1 --repeats 3 --output $(RESULTS)/model.json
+	$(BIN)/tcclip benchmark model --config synthetic --batch_size 1 8 --num_classes 72 --output $(RESULTS)/model_world.json
+	$(BIN)/tcclip benchmark train --config synthetic --batch_size 8 --num_classes 36 --output $(RESULTS)/train_world.json
+	$(BIN)/tcclip benchmark latency --config synthetic --num_classes 72 --output $(RESULTS)/latency_world.json
+	$(BIN)/tcclip benchmark attention --batch_size 1 --repeats 5 --output $(RESULTS)/attention.json
+	$(BIN)/tcclip benchmark matching --batch_size 1 --repeats 10 --output $(RESULTS)/matching.json
+	$(BIN)/tcclip benchmark data --output $(RESULTS)/data.json
 
 slow: $(VENV)/.installed
 	$(BIN)/pytest -m slow

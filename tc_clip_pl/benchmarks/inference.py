@@ -11,7 +11,7 @@ from tc_clip_pl.benchmarks.candidates import TCScorer
 from tc_clip_pl.benchmarks.compare import compare_models
 from tc_clip_pl.benchmarks.rows import Row
 from tc_clip_pl.benchmarks.settings import Settings, autocast
-from tc_clip_pl.benchmarks.timing import Timing, time_call
+from tc_clip_pl.benchmarks.timing import Call
 from tc_clip_pl.profiling import count_multiply_adds
 
 
@@ -24,16 +24,16 @@ def benchmark_inference(settings: Settings, by_host: bool = False) -> Iterator[R
             the time per batch where they follow each other.
     """
 
-    def time_model(scorer: nn.Module, batch_size: int, num_frames: int, num_classes: int) -> Timing:
+    def prepare(scorer: nn.Module, batch_size: int, num_frames: int, num_classes: int) -> Call:
         video = settings.random_video(batch_size, num_frames)
 
         def run() -> None:
             with torch.inference_mode(), autocast(settings.device):
                 scorer.score(video)
 
-        return time_call(run, settings.device, settings.repeats, settings.warm_up, by_host)
+        return run
 
-    return compare_models(settings, time_model, count_inference, training=False)
+    return compare_models(settings, prepare, count_inference, training=False, by_host=by_host)
 
 
 def count_inference(scorer: nn.Module, video: Tensor) -> int:

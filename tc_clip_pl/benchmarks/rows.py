@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
@@ -12,6 +12,7 @@ from tc_clip_pl.benchmarks.timing import Timing
 
 OUT_OF_MEMORY = "out of memory"
 Setting = int | str | bool
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -53,14 +54,14 @@ class Row:
         return 2 * self.multiply_adds / self.timing.median / 1e12
 
 
-def measure(measure_timing: Callable[[], Timing]) -> tuple[Timing | None, str]:
+def measure(timed: Callable[[], Result]) -> tuple[Result | None, str]:
     """Time something that may not fit into the memory.
 
     Returns:
-        The timing and no note; or no timing, and a note that says why.
+        What it returns, and no note; or None, and a note that says why.
     """
     try:
-        return measure_timing(), ""
+        return timed(), ""
     except torch.OutOfMemoryError:
         pass  # outside of the handler nothing holds the tensors of the failed call any more
     except RuntimeError as error:

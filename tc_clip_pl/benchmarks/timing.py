@@ -5,10 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 import torch
+
+Call = Callable[[], object]
 
 
 @dataclass(frozen=True)
@@ -32,31 +33,38 @@ class Timing:
     memory_gib: float | None
 
 
-def time_call(
-    run: Callable[[], object], device: torch.device, repeats: int, warm_up: int = 3, by_host: bool = False
-) -> Timing:
-    """Time a call after a warm-up.
+def time_call(run: Call, device: torch.device, repeats: int, warm_up: int = 3, by_host: bool = False) -> Timing:
+    """Time a call after a warm-up; the arguments are those of `time_calls`."""
+    return time_calls([run], device, repeats, warm_up, by_host)[0]
+
+
+def time_calls(
+    runs: Sequence[Call], device: torch.device, repeats: int, warm_up: int = 3, by_host: bool = False
+) -> list[Timing]:
+    """Time calls in turns, so that what else the machine does meanwhile slows all of them alike.
 
     Args:
-        run: The call.
-        device: The device that it runs on.
-        repeats: Timed calls.
-        warm_up: Calls before them, the first included; at least 1.
+        runs: The calls.
+        device: The device that they run on.
+        repeats: Timed rounds.
+        warm_up: Rounds before them, at least 1.
         by_host: Wait for each call, and read the host's clock: the time until the answer is there. Otherwise a GPU
             stamps the calls, which the host submits without waiting: the time per call of a busy GPU.
     """
-    start = time.perf_counter()
-    run()
-    synchronize(device)
-    first = time.perf_counter() - start
+    firsts = [_clocked(run, device) for run in runs]
     for _ in range(warm_up - 1):
-        run()
+        for run in runs:
+            run()
     synchronize(device)
     is_cuda = device.type == "cuda"
     if is_cuda:
         torch.cuda.reset_peak_memory_stats(device)
-    seconds = _by_events(run, device, repeats) if is_cuda and not by_host else _by_clock(run, device, repeats)
-    return summarize(seconds, first, torch.cuda.max_memory_allocated(device) / 2**30 if is_cuda else None)
+    stamped = _stamped if is_cuda and not by_host else _clocked
+    rounds = [[stamped(run, device) for run in runs] for _ in range(repeats)]
+    synchronize(device)
+    memory = torch.cuda.max_memory_allocated(device) / 2**30 if is_cuda else None
+    seconds = [[each() if callable(each) else each for each in column] for column in zip(*rounds, strict=True)]
+    return [summarize(own, first, memory) for own, first in zip(seconds, firsts, strict=True)]
 
 
 def summarize(seconds: Sequence[float], first: float, memory_gib: float | None) -> Timing:
@@ -77,21 +85,18 @@ def synchronize(device: torch.device) -> None:
         torch.cuda.synchronize(device)
 
 
-def _by_clock(run: Callable[[], object], device: torch.device, repeats: int) -> list[float]:
-    seconds = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        run()
-        synchronize(device)
-        seconds.append(time.perf_counter() - start)
-    return seconds
-
-
-def _by_events(run: Callable[[], object], device: torch.device, repeats: int) -> list[float]:
-    stamps = [torch.cuda.Event(enable_timing=True) for _ in range(repeats + 1)]
-    stamps[0].record()
-    for stamp in stamps[1:]:
-        run()
-        stamp.record()
+def _clocked(run: Call, device: torch.device) -> float:
+    """Return the seconds until a call is done."""
+    start = time.perf_counter()
+    run()
     synchronize(device)
-    return [before.elapsed_time(after) / 1000 for before, after in pairwise(stamps)]
+    return time.perf_counter() - start
+
+
+def _stamped(run: Call, device: torch.device) -> Callable[[], float]:
+    """Call between two stamps of the GPU; return what tells the seconds between them once both are reached."""
+    before, after = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+    before.record()
+    run()
+    after.record()
+    return lambda: before.elapsed_time(after) / 1000

@@ -13,7 +13,7 @@ from torch.optim import Optimizer
 from tc_clip_pl.benchmarks.compare import compare_models
 from tc_clip_pl.benchmarks.rows import Row
 from tc_clip_pl.benchmarks.settings import Settings, autocast
-from tc_clip_pl.benchmarks.timing import Timing, time_call
+from tc_clip_pl.benchmarks.timing import Call
 from tc_clip_pl.profiling import count_multiply_adds
 from tc_clip_pl.training.optimizer import OptimizerFactory
 
@@ -26,18 +26,16 @@ def benchmark_training(settings: Settings, optimizer: OptimizerFactory) -> Itera
         optimizer: Makes the optimizer of parameter groups.
     """
 
-    def time_model(scorer: nn.Module, batch_size: int, num_frames: int, num_classes: int) -> Timing:
+    def prepare(scorer: nn.Module, batch_size: int, num_frames: int, num_classes: int) -> Call:
         video = settings.random_video(batch_size, num_frames)
         labels = torch.arange(batch_size, device=settings.device) % num_classes
-        # Made anew for each row, so that none starts with the memory of another's moments and gradients.
+        # Made anew for each row, so that none starts with the moments of another, or with the gradients of one that
+        # has run out of memory.
+        scorer.zero_grad()
         made = optimizer([parameter for parameter in scorer.parameters() if parameter.requires_grad])
-        try:
-            run = partial(training_step, scorer, made, video, labels)
-            return time_call(run, settings.device, settings.repeats, settings.warm_up)
-        finally:
-            made.zero_grad()  # also where a step has run out of memory
+        return partial(training_step, scorer, made, video, labels)
 
-    return compare_models(settings, time_model, count_training, training=True)
+    return compare_models(settings, prepare, count_training, training=True)
 
 
 def training_step(scorer: nn.Module, optimizer: Optimizer, video: Tensor, target: Tensor) -> None:

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from tc_clip_pl.benchmarks.rows import OUT_OF_MEMORY, Row, as_records, measure
-from tc_clip_pl.benchmarks.timing import Timing, summarize, time_call
+from tc_clip_pl.benchmarks.timing import Timing, summarize, time_call, time_calls
 
 CPU = torch.device("cpu")
 
@@ -67,3 +67,10 @@ def test_calls_are_counted_and_summarized():
     assert 0 < timing.low <= timing.median <= timing.high <= timing.p95
     assert timing.memory_gib is None
     assert summarize([1.0, 2.0, 3.0], 9.0, None) == Timing(2.0, 1.5, 2.5, pytest.approx(2.9), 9.0, None)
+
+
+def test_calls_take_turns():
+    order = []
+    first, second = time_calls([lambda: order.append("a"), lambda: order.append("b")], CPU, repeats=2, warm_up=1)
+    assert order == ["a", "b"] * 3
+    assert first.median > 0 and second.median > 0

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -102,6 +105,21 @@ def markdown_table(record: Record) -> str:
     headings, cells = layout(record)
     lines = [headings, ["---", *["---:"] * (len(headings) - 1)], *cells]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def fill_tables(text: str, folder: Path) -> str:
+    """Replace the Markdown tables that stand under `<!-- FILE.json -->` by those of the files.
+
+    Args:
+        text: Of a Markdown file.
+        folder: What the names of the files start from.
+    """
+
+    def fill(found: re.Match) -> str:
+        record = json.loads((folder / found[1]).read_text(encoding="utf-8"))
+        return f"<!-- {found[1]} -->\n{markdown_table(record)}\n"
+
+    return re.sub(r"<!-- (\S+\.json) -->\n(?:\|.*\n)*", fill, text)
 
 
 def _label(row: Record) -> str:
