@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from importlib import import_module
-from importlib.util import find_spec
 from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 
+from tc_clip_pl.modules.acceleration import use_kernels
 from tc_clip_pl.modules.backbone.interface import VisionModel
 from tc_clip_pl.modules.config import TCCLIPConfig
 from tc_clip_pl.modules.tc_clip import TCCLIP
@@ -89,20 +88,8 @@ class Candidate:
             if self.kernels == COMPILED and device.type != "meta":
                 scorer.vision_model.compile(dynamic=False)
         else:
-            use_kernels(scorer.model, self.kernels)
+            use_kernels(scorer.model, self.kernels, weights_are_fixed=True)
         return scorer
-
-
-def use_kernels(model: TCCLIP, kernels: str) -> None:
-    """Choose the implementation of a model's operations; one that has no choice is always plain.
-
-    Raises:
-        ValueError: If there is no such implementation.
-    """
-    if find_spec("tc_clip_pl.modules.acceleration"):
-        import_module("tc_clip_pl.modules.acceleration").use_kernels(model, kernels, weights_are_fixed=True)
-    elif kernels not in (AUTO, PLAIN):
-        raise ValueError(f"--kernels is {kernels!r}: this model has auto and plain only.")
 
 
 def build_candidates(config: TCCLIPConfig, kernels: Sequence[str], device: torch.device) -> Iterator[Candidate]:

@@ -16,10 +16,11 @@ from datamodules.video.batch import Clip, VideoBatch
 from datamodules.video.dataset import VideoDataset
 from datamodules.video.samplers import SampleKey
 from datamodules.video.stages import StageClock
-from tc_clip_pl.benchmarks.candidates import TCScorer, use_kernels
+from tc_clip_pl.benchmarks.candidates import TCScorer
 from tc_clip_pl.benchmarks.rows import Row
 from tc_clip_pl.benchmarks.timing import summarize, synchronize
 from tc_clip_pl.benchmarks.training import training_step
+from tc_clip_pl.modules.acceleration import use_kernels
 from tc_clip_pl.modules.config import TCCLIPConfig
 from tc_clip_pl.training.optimizer import OptimizerFactory
 

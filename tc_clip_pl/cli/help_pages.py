@@ -132,6 +132,11 @@ in order. Every key can be overridden:
     --trainer.accelerator cpu|gpu    auto takes a GPU if there is one
     --trainer.precision P            default: bf16-mixed on a GPU, 32-true on a
                                      CPU
+    --model.kernels K                plain, triton, compiled or auto: compiled
+                                     on a GPU, for which the first step takes a
+                                     minute; plain on a CPU
+    --model.checkpoint_activations true
+                                     less memory in training, more time
     --trainer.callbacks+=CLASS       add a callback to the default ones
     --ensembling.weights [1.0,0.7]   shares w of the fine-tuned weights, the
                                      rest CLIP's: all are tested in one pass
