@@ -24,8 +24,7 @@ from tc_clip_pl.modules.config import TCCLIPConfig
 from tc_clip_pl.training.optimizer import OptimizerFactory
 
 EPOCHS = (1, 2)
-READING = ("open", "index", "decode", "resize")
-STAGES = (*READING, "collate", "copy", "augment")
+STAGES = ("open", "index", "decode", "cache", "resize", "collate", "copy", "augment")
 Step = Callable[[VideoBatch], None]
 
 
@@ -117,7 +116,7 @@ def _time_stages(loader: DataLoader[VideoBatch], data: VideoDataModule, device: 
         for name, duration in _time_batch(clips, loader, data, device):
             seconds[name].append(duration / size)
     for name in STAGES:
-        if seconds[name]:  # not every decoder tells its stages
+        if seconds[name]:  # not every decoder tells its stages, and most runs have no cache
             yield Row(name, {}, summarize(seconds[name], seconds[name][0], None))
 
 
