@@ -18,7 +18,7 @@ from datamodules.loading import (
 from datamodules.options import ClipOptions
 from datamodules.splits.build_sources import ProtocolSources, build_sources, find_training_split
 from datamodules.splits.class_names import split_underscores
-from datamodules.splits.lookup import RootIndex
+from datamodules.splits.lookup import RootIndex, parse_root
 from datamodules.splits.protocols import Parts, Setting
 from datamodules.splits.published import PublishedFiles
 from datamodules.splits.request import DatasetSpec, SplitRequest
@@ -42,7 +42,7 @@ class VideoDataModule(BatchDataModule):
     - `read_annotations`: reads its own annotations.
 
     Args:
-        root: Directory of the videos, in any layout.
+        root: Directory of the videos, in any layout; or directory or URL of shards from `tcclip transcode --shards`.
         splits_dir: A copy of the published list and label files. Without it, splits come from the dataset's own
             annotations under `root`.
         setting: Which classes and lists: `standard` (all classes), `base_to_novel` (train on the base half, test on
@@ -82,7 +82,7 @@ class VideoDataModule(BatchDataModule):
         self.options = ClipOptions(**options)
         self.request = SplitRequest(
             dataset=self._describe(),
-            root=Path(root).expanduser(),
+            root=parse_root(root),
             splits_dir=Path(splits_dir).expanduser() if splits_dir else None,
             setting=setting,
             label_file=Path(label_file).expanduser() if label_file else None,
@@ -117,7 +117,7 @@ class VideoDataModule(BatchDataModule):
         """Read the dataset's own annotations; each dataset overrides this.
 
         Args:
-            index: The files under the root.
+            index: The files under the root; `index.annotation` gives the path of one, also where the root is a URL.
             split: Number of the split.
 
         Raises:

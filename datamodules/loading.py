@@ -9,14 +9,16 @@ from typing import Any, NamedTuple
 from torch.utils.data import DataLoader, Sampler
 
 from datamodules.options import ClipOptions
-from datamodules.splits.lookup import find_records
+from datamodules.splits.lookup import Root, find_records
 from datamodules.splits.split import Split, VideoRecord
 from datamodules.splits.validation import check_folders
-from datamodules.transforms.spatial import build_evaluation_crop, build_training_crop
+from datamodules.transforms.spatial import build_evaluation_crop, build_training_crop, short_side
 from datamodules.video.batch import Clip, VideoBatch, collate_evaluation_clips, collate_training_clips
 from datamodules.video.dataset import Transform, VideoDataset
 from datamodules.video.file_heads import check_heads
+from datamodules.video.frame_cache import FrameCache
 from datamodules.video.frame_sampling import FrameSampler
+from datamodules.video.frame_store import FrameStore
 from datamodules.video.loaders import build_loader, default_workers
 from datamodules.video.samplers import EvaluationSampler, TrainingSampler
 
@@ -30,13 +32,13 @@ class Process(NamedTuple):
 
 
 def find_clips(
-    split: Split, root: Path, class_names: Sequence[str], options: ClipOptions
+    split: Split, root: Root, class_names: Sequence[str], options: ClipOptions
 ) -> tuple[list[VideoRecord], list[str]]:
     """Find the clips of a split, and check what can be checked without decoding.
 
     Args:
         split: The split.
-        root: Directory of the videos.
+        root: Directory of the videos, or directory or URL of shards.
         class_names: Y names as the dataset has them.
         options: `on_bad_video` decides what happens to missing and unreadable clips.
 
@@ -56,7 +58,8 @@ def find_clips(
 def build_training_dataset(records: list[VideoRecord], options: ClipOptions) -> VideoDataset:
     """Build a dataset of one random view per clip."""
     frames = FrameSampler("random", options.num_frames)
-    return _build_dataset(records, frames, build_training_crop(options.image_size), options)
+    # All frames of a clip are cached: every epoch draws others.
+    return _build_dataset(records, frames, build_training_crop(options.image_size), options, whole_clips=True)
 
 
 def build_validation_dataset(records: list[VideoRecord], options: ClipOptions) -> VideoDataset:
@@ -71,7 +74,7 @@ def build_test_dataset(records: list[VideoRecord], options: ClipOptions) -> Vide
     """Build a dataset of all views of every clip."""
     frames = FrameSampler(options.frame_sampling, options.num_frames, options.num_temporal_views)
     crop = build_evaluation_crop(options.image_size, options.num_spatial_views)
-    return _build_dataset(records, frames, crop, options)
+    return _build_dataset(records, frames, crop, options, options.num_spatial_views)
 
 
 def build_training_loader(dataset: VideoDataset, options: ClipOptions, process: Process) -> DataLoader[VideoBatch]:
@@ -105,9 +108,27 @@ def build_evaluation_loader(
 
 
 def _build_dataset(
-    records: list[VideoRecord], frames: FrameSampler, crop: Transform, options: ClipOptions
+    records: list[VideoRecord],
+    frames: FrameSampler,
+    crop: Transform,
+    options: ClipOptions,
+    num_spatial_views: int = 1,
+    whole_clips: bool = False,
 ) -> VideoDataset:
-    return VideoDataset(records, frames, crop, options.seed, options.decoder, options.on_bad_video)
+    side = short_side(options.image_size, num_spatial_views)
+    # What the decoder has shrunk, the transform finds in its size and does not resize again.
+    decoder_side = None if options.exact_decoding else side
+    cache = _open_cache(options, side, whole_clips)
+    return VideoDataset(records, frames, crop, options.seed, options.decoder, options.on_bad_video, decoder_side, cache)
+
+
+def _open_cache(options: ClipOptions, side: int, whole_clips: bool) -> FrameCache | None:
+    """Open the cache of a run, if it has one."""
+    if options.cache is None:
+        return None
+    store = FrameStore(Path(options.cache).expanduser(), options.cache_gb)
+    store.open()
+    return FrameCache(store, side, f"{options.decoder}{'/exact' * options.exact_decoding}", whole_clips)
 
 
 def _build_loader(

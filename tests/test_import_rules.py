@@ -42,10 +42,12 @@ MAY_IMPORT = {
     "tc_clip_pl.__main__": {"cli"},
     "datamodules": {"base", "suite", "errors", "options", "splits", "video", "transforms", "datasets", "synthetic"},
     "datamodules.errors": set(),
+    "datamodules.processes": set(),
+    "datamodules.shards": {"errors"},
     "datamodules.options": {"errors"},
     "datamodules.transforms": {"errors", "options"},
-    "datamodules.splits": {"errors", "options"},
-    "datamodules.video": {"errors", "options", "splits", "transforms"},
+    "datamodules.splits": {"errors", "options", "shards"},
+    "datamodules.video": {"errors", "options", "shards", "splits", "transforms"},
     "datamodules.input_contract": {"errors", "options", "transforms"},
     "datamodules.loading": {"errors", "options", "splits", "transforms", "video"},
     "datamodules.batches": {"options", "transforms", "video", "loading"},
@@ -53,7 +55,8 @@ MAY_IMPORT = {
     "datamodules.datasets": {"errors", "options", "splits", "base"},
     "datamodules.suite": {"errors", "options", "splits", "video", "base"},
     "datamodules.make_splits": {"errors", "options", "splits"},
-    "datamodules.check": {"errors", "options", "splits", "video"},
+    "datamodules.check": {"errors", "options", "processes", "shards", "splits", "video"},
+    "datamodules.transcode": {"errors", "processes", "shards", "splits", "video"},
     "datamodules.synthetic": {"errors", "options", "splits", "make_splits", "transforms", "video", "datasets"},
 }
 # Library -> the packages and modules that may import it. Those not named here (torch, numpy) are free to all.
@@ -72,11 +75,14 @@ LIBRARY_USERS = {
     "jinja2": {"tc_clip_pl.cli"},
     "faiss": {"tc_clip_pl.search"},
     "ray": {"tc_clip_pl.ray_jobs"},
-    "fsspec": {"tc_clip_pl.search"},
+    "fsspec": {"datamodules.shards"},
+    "webdataset": set(),  # the tests read shards with it
     "PIL": {"tc_clip_pl.search", "tc_clip_pl.visualization", "tc_clip_pl.cli"},
     "gradio": {"tc_clip_pl.cli"},
-    "av": {"datamodules.video", "datamodules.check", "datamodules.synthetic"},
+    "av": {"datamodules.video", "datamodules.check", "datamodules.synthetic", "datamodules.transcode"},
     "decord": {"datamodules.video"},
+    "torchcodec": {"datamodules.video"},
+    "filelock": {"datamodules.video"},
 }
 # Where Hugging Face's CLIP may be named: the backbone, and the writer of a plain CLIP for the tests.
 CLIP_USERS = ("tc_clip_pl.modules.backbone", "tc_clip_pl.checkpoints.tiny_clip")

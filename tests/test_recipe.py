@@ -228,14 +228,14 @@ def test_training_draws_frames_and_crops(fit, monkeypatch):
     decode, draw = video_dataset.decode_frames, MultiScaleCrop.make_params
     cross_entropy = training_module.F.cross_entropy
 
-    def spy_decode(path, choose, decoder):
+    def spy_decode(path, choose, *settings):
         def spy_choose(num_available):
             chosen = choose(num_available)
             indices.setdefault(path, []).append(tuple(chosen[0].tolist()))
             lengths[path] = num_available
             return chosen
 
-        return decode(path, spy_choose, decoder)
+        return decode(path, spy_choose, *settings)
 
     def spy_window(self, inputs):
         windows.append((inputs[0].shape[-2:], draw(self, inputs)))

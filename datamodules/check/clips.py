@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import signal
 from collections.abc import Callable, Generator, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import closing
 from functools import partial
 from typing import NamedTuple
 
@@ -14,6 +12,8 @@ import av
 import numpy as np
 
 from datamodules.errors import DataError
+from datamodules.processes import map_in_processes
+from datamodules.video.clip_files import is_in_shard
 from datamodules.video.decoding import decode_frames
 from datamodules.video.frame_sampling import segment_center
 from datamodules.video.truncation import find_missing_bytes
@@ -40,7 +40,9 @@ Inspect = Callable[[str], Finding]
 
 
 def read_header(path: str) -> Finding:
-    """Open a video and read its header, without decoding."""
+    """Open a video and read its header, without decoding; a clip of a shard was opened when the shard was written."""
+    if is_in_shard(path):
+        return Finding()
     try:
         with av.open(path) as container:
             stream = container.streams.best("video")
@@ -112,13 +114,11 @@ def inspect_files(paths: Sequence[str], inspect: Inspect, num_workers: int) -> I
     if not num_workers:
         yield from _inspect_in_threads(chunks, inspect)
         return
-    while chunks:
-        unfinished = yield from _inspect_chunks(chunks, inspect, min(num_workers, len(chunks)))
-        # If a process crashed, the pool broke and does not say at which file. Chunks are started in order, so the file
-        # is most likely in the first ones. Inspect these one by one; should it crash again later, this loop repeats.
-        suspects = [path for chunk in unfinished[:num_workers] for path in chunk]
-        yield from _inspect_one_by_one(suspects, inspect)
-        chunks = unfinished[num_workers:]
+    # Of a chunk that ended its process, each file is inspected alone.
+    suspects = yield from _inspect_in_processes(chunks, inspect, num_workers)
+    crashing = yield from _inspect_in_processes([[path] for path in suspects], inspect, num_workers)
+    for path in crashing:
+        yield path, Finding(kind="undecodable", detail="crashes the decoder")
 
 
 def _inspect_in_threads(chunks: Sequence[Sequence[str]], inspect: Inspect) -> Iterator[tuple[str, Finding]]:
@@ -130,39 +130,19 @@ def _inspect_in_threads(chunks: Sequence[Sequence[str]], inspect: Inspect) -> It
         pool.shutdown(wait=False, cancel_futures=True)  # after Ctrl-C, only the files at hand are still read
 
 
-def _inspect_chunks(
+def _inspect_in_processes(
     chunks: Sequence[Sequence[str]], inspect: Inspect, num_workers: int
-) -> Generator[tuple[str, Finding], None, list[Sequence[str]]]:
-    """Yield findings; return the chunks that are unfinished because a process crashed."""
-    unfinished: list[Sequence[str]] = []
-    pool = _start_processes(num_workers)
-    try:
-        futures = {pool.submit(_inspect_chunk, chunk, inspect): number for number, chunk in enumerate(chunks)}
-        done = set()
-        for future in as_completed(futures):
-            try:
-                yield from future.result()
-            except BrokenProcessPool:
-                continue  # a crash fails all pending futures, but results that are already there still count
-            done.add(futures[future])
-        unfinished = [chunk for number, chunk in enumerate(chunks) if number not in done]
-    except KeyboardInterrupt:
-        _kill(pool)
-        raise
-    finally:
-        pool.shutdown(cancel_futures=True)
-    return unfinished
-
-
-def _inspect_one_by_one(paths: Sequence[str], inspect: Inspect) -> Iterator[tuple[str, Finding]]:
-    for path in paths:
-        pool = _start_processes(1)  # a new one each, as a crash makes a pool unusable
-        try:
-            yield from pool.submit(_inspect_chunk, [path], inspect).result()
-        except BrokenProcessPool:
-            yield path, Finding(kind="undecodable", detail="crashes the decoder")
-        finally:
-            pool.shutdown()
+) -> Generator[tuple[str, Finding], None, list[str]]:
+    """Yield findings; return the files of the chunks that ended their process."""
+    suspects: list[str] = []
+    work = partial(_inspect_chunk, inspect=inspect)
+    with closing(map_in_processes(work, chunks, num_workers, crashed=lambda chunk: None)) as done:
+        for chunk, findings in done:
+            if findings is None:
+                suspects += chunk
+            else:
+                yield from findings
+    return suspects
 
 
 def _inspect_chunk(paths: Sequence[str], inspect: Inspect) -> list[tuple[str, Finding]]:
@@ -174,17 +154,3 @@ def _inspect_safely(path: str, inspect: Inspect) -> Finding:
         return inspect(path)
     except Exception as error:  # of any kind, since it would stop a training run as well
         return Finding(kind="undecodable", detail=f"{type(error).__name__}: {error}")
-
-
-def _kill(pool: ProcessPoolExecutor) -> None:
-    """End the processes of a pool, which ignore Ctrl-C and would first finish all the files of their task."""
-    # `kill_workers` of Python 3.14 does the same; before, the processes are only in this attribute.
-    for process in list((pool._processes or {}).values()):
-        process.kill()
-
-
-def _start_processes(number: int) -> ProcessPoolExecutor:
-    # Spawned, not forked: a fork copies the locks of a library's threads, but not the threads that release them.
-    context = multiprocessing.get_context("spawn")
-    # Ctrl-C reaches every process of the terminal. Only the parent handles it, or each child prints a traceback.
-    return ProcessPoolExecutor(number, context, initializer=signal.signal, initargs=(signal.SIGINT, signal.SIG_IGN))

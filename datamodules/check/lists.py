@@ -12,7 +12,7 @@ from datamodules.check.problems import Problem
 from datamodules.errors import DataError
 from datamodules.splits.build_sources import ProtocolSources, build_sources, find_training_split
 from datamodules.splits.list_files import read_lines, split_last_space
-from datamodules.splits.lookup import scan_root
+from datamodules.splits.lookup import Root, scan_root
 from datamodules.splits.request import SplitRequest
 from datamodules.splits.source import ListReader, SplitSource
 from datamodules.splits.split import Entry, EvaluationSet, Split, VideoRecord
@@ -25,7 +25,7 @@ class CheckedList:
 
     Attributes:
         name: Its name in the report.
-        root: Directory of its videos.
+        root: Directory of its videos, or directory or URL of its shards.
         is_training: Whether it is trained on.
         split: Its readable entries.
         class_names: Y names as the dataset has them; the position is the label. Empty if they could not be read.
@@ -34,7 +34,7 @@ class CheckedList:
     """
 
     name: str
-    root: Path
+    root: Root
     is_training: bool = False
     split: Split = field(default_factory=lambda: Split([], ()))
     class_names: list[str] = field(default_factory=list)
@@ -151,7 +151,7 @@ def _find_clips(checked: CheckedList) -> None:
             checked.problems.append(Problem("repeated", entry.name, f"the same file as {found[path]}"))
         else:
             found[path] = entry.name
-            checked.records.append(VideoRecord(f"{checked.root}/{path}", path, entry.label))
+            checked.records.append(VideoRecord(index.path_of(path), path, entry.label))
 
 
 def _check_empty_classes(checked: CheckedList) -> None:
@@ -168,7 +168,7 @@ def _check_folders(checked: CheckedList) -> None:
     # Labels without a class are noted already and have no name to compare.
     known = [record for record in checked.records if record.label < len(names)]
     try:
-        check_folders(known, names, checked.split.files[0] if checked.split.files else checked.root)
+        check_folders(known, names, checked.split.files[0] if checked.split.files else Path(checked.root))
     except DataError as error:
         checked.problems.append(Problem("list", str(error)))
     for record in find_misplaced(known, names)[0]:

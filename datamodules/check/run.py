@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -13,6 +12,8 @@ from datamodules.check.cache import CheckCache, Version
 from datamodules.check.clips import Finding, build_inspection, inspect_files
 from datamodules.check.lists import CheckedList, note_leaks
 from datamodules.check.problems import Problem
+from datamodules.errors import DataError
+from datamodules.video.clip_files import absolute_path, clip_version
 
 NUM_THREADS = 16  # they wait for the disk, so there may be more of them than cores
 CHUNK_SIZE = 1024  # files per task: with one, handing out tasks would cost more than the stat calls
@@ -135,7 +136,7 @@ def _inspect_present(
     implied_by = DECODE_KEY if settings.level == "header" else None
     cache = CheckCache(settings.cache_file, settings.inspection, implied_by)
     # Absolute paths, so that a check from another directory finds them.
-    cached = {path: cache.find(os.path.abspath(path), version) for path, version in versions.items()}
+    cached = {path: cache.find(absolute_path(path), version) for path, version in versions.items()}
     findings |= {path: Finding(*found) for path, found in cached.items() if found is not None}
     remaining = [path for path, found in cached.items() if found is None]
     done = num_cached = len(versions) - len(remaining)
@@ -143,7 +144,7 @@ def _inspect_present(
     for path, finding in inspect_files(remaining, inspect, settings.num_workers):
         findings[path] = finding
         if finding.kind is None:
-            cache.add(os.path.abspath(path), versions[path], finding.num_frames)
+            cache.add(absolute_path(path), versions[path], finding.num_frames)
         done += 1
         progress(done, len(versions))
     return num_cached
@@ -162,10 +163,12 @@ def _stat_chunk(paths: Sequence[str]) -> list[Version | Finding]:
 def _stat_file(path: str) -> Version | Finding:
     """Return the version of a file, or a finding if it is empty or cannot be reached (such as a dangling link)."""
     try:
-        status = os.stat(path)
+        version = Version(*clip_version(path))
     except OSError as error:
         return Finding(kind="unreadable", detail=error.strerror or type(error).__name__)
-    return Version(status.st_size, status.st_mtime_ns) if status.st_size else Finding(kind="empty")
+    except DataError as error:  # about a shard
+        return Finding(kind="unreadable", detail=str(error))
+    return version if version.size else Finding(kind="empty")
 
 
 def _find_problems(checked: CheckedList, findings: dict[str, Finding], num_frames: int) -> list[Problem]:

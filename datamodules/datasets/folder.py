@@ -6,7 +6,6 @@ import os
 import warnings
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Any, ClassVar
 
 from datamodules.base import VideoDataModule
@@ -14,12 +13,12 @@ from datamodules.errors import DataError
 from datamodules.options import check_share
 from datamodules.splits.class_names import label_of, normalize
 from datamodules.splits.draw import NamedClip, hold_out
-from datamodules.splits.lookup import RootIndex, scan_root
+from datamodules.splits.lookup import Root, RootIndex, scan_root
 from datamodules.splits.protocols import Parts, base_to_novel_files
 from datamodules.splits.published import PublishedFiles
 from datamodules.splits.split import UNLABELED, Annotations, VideoRecord
+from datamodules.splits.video_names import is_video
 
-VIDEO_SUFFIXES = (".mp4", ".avi", ".mkv", ".webm", ".mov", ".m4v", ".mpg", ".mpeg", ".wmv", ".flv", ".3gp", ".ts")
 # Top folders that are splits, not classes. If several are for evaluation, the first in this order is used.
 EVALUATION_FOLDERS = ("test", "val", "validation")
 SPLIT_FOLDERS = {"train", *EVALUATION_FOLDERS}
@@ -83,11 +82,12 @@ class FolderDataModule(VideoDataModule):
                 f"--data.classes is {', '.join(self.classes)!r}; give different names, with commas between."
             )
         root = self.request.root
-        videos, others = _split_by_suffix(scan_root(root).files)
+        index = scan_root(root)
+        videos, others = _split_by_suffix(index.files)
         _warn_of_others(root, others)
         if not videos:
             raise DataError(f"There is no video under {root}; set --data.root to the directory of the videos.")
-        self._predict_unlabeled([VideoRecord(f"{root}/{file}", file, UNLABELED) for file in videos], self.classes)
+        self._predict_unlabeled([VideoRecord(index.path_of(file), file, UNLABELED) for file in videos], self.classes)
 
     def check_options(self) -> None:
         """Check the values of the options.
@@ -106,24 +106,24 @@ class FolderDataModule(VideoDataModule):
         if loose or not clips:
             problem = f"{len(loose)} videos (such as {loose[0]}) are" if loose else "There are no videos"
             place = "outside class folders" if loose else "in class folders"
-            raise DataError(f"{problem} {place} in {index.root}; arrange them as `<class>/<clip>`.")
-        _warn_of_others(index.root, [file for file in others if "/" in file])
+            raise DataError(f"{problem} {place} in {index}; arrange them as `<class>/<clip>`.")
+        _warn_of_others(str(index), [file for file in others if "/" in file])
         # A dataset with a class named `train` has other classes too.
         top_folders = {parts[0] for parts in clips}
         if top_folders <= SPLIT_FOLDERS and "train" in top_folders:
-            return _read_split_folders(index.root, clips)
-        classes = _class_folders(index.root, top_folders)
+            return _read_split_folders(index, clips)
+        classes = _class_folders(index, "", top_folders)
         train, test = hold_out([("/".join(parts), parts[0]) for parts in clips], self.test_share, split, index.root)
         return Annotations({"train": train, "test": test}, (index.root,), tuple(classes))
 
 
 def _split_by_suffix(files: Iterable[str]) -> tuple[list[str], list[str]]:
     """Return the videos and the other files, each sorted."""
-    videos = {file for file in files if file.lower().endswith(VIDEO_SUFFIXES)}
+    videos = {file for file in files if is_video(file)}
     return sorted(videos), sorted(set(files) - videos)
 
 
-def _warn_of_others(root: Path, others: list[str]) -> None:
+def _warn_of_others(root: Root, others: list[str]) -> None:
     """Say which files are no videos by their names: GIFs, say, might have been meant as clips."""
     if others:
         counts = Counter(os.path.splitext(file)[1].lower() or "no ending" for file in others)
@@ -132,25 +132,25 @@ def _warn_of_others(root: Path, others: list[str]) -> None:
         warnings.warn(message, stacklevel=2)
 
 
-def _read_split_folders(root: Path, clips: list[list[str]]) -> Annotations:
+def _read_split_folders(index: RootIndex, clips: list[list[str]]) -> Annotations:
     top_folders = {parts[0] for parts in clips}
     evaluated = next((name for name in EVALUATION_FOLDERS if name in top_folders), None)
     if evaluated is None or any(len(parts) < 3 for parts in clips):
         raise DataError(
-            f"{root} has a folder train, but no clips to evaluate on, or clips outside class folders; arrange them as "
+            f"{index} has a folder train, but no clips to evaluate on, or clips outside class folders; arrange them as "
             "`train/<class>/<clip>` and `test/<class>/<clip>`."
         )
     found: dict[str, list[NamedClip]] = {"train": [], evaluated: []}
     for parts in clips:
         if parts[0] in found:  # with both `test` and `val`, `val` is left out
             found[parts[0]].append(("/".join(parts), parts[1]))
-    classes = _class_folders(root / "train", {name for _, name in found["train"]})
+    classes = _class_folders(index, "train", {name for _, name in found["train"]})
     if unknown := sorted({name for _, name in found[evaluated]} - set(classes)):
-        raise DataError(f"The class {unknown[0]!r} in {root / evaluated} has no folder in {root / 'train'}; add it.")
-    return Annotations({"train": found["train"], "test": found[evaluated]}, (root,), tuple(classes))
+        raise DataError(f"The class {unknown[0]!r} in {index}/{evaluated} has no folder in {index}/train; add it.")
+    return Annotations({"train": found["train"], "test": found[evaluated]}, (index.root,), tuple(classes))
 
 
-def _class_folders(root: Path, with_clips: set[str]) -> list[str]:
+def _class_folders(index: RootIndex, below: str, with_clips: set[str]) -> list[str]:
     """Return the class folders in alphabetical order.
 
     Read from disk and not from the clips: an empty folder is more likely a failed download than no class.
@@ -158,10 +158,9 @@ def _class_folders(root: Path, with_clips: set[str]) -> list[str]:
     Raises:
         DataError: A folder has no video, or two names differ only in spelling.
     """
-    with os.scandir(root) as entries:
-        folders = sorted(entry.name for entry in entries if entry.is_dir() and not entry.name.startswith("."))
+    folders, root = index.folders(below), f"{index}/{below}".rstrip("/")
     if without := [name for name in folders if name not in with_clips]:
-        raise DataError(f"The class folder {root / without[0]} has no video; add clips, or remove the folder.")
+        raise DataError(f"The class folder {root}/{without[0]} has no video; add clips, or remove the folder.")
     if twins := [name for name in folders if folders[label_of(folders)[normalize(name)]] != name]:
         other = folders[label_of(folders)[normalize(twins[0])]]
         raise DataError(f"The class folders {twins[0]!r} and {other!r} in {root} are one name; merge or rename them.")

@@ -36,18 +36,19 @@ class HMDB51DataModule(VideoDataModule):
     def read_annotations(self, index: RootIndex, split: int) -> Annotations:
         """Read the split files of all classes; the file names contain the class names."""
         suffix = SUFFIX.format(split=split)
-        files = {path.rpartition("/")[2].removesuffix(suffix): path for path in index.matching(f"*{suffix}")}
+        found = (index.annotation(file) for file in index.matching(f"*{suffix}"))
+        files = {file.name.removesuffix(suffix): file for file in found}
         if not files:
             raise DataError(
-                f"There are no files <class>{suffix} under {index.root}; put HMDB-51's split files there, "
+                f"There are no files <class>{suffix} under {index}; put HMDB-51's split files there, "
                 "or give a copy of the published lists with --data.splits_dir."
             )
         clips: dict[str, list[tuple[str, str]]] = {"train": [], "test": []}
         for name, file in files.items():
-            lines = read_numbered_lines(index.root / file)
-            check_unique((clip for clip, _ in lines), index.root / file)
+            lines = read_numbered_lines(file)
+            check_unique((clip for clip, _ in lines), file)
             for clip, part in lines:
                 # With the class folder, as in the published lists; in a flat layout, the base name finds the clip.
                 if part in PARTS:
                     clips[PARTS[part]].append((f"{name}/{clip}", name))
-        return Annotations(clips, tuple(index.root / file for file in files.values()))
+        return Annotations(clips, tuple(files.values()))

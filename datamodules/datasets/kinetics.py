@@ -43,10 +43,10 @@ class KineticsDataModule(VideoDataModule):
 
     def read_annotations(self, index: RootIndex, split: int) -> Annotations:
         """Read all annotation files."""
-        files = [index.root / file for file in index.matching("*.csv") if _is_annotation(index.root / file)]
+        files = [file for file in map(index.annotation, index.matching("*.csv")) if _is_annotation(file)]
         if not files:
             raise DataError(
-                f"There is no CSV file with the columns {','.join(COLUMNS)} under {index.root}; put the annotation "
+                f"There is no CSV file with the columns {','.join(COLUMNS)} under {index}; put the annotation "
                 "files of Kinetics there, or give a copy of the published lists with --data.splits_dir."
             )
         clips: dict[str, list[tuple[str, str]]] = {"train": [], "test": []}

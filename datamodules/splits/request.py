@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from datamodules.splits.class_names import split_underscores
-from datamodules.splits.lookup import RootIndex
+from datamodules.splits.lookup import Root, RootIndex
 from datamodules.splits.protocols import Parts, Setting
 from datamodules.splits.published import PublishedFiles
 from datamodules.splits.split import Annotations
@@ -42,7 +42,7 @@ class SplitRequest:
 
     Attributes:
         dataset: The dataset.
-        root: Directory of its videos.
+        root: Directory of its videos, or directory or URL of its shards.
         splits_dir: A copy of the published files, or None to use the dataset's own annotations.
         setting: Which classes and lists; a key of the dataset's settings.
         label_file: A file with other class names, or None; may contain `{part}` and `{split}`.
@@ -54,7 +54,7 @@ class SplitRequest:
     """
 
     dataset: DatasetSpec
-    root: Path
+    root: Root
     splits_dir: Path | None = None
     setting: Setting = "standard"
     label_file: Path | None = None

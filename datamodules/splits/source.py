@@ -11,7 +11,7 @@ from datamodules.errors import DataError
 from datamodules.splits.class_names import label_of, normalize, read_class_names, split_underscores
 from datamodules.splits.draw import draw_shots
 from datamodules.splits.list_files import read_list_file
-from datamodules.splits.lookup import scan_root
+from datamodules.splits.lookup import Root, scan_root
 from datamodules.splits.published import PublishedFiles, find_published
 from datamodules.splits.request import ReadAnnotations
 from datamodules.splits.split import Annotations, Split
@@ -46,7 +46,7 @@ class SplitSource:
         published: Where published lists are under `splits_dir`.
         read_annotations: Reads the dataset's own annotations.
         to_words: Turns a class name as the dataset spells it into words.
-        root: Directory of the videos.
+        root: Directory of the videos, or directory or URL of shards.
         splits_dir: A copy of the published files, or None to use the dataset's own annotations.
         label_file: A file with other class names, or None.
         split: Number of the split.
@@ -57,7 +57,7 @@ class SplitSource:
     published: PublishedFiles
     read_annotations: ReadAnnotations
     to_words: Callable[[str], str]
-    root: Path
+    root: Root
     splits_dir: Path | None
     label_file: Path | None
     split: int

@@ -44,7 +44,7 @@ class SyntheticDataModule(LightningDataModule):
         split: Number of the split, 1 to 3: each tests other films; in `base_to_novel`, of the K-shot draw.
         world_seed: Seed of the world.
         **options: The fields of `ClipOptions`, by default 8 frames of 64 pixels and one temporal view. `num_workers`,
-            `worker_timeout`, `decoder` and `on_bad_video` change nothing, since no file is read.
+            `worker_timeout`, `decoder`, `exact_decoding` and `on_bad_video` change nothing, since no file is read.
     """
 
     name = NAME

@@ -17,6 +17,8 @@ from datamodules.splits.split import VideoRecord
 from datamodules.transforms.seeding import seeded
 from datamodules.video.batch import PADDING_LABEL, Clip
 from datamodules.video.decoding import decode_frames
+from datamodules.video.frame_cache import FrameCache
+from datamodules.video.pictures import ChooseFrames
 from datamodules.video.samplers import SampleKey, clip_seed
 from datamodules.video.stages import stage
 
@@ -36,6 +38,8 @@ class VideoDataset(Dataset[Clip]):
         seed: Seed of the data.
         decoder: A name in `datamodules.video.decoding.DECODERS`.
         on_bad_video: `raise`, or `skip`: an unreadable clip is returned as a black one with its `error` set.
+        short_side: Short side to which the decoder shrinks larger frames; None leaves it to the transform.
+        cache: Keeps the decoded frames; None decodes them every time.
     """
 
     def __init__(
@@ -46,10 +50,13 @@ class VideoDataset(Dataset[Clip]):
         seed: int,
         decoder: str = "auto",
         on_bad_video: str = "raise",
+        short_side: int | None = None,
+        cache: FrameCache | None = None,
     ) -> None:
-        self.records = records
+        self.records, self.cache = records, cache
         self.sample_frames, self.transform = sample_frames, transform
         self.seed, self.decoder, self.on_bad_video = seed, decoder, on_bad_video
+        self.short_side = short_side
 
     def __len__(self) -> int:
         return len(self.records)
@@ -77,13 +84,28 @@ class VideoDataset(Dataset[Clip]):
             # A new generator for each call: the decoder may ask twice, and must get the same frames.
             return self.sample_frames(num_available, np.random.default_rng(seed))
 
-        with stage("decode"):
-            frames = torch.from_numpy(decode_frames(record.path, choose, self.decoder))
+        def decode(choose: ChooseFrames) -> Tensor:
+            with stage("decode"):
+                return torch.from_numpy(decode_frames(record.path, choose, self.decoder, self.short_side))
+
+        if self.cache is None:
+            frames = decode(choose)
+        else:
+            with stage("cache"):
+                frames = self.cache.read(record.path, choose, decode)
         with stage("resize"), seeded(seed):
-            return self.transform(frames.movedim(-1, -3))  # (V, T, H, W, 3) -> (V, T, 3, H, W)
+            video = self.transform(frames.movedim(-1, -3))  # (V, T, H, W, 3) -> (V, T, 3, H, W)
+            # A crop alone is a view: of whole frames, which would stay in memory, or of what the cache will overwrite.
+            is_view = video.untyped_storage().data_ptr() == frames.untyped_storage().data_ptr()
+            return _copy(video) if is_view else video
 
     def _black_clip(self, seed: int) -> Tensor:
         """Return a black clip of the usual shape."""
         # Its shape follows from sampler and transform (which may add views), so it passes through both.
         views, frames = self.sample_frames(1, np.random.default_rng(seed)).shape
         return self.transform(torch.zeros(views, frames, 3, 32, 32, dtype=torch.uint8))
+
+
+def _copy(video: Tensor) -> Tensor:
+    """Copy pictures whose channels lie together in memory, and stay so."""
+    return video.movedim(-3, -1).clone(memory_format=torch.contiguous_format).movedim(-1, -3)

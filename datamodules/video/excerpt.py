@@ -11,7 +11,8 @@ from av.container import InputContainer
 from av.video.frame import VideoFrame
 
 from datamodules.errors import DataError, describe
-from datamodules.video.windows import TOLERANCE, upright_rgb
+from datamodules.video.pictures import RGBConverter
+from datamodules.video.windows import TOLERANCE
 
 
 def read_excerpt(path: str | Path, start: float, end: float, num_frames: int) -> list[np.ndarray]:
@@ -37,7 +38,8 @@ def read_excerpt(path: str | Path, start: float, end: float, num_frames: int) ->
         raise DataError(f"{path} cannot be decoded as a video ({describe(error)}); replace or remove it.") from error
     if not frames:
         raise DataError(f"{path} has no frame at {start:g} s; it has changed since.")
-    images = [np.ascontiguousarray(upright_rgb(frame)[0, 0].movedim(0, -1).numpy()) for frame in frames]
+    convert = RGBConverter()
+    images = [np.ascontiguousarray(convert(frame, (frame.width, frame.height))) for frame in frames]
     return images + images[-1:] * (num_frames - len(images))
 
 

@@ -14,9 +14,8 @@ import numpy as np
 from torch import Tensor
 
 from datamodules.errors import DataError, describe
-from datamodules.video.dataset import Transform
 from datamodules.video.frame_sampling import multi_view
-from datamodules.video.windows import GRID, TOLERANCE, Window, stack_views, upright_rgb
+from datamodules.video.windows import GRID, TOLERANCE, PictureMaker, Window, WindowSampling, stack_views
 
 TIMEOUT = 10.0
 """Seconds without a frame after which a stream counts as stopped."""
@@ -34,15 +33,12 @@ class LiveWindows:
         url: What FFmpeg opens: ``rtsp://...``, ``/dev/video0``, a file.
         length: Of a window, in seconds.
         stride: From the end of a window to the end of the next, in seconds; more where the reader is slower.
-        num_frames: Frames T of a view.
-        num_views: Temporal views of a window.
-        transform: Resizes and crops a frame, (1, 1, 3, H, W) uint8.
+        sampling: How their clips are made.
     """
 
-    def __init__(
-        self, url: str, length: float, stride: float, num_frames: int, num_views: int, transform: Transform
-    ) -> None:
-        self.url, self.length, self.stride, self.num_views, self.transform = url, length, stride, num_views, transform
+    def __init__(self, url: str, length: float, stride: float, sampling: WindowSampling) -> None:
+        self.url, self.length, self.stride, self.sampling = url, length, stride, sampling
+        num_frames, num_views = sampling.num_frames, sampling.num_views
         self._instants = multi_view(GRID, num_frames, num_views) / GRID * length
         self._spacing = length / (num_frames * num_views * OVERSAMPLING)
         self._frames: deque[tuple[float, Tensor]] = deque()
@@ -89,7 +85,7 @@ class LiveWindows:
         times = np.array([time for time, _ in frames])
         scale = (now - start) / self.length  # a stream that ended before its first window was full
         numbers = np.searchsorted(times, start + scale * self._instants.ravel() + TOLERANCE, side="right") - 1
-        clip = stack_views((frames[number][1] for number in numbers.clip(0)), self.num_views)
+        clip = stack_views((frames[number][1] for number in numbers.clip(0)), self.sampling.num_views)
         return Window(start, now, clip)
 
     def _read(self) -> None:
@@ -109,6 +105,7 @@ class LiveWindows:
             if stream is None:
                 raise DataError("it has no video")
             stream.thread_type = "AUTO"
+            make = PictureMaker(self.sampling)
             begin, first, last = time.monotonic(), None, -self._spacing
             for frame in container.decode(stream):
                 first = frame.time or 0.0 if first is None else first
@@ -118,7 +115,7 @@ class LiveWindows:
                 if self._has_ended:
                     return
                 is_kept = now - last + TOLERANCE >= self._spacing
-                self._add(now, self.transform(upright_rgb(frame)) if is_kept else None)
+                self._add(now, make(frame) if is_kept else None)
                 last = now if is_kept else last
 
     def _add(self, now: float, picture: Tensor | None) -> None:

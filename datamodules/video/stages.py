@@ -53,7 +53,11 @@ class StageClock:
 
 @contextmanager
 def stage(name: str) -> Iterator[None]:
-    """Say what the block does: `open`, `index`, `decode` or `resize`."""
+    """Say what the block does.
+
+    Args:
+        name: `open`, `index`, `decode`, `convert` (to RGB, shrunk by the decoder), `cache` or `resize` (and crop).
+    """
     clock = _clocks[-1] if _clocks else None
     if clock is None:
         yield

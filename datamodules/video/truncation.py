@@ -18,6 +18,7 @@ from av.packet import Packet
 from av.video.stream import VideoStream
 
 from datamodules.errors import DataError
+from datamodules.video.clip_files import open_clip
 from datamodules.video.stages import stage
 
 MATROSKA = "matroska,webm"
@@ -75,11 +76,12 @@ def open_whole(path: Path | str) -> Iterator[tuple[InputContainer, VideoStream]]
         DataError: Bytes are missing, or there is no video stream.
         av.FFmpegError, OSError: It cannot be opened.
     """
-    # First: an MP4 that is cut where its header should be does not even open.
     with stage("open"):
-        if missing := find_missing_bytes(str(path)):
+        clip = open_clip(path)
+        # First: an MP4 that is cut where its header should be does not even open.
+        if isinstance(clip, str) and (missing := find_missing_bytes(clip)):
             raise DataError(f"{path} is truncated: its header promises {missing} more bytes; replace or remove it.")
-        container = av.open(str(path))
+        container = av.open(clip)
     with container:
         stream = container.streams.best("video")
         if stream is None:

@@ -15,8 +15,11 @@ from av.video.frame import VideoFrame
 from torch import Tensor
 
 from datamodules.errors import DataError, describe
+from datamodules.options import ClipOptions
+from datamodules.transforms.spatial import build_evaluation_crop, short_side
 from datamodules.video.dataset import Transform
 from datamodules.video.frame_sampling import multi_view
+from datamodules.video.pictures import RGBConverter, shrunk_size
 from datamodules.video.truncation import check_complete, open_whole
 
 GRID = 1 << 20
@@ -46,6 +49,30 @@ class Window:
     start: float
     end: float
     clip: Tensor
+
+
+class WindowSampling(NamedTuple):
+    """How the clip of a window is made.
+
+    Attributes:
+        num_frames: Frames T of a view.
+        num_views: Temporal views of a window.
+        transform: Resizes and crops a frame, (1, 1, 3, H, W) uint8.
+        short_side: Short side to which the decoder shrinks larger frames before; None leaves it to the transform.
+    """
+
+    num_frames: int
+    num_views: int
+    transform: Transform
+    short_side: int | None = None
+
+
+def sampling_of_tests(options: ClipOptions) -> WindowSampling:
+    """Return the sampling by which windows are read as the clips of a test are."""
+    views = options.num_spatial_views
+    side = None if options.exact_decoding else short_side(options.image_size, views)
+    crop = build_evaluation_crop(options.image_size, views)
+    return WindowSampling(options.num_frames, options.num_temporal_views, crop, side)
 
 
 def plan_windows(duration: float, length: float, stride: float) -> list[tuple[float, float]]:
@@ -90,9 +117,7 @@ def measure_duration(path: str | Path) -> float:
         return float((end - begin) * stream.time_base) or 1 / float(stream.average_rate or 25)
 
 
-def decode_windows(
-    path: str | Path, length: float, stride: float, num_frames: int, num_views: int, transform: Transform
-) -> Iterator[Window]:
+def decode_windows(path: str | Path, length: float, stride: float, sampling: WindowSampling) -> Iterator[Window]:
     """Decode the windows of a video in one pass, front to back.
 
     The T frames of a view are those shown at the centers of T equal parts of the window's time, so that a variable
@@ -102,25 +127,29 @@ def decode_windows(
         path: The video.
         length: Of a window, in seconds.
         stride: From the start of a window to that of the next, in seconds.
-        num_frames: Frames T of a view.
-        num_views: Temporal views of a window.
-        transform: Resizes and crops a frame, (1, 1, 3, H, W) uint8.
+        sampling: How their clips are made.
 
     Raises:
         DataError: The file cannot be decoded.
     """
     try:
         windows = plan_windows(measure_duration(path), length, stride)
-        instants = multi_view(GRID, num_frames, num_views) / GRID  # (V, T) in 0..1
-        yield from _cut(_read_frames(path), windows, instants, transform)
+        instants = multi_view(GRID, sampling.num_frames, sampling.num_views) / GRID  # (V, T) in 0..1
+        yield from _cut(_read_frames(path), windows, instants, PictureMaker(sampling))
     except (av.FFmpegError, OSError) as error:
         raise DataError(f"{path} cannot be decoded as a video ({describe(error)}); replace or remove it.") from error
 
 
-def upright_rgb(frame: VideoFrame) -> Tensor:
-    """Convert a decoded frame to (1, 1, 3, H, W) uint8 RGB, turned as its display matrix says."""
-    image = np.rot90(frame.to_ndarray(format="rgb24"), round(frame.rotation / 90))
-    return torch.from_numpy(np.ascontiguousarray(image)).movedim(-1, 0)[None, None]
+class PictureMaker:
+    """Makes the pictures of a window's clip from decoded frames, one by one."""
+
+    def __init__(self, sampling: WindowSampling) -> None:
+        self._sampling, self._convert = sampling, RGBConverter()
+
+    def __call__(self, frame: VideoFrame) -> Tensor:
+        """Return the (C, 1, 3, H, W) uint8 crops of a frame."""
+        image = self._convert(frame, shrunk_size(frame.width, frame.height, self._sampling.short_side))
+        return self._sampling.transform(torch.from_numpy(np.ascontiguousarray(image)).movedim(-1, 0)[None, None])
 
 
 def stack_views(frames: Iterable[Tensor], num_views: int) -> Tensor:
@@ -145,7 +174,7 @@ def _cut(
     frames: Iterator[tuple[float, VideoFrame]],
     windows: list[tuple[float, float]],
     instants: np.ndarray,
-    transform: Transform,
+    make: PictureMaker,
 ) -> Iterator[Window]:
     """Yield each window as soon as the frame after its last instant has arrived."""
     times = [start + (end - start) * instants.ravel() for start, end in windows]
@@ -156,7 +185,7 @@ def _cut(
         # The frame before this one was shown at all instants until now; it is converted once, and only if wanted.
         picture = None
         while next_instant < len(wanted) and wanted[next_instant] + TOLERANCE < time and shown is not None:
-            picture = transform(upright_rgb(shown)) if picture is None else picture
+            picture = make(shown) if picture is None else picture
             kept[wanted[next_instant]] = picture
             next_instant += 1
         shown = frame

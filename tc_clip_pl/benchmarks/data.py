@@ -24,7 +24,7 @@ from tc_clip_pl.modules.config import TCCLIPConfig
 from tc_clip_pl.training.optimizer import OptimizerFactory
 
 EPOCHS = (1, 2)
-READING = ("open", "index", "decode", "resize")
+READING = ("open", "index", "decode", "convert", "cache", "resize")
 STAGES = (*READING, "collate", "copy", "augment")
 Step = Callable[[VideoBatch], None]
 
@@ -117,7 +117,7 @@ def _time_stages(loader: DataLoader[VideoBatch], data: VideoDataModule, device: 
         for name, duration in _time_batch(clips, loader, data, device):
             seconds[name].append(duration / size)
     for name in STAGES:
-        if seconds[name]:  # not every decoder tells its stages
+        if seconds[name]:  # not every decoder tells its stages, nor every run has a cache
             yield Row(name, {}, summarize(seconds[name], seconds[name][0], None))
 
 

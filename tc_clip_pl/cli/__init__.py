@@ -62,7 +62,7 @@ def _run(argv: list[str], debug: bool) -> int:
     try:
         return _load(argv[0])(argv if argv[0] in RUNS else argv[1:]) or 0
     except KeyboardInterrupt:
-        resume = "; the same command resumes it" if argv[0] in ("sweep", "tour", "index") else ""
+        resume = "; the same command resumes it" if argv[0] in ("sweep", "tour", "index", "transcode") else ""
         print(f"\nInterrupted{resume}.", file=sys.stderr)
         return 130
     except SystemExit as stop:

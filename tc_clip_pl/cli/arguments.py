@@ -21,7 +21,8 @@ def parse_arguments(
     Args:
         argv: Arguments after the subcommand.
         positional: Name -> "?" for one that may be missing, "*" for any number.
-        options: Name, without the dashes -> its type and default; one whose default is None may also be null.
+        options: Name, without the dashes -> its type and default; one whose default is None may also be null. A `bool`
+            takes no value, and is False where it is not given.
 
     Raises:
         UserError: An option is unknown, or a value of another type.
@@ -34,7 +35,10 @@ def parse_arguments(
     for name, count in positional.items():
         parser.add_argument(name, type=str, nargs=count)
     for name, (kind, default) in options.items():
-        parser.add_argument(f"--{name}", type=kind | None if default is None else kind, default=default)
+        if kind is bool:
+            parser.add_argument(f"--{name}", action="store_true")
+        else:
+            parser.add_argument(f"--{name}", type=kind | None if default is None else kind, default=default)
     try:
         return parser.parse_args(argv)
     except ArgumentError as error:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import json
-import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -40,7 +39,8 @@ errors.
             --data.on_bad_video skip makes a run skip them
 
   --level LEVEL     presence: the files exist and are not empty
-                    header:   they can also be opened
+                    header:   they can also be opened; of shards, only
+                              that they reach to the end of every clip
                     decode:   the frames of a view can also be decoded (default)
   --num_workers N   number of processes (one per CPU core)
   --report FILE     report as JSON (check_report.json)
@@ -97,17 +97,15 @@ def _add_options(parser: ArgumentParser) -> None:
 def _build_settings(clips: ClipOptions, options: Namespace) -> CheckSettings:
     from datamodules.check.cache import default_cache_file
     from datamodules.check.run import CheckSettings
+    from datamodules.processes import available_cores
 
     if options.num_workers is not None and options.num_workers < 1:
         raise UserError(f"--num_workers is {options.num_workers}; it must be at least 1.")
-    # The cores that this process may use, which a scheduler such as SLURM limits; not known on every platform.
-    affinity = getattr(os, "sched_getaffinity", None)
-    cores = len(affinity(0)) if affinity else os.cpu_count() or 1
     return CheckSettings(
         level=options.level,
         num_frames=clips.num_frames,
         decoder=clips.decoder,
-        num_workers=options.num_workers or cores,
+        num_workers=options.num_workers or available_cores(),
         cache_file=Path(options.cache).expanduser() if options.cache else default_cache_file(),
         skip_bad_clips=clips.on_bad_video == "skip",
     )

@@ -13,6 +13,7 @@ from typing import Any
 from jsonargparse import Namespace
 
 from datamodules.options import ClipOptions
+from datamodules.shards.stores import is_url
 from tc_clip_pl.cli.errors import UserError
 from tc_clip_pl.modules.loading import identify_clip
 from tc_clip_pl.training.checkpoint import CheckpointFacts, check_settings, contradiction, plain, read_facts
@@ -68,7 +69,7 @@ def _with_absolute_paths(data: Any) -> Any:
         return data
     return {
         key: os.path.abspath(Path(value).expanduser())
-        if key in PATH_OPTIONS and isinstance(value, str)
+        if key in PATH_OPTIONS and isinstance(value, str) and not is_url(value)
         else _with_absolute_paths(value)
         for key, value in data.items()
     }

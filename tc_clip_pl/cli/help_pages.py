@@ -13,6 +13,7 @@ from tc_clip_pl.cli import (
     report,
     search,
     split,
+    transcode,
     visualize,
 )
 from tc_clip_pl.cli.benchmark import command as benchmark
@@ -43,6 +44,8 @@ tcclip: video action recognition with TC-CLIP
       the same on a local web page
   tcclip check --data NAME --data.root DIR
       validate a dataset against its split files before a long run
+  tcclip transcode SOURCE DEST [--shards]
+      copy a dataset with videos that are small and quick to read
   tcclip split --data NAME --data.root DIR --output_dir DIR
       draw few-shot and base/novel splits
   tcclip convert CKPT OUT
@@ -77,7 +80,8 @@ NAME is a file or a shipped configuration (`tcclip configs`); several are merged
 in order. Every key can be overridden:
 
   data
-    --data.root DIR                  the videos, in any published layout
+    --data.root DIR                  the videos, in any published layout; or a
+                                     folder or URL of shards
     --data.splits_dir DIR            published split files; without it, the
                                      dataset's own annotations
     --data.num_shots N               training clips per class; null for all
@@ -89,7 +93,13 @@ in order. Every key can be overridden:
     --data.num_workers N             decoding processes
     --data.num_temporal_views N      temporal views of a test video
     --data.num_spatial_views 1|3     crops per temporal view
-    --data.decoder auto|pyav|decord  video decoder
+    --data.decoder auto|pyav|decord|torchcodec
+                                     video decoder
+    --data.exact_decoding true       resize frames by torchvision, not in the
+                                     decoder
+    --data.cache DIR                 keep decoded frames in a folder, for all
+                                     epochs and runs; --data.cache_gb N is its
+                                     greatest size (100)
     --data.on_bad_video raise|skip   what to do with an unreadable clip
     --check_clips false              fit does not first read the header of every
                                      clip: minutes for Kinetics, but only once;
@@ -189,6 +199,7 @@ OTHER_HELP = {
     "search": search.HELP,
     "demo": page.HELP,
     "check": check.HELP,
+    "transcode": transcode.HELP,
     "split": split.HELP,
     "ensemble": ensemble.HELP,
     "convert": convert.HELP,

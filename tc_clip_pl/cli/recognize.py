@@ -50,7 +50,7 @@ is a line of the answers; the exit code is 1 if none could be read.
                             process; --engine ray has a process for each
   --batch_size N            videos at a time on one device (8)
   --num_workers N           decoding processes (a share of the CPU cores)
-  --decoder auto|pyav|decord
+  --decoder auto|pyav|decord|torchcodec
   --engine local|ray        ray: one worker per GPU, or per CPU, of the Ray
                             cluster that RAY_ADDRESS names, else of this
                             machine; videos may also be .txt lists and URLs

@@ -9,6 +9,7 @@ SUBCOMMANDS = {
     "search": "tc_clip_pl.cli.search:search",
     "demo": "tc_clip_pl.cli.page.command:demo",
     "check": "tc_clip_pl.cli.check:check_data",
+    "transcode": "tc_clip_pl.cli.transcode:transcode",
     "split": "tc_clip_pl.cli.split:make_splits",
     "ensemble": "tc_clip_pl.cli.ensemble:ensemble",
     "convert": "tc_clip_pl.cli.convert:convert",

@@ -17,7 +17,10 @@ if TYPE_CHECKING:
     from tc_clip_pl.evaluation.aggregate import EvaluationSet
     from tc_clip_pl.evaluation.metrics import ClassificationMetrics
 
-REPORTED_PACKAGES = ("tcclip", "torch", "torchvision", "transformers", "lightning", "torchmetrics", "av", "decord")
+REPORTED_PACKAGES = (
+    *("tcclip", "torch", "torchvision", "transformers", "lightning", "torchmetrics"),
+    *("av", "decord", "torchcodec"),
+)
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ NOT_COMPARED = {
             "train_list",
             "test_list",
         ),  # the hashes of the lists are compared instead
-        *("num_workers", "worker_timeout", "on_bad_video"),
+        *("num_workers", "worker_timeout", "on_bad_video", "cache", "cache_gb"),
         *("seed", "split", "test_splits", "num_shots", "setting"),  # averaged over, or columns of the report
     ),
 }
@@ -36,7 +36,7 @@ TRAINER_SETTINGS = (
 """The few of the Trainer's many settings that can change an accuracy."""
 TEST_SETTINGS = (
     *("num_frames", "image_size", "num_temporal_views", "num_spatial_views", "frame_sampling"),
-    *("decoder", "mean", "std"),
+    *("decoder", "exact_decoding", "mean", "std"),
 )
 """Options of the data that the test of a checkpoint can change."""
 ARCHITECTURE = ("config", "pretrained", "freeze", "init_from")
@@ -130,6 +130,7 @@ class FinishedRun:
         data = {key: value for key, value in self._data().items() if key in TEST_SETTINGS}
         # `auto` is another name of the same decoder.
         data |= {"decoder": "pyav"} if data.get("decoder") == "auto" else {}
+        data.setdefault("exact_decoding", True)  # a run that does not say so had no choice
         partial = dict.fromkeys(self.partial_tests().values())
         return _without_open(flatten({"data": data})) | ({"partial": " and ".join(partial)} if partial else {})
 

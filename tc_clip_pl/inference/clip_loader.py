@@ -9,12 +9,10 @@ from torch import Tensor
 from torch.utils.data import DataLoader, SequentialSampler
 
 from datamodules.errors import DataError
+from datamodules.loading import build_test_dataset
 from datamodules.options import ClipOptions
 from datamodules.splits.split import VideoRecord
-from datamodules.transforms.spatial import build_evaluation_crop
 from datamodules.video.batch import PADDING_LABEL, VideoBatch, collate_evaluation_clips
-from datamodules.video.dataset import VideoDataset
-from datamodules.video.frame_sampling import FrameSampler
 from datamodules.video.loaders import build_loader, default_workers
 
 
@@ -25,14 +23,8 @@ def load_clips(videos: Sequence[str], options: ClipOptions) -> DataLoader[VideoB
         videos: Their files; the clip of one that cannot be read is black, and `errors` tells why.
         options: Sampling, views, size, decoder, batch size and workers.
     """
-    dataset = VideoDataset(
-        [VideoRecord(path=video, video_id=video, label=0) for video in videos],
-        FrameSampler(options.frame_sampling, options.num_frames, options.num_temporal_views),
-        build_evaluation_crop(options.image_size, options.num_spatial_views),
-        options.seed,
-        options.decoder,
-        on_bad_video="skip",
-    )
+    records = [VideoRecord(path=video, video_id=video, label=0) for video in videos]
+    dataset = build_test_dataset(records, replace(options, on_bad_video="skip"))
     workers = default_workers(1) if options.num_workers is None else options.num_workers
     workers = min(workers, len(videos) // options.batch_size)  # a process costs seconds: a few videos do not pay for it
     return build_loader(

@@ -12,10 +12,9 @@ import torch
 from torch import Tensor
 
 from datamodules.options import ClipOptions
-from datamodules.transforms.spatial import build_evaluation_crop
 from datamodules.video.batch import VideoBatch
 from datamodules.video.live import LiveWindows
-from datamodules.video.windows import Window, decode_windows
+from datamodules.video.windows import Window, decode_windows, sampling_of_tests
 from tc_clip_pl.inference.answers import Answer, Ranking, Segment, rank
 from tc_clip_pl.inference.clip_loader import errors, load_clips
 from tc_clip_pl.inference.features import Features, split_features
@@ -35,7 +34,7 @@ class Recognizer:
     Args:
         model: The model.
         options: How its clips are sampled, cropped and normalized. Of the other options, `batch_size`, `num_workers`,
-            `worker_timeout` and `decoder` are used.
+            `worker_timeout`, `decoder` and `exact_decoding` are used.
         device: Where it runs, or several devices that share the work; by default a GPU if there is one. The devices
             have a thread each: where launching kernels limits the speed, a second one helps little (measured for B/16
             on two H100: 177 videos/s against 159), and a process per GPU, as on Ray, is better.
@@ -130,7 +129,7 @@ class Recognizer:
             DataError: The file cannot be read, or the labels are wrong, as in `__call__`.
         """
         labels = self._check(labels)
-        windows = decode_windows(video, window, stride, *self._sampling())
+        windows = decode_windows(video, window, stride, sampling_of_tests(self.options))
         yield from self._answer_windows(batched(windows, self.options.batch_size), labels)
 
     def watch(self, url: str, labels: Sequence[str], window: float = 10.0, stride: float = 5.0) -> Iterator[Segment]:
@@ -146,7 +145,7 @@ class Recognizer:
             DataError: The stream cannot be opened, or stopped; or the labels are wrong, as in `__call__`.
         """
         labels = self._check(labels)
-        for live in LiveWindows(url, window, stride, *self._sampling()):
+        for live in LiveWindows(url, window, stride, sampling_of_tests(self.options)):
             (ranking,) = rank(self.replicas[0].score(live.clip[None], labels), labels)
             yield Segment(live.start, live.end, ranking)
 
@@ -154,11 +153,6 @@ class Recognizer:
         labels = check_labels(list(labels))
         self.replicas[0].check_labels(labels)
         return labels
-
-    def _sampling(self) -> tuple[int, int, Any]:
-        options = self.options
-        crop = build_evaluation_crop(options.image_size, options.num_spatial_views)
-        return options.num_frames, options.num_temporal_views, crop
 
     def _each_video(
         self, videos: Sequence[str | Path], compute: Callable[[Replica, Tensor], Sequence[Result]]

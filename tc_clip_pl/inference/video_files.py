@@ -6,8 +6,8 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from datamodules.datasets.folder import VIDEO_SUFFIXES
 from datamodules.errors import DataError
+from datamodules.splits.video_names import VIDEO_SUFFIXES, is_video
 
 
 def find_videos(paths: Iterable[str | Path]) -> list[str]:
@@ -30,12 +30,7 @@ def find_videos(paths: Iterable[str | Path]) -> list[str]:
 
 
 def _videos_below(folder: Path) -> list[str]:
-    videos = [
-        os.path.join(parent, name)
-        for parent, _, names in os.walk(folder)
-        for name in names
-        if name.lower().endswith(VIDEO_SUFFIXES)
-    ]
+    videos = [os.path.join(parent, name) for parent, _, names in os.walk(folder) for name in names if is_video(name)]
     if not videos:
         raise DataError(f"{folder} has no videos ({', '.join(VIDEO_SUFFIXES)}); name a folder that has some.")
     return sorted(videos)

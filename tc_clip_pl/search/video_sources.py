@@ -8,8 +8,9 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from datamodules.datasets.folder import VIDEO_SUFFIXES
 from datamodules.errors import DataError
+from datamodules.shards.stores import is_url, open_store
+from datamodules.splits.video_names import VIDEO_SUFFIXES, is_video
 from tc_clip_pl.inference.video_files import find_videos
 
 LIST_SUFFIX = ".txt"
@@ -40,11 +41,6 @@ def list_videos(sources: Iterable[str | Path]) -> dict[str, str]:
     return found
 
 
-def is_url(source: str) -> bool:
-    """Return whether a source is a URL, rather than a local path."""
-    return "://" in source
-
-
 def is_below(video: str, sources: Iterable[str | Path]) -> bool:
     """Return whether a video lies in one of the folders or URLs, however deep."""
     roots = [source if is_url(source) else os.path.abspath(source) for source in map(str, sources)]
@@ -63,7 +59,7 @@ def local_copy(video: str) -> Iterator[str]:
         return
     with tempfile.TemporaryDirectory() as folder:
         copy = os.path.join(folder, "video" + os.path.splitext(video)[1])
-        filesystem, path = _open_filesystem(video)
+        filesystem, path = open_store(video)
         try:
             filesystem.get_file(path, copy)
         except Exception as error:  # every kind of store has its own
@@ -80,11 +76,11 @@ def _mark(path: str) -> str:
 
 
 def _list_url(url: str) -> dict[str, str]:
-    filesystem, path = _open_filesystem(url)
+    filesystem, path = open_store(url)
     try:
         if filesystem.isdir(path):
             files = filesystem.find(path, detail=True)
-            files = {name: info for name, info in files.items() if name.lower().endswith(VIDEO_SUFFIXES)}
+            files = {name: info for name, info in files.items() if is_video(name)}
         else:
             files = {path: filesystem.info(path)}
     except Exception as error:  # every kind of store has its own
@@ -97,15 +93,6 @@ def _list_url(url: str) -> dict[str, str]:
 def _remote_mark(info: dict) -> str:
     changed = next((info[key] for key in CHANGE_KEYS if info.get(key) is not None), "")
     return f"{info.get('size')} {changed}"
-
-
-def _open_filesystem(url: str) -> tuple:
-    import fsspec
-
-    try:
-        return fsspec.core.url_to_fs(url)
-    except (ImportError, ValueError) as error:  # a store whose own package is not installed, an unknown protocol
-        raise DataError(f"{url} cannot be opened ({error}).") from error
 
 
 def _read_list(file: Path) -> list[str]:

@@ -10,9 +10,8 @@ from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from datamodules.errors import DataError
 from datamodules.options import ClipOptions
-from datamodules.transforms.spatial import build_evaluation_crop
 from datamodules.video.loaders import default_workers
-from datamodules.video.windows import Window, decode_windows
+from datamodules.video.windows import Window, decode_windows, sampling_of_tests
 from tc_clip_pl.search.video_sources import local_copy
 
 
@@ -56,13 +55,10 @@ class WindowDataset(IterableDataset[Piece]):
                 yield Piece(video, error=str(error).removeprefix(f"{video} "))
 
     def _decode(self, video: str) -> Iterator[Window]:
-        options = self.options
-        crop = build_evaluation_crop(options.image_size, options.num_spatial_views)
         length = min(self.window, 1e9)  # s
         with local_copy(video) as path:
             try:
-                views = options.num_temporal_views
-                yield from decode_windows(path, length, self.stride, options.num_frames, views, crop)
+                yield from decode_windows(path, length, self.stride, sampling_of_tests(self.options))
             except DataError as error:
                 raise DataError(str(error).replace(path, video)) from error
 

@@ -19,18 +19,26 @@ def films(tmp_path_factory):
     return write_synthetic_dataset(root, DEMO[:2], unseen=(), train_films=6, test_films=1)
 
 
-@pytest.fixture
-def data(films):
-    options = {"num_frames": 2, "image_size": 32, "batch_size": 4, "num_workers": 0, "num_temporal_views": 1}
-    module = SyntheticFilesDataModule(films, **options)
+def set_up(films, **options):
+    own = {"num_frames": 2, "image_size": 32, "batch_size": 4, "num_workers": 0, "num_temporal_views": 1}
+    module = SyntheticFilesDataModule(films, **own, **options)
     module.setup("fit")
     return module
 
 
-def test_every_stage_is_timed(data):
-    rows = {row.name: row for row in benchmark_data(data, CPU)}
-    assert list(rows) == ["loader, epoch 1", "loader, epoch 2", *STAGES]
-    assert all(rows[name].timing.median > 0 for name in STAGES)
+@pytest.fixture
+def data(films):
+    return set_up(films)
+
+
+@pytest.mark.parametrize(
+    ("cached", "absent"), [(False, {"cache"}), (True, {"open", "index", "decode", "convert"})], ids=["files", "cache"]
+)
+def test_every_stage_is_timed(films, tmp_path, cached, absent):
+    rows = {row.name: row for row in benchmark_data(set_up(films, cache=str(tmp_path) if cached else None), CPU)}
+    expected = [name for name in STAGES if name not in absent]
+    assert list(rows) == ["loader, epoch 1", "loader, epoch 2", *expected]
+    assert all(rows[name].timing.median > 0 for name in expected)
     assert rows["loader, epoch 2"].measured["rate"] > 0
     assert "wait_share" not in rows["loader, epoch 1"].measured
 

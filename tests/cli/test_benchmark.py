@@ -53,7 +53,8 @@ def test_data_of_generated_films(capsys):
     code, out, err = bench(capsys, "data", *options, "--model.config.num_context_tokens", 6)
     assert code == 0, err
     assert "loader, epoch 2" in out and "wait" not in out
-    assert all(f"\n{name} " in out for name in ("open", "index", "decode", "resize", "collate", "copy", "augment"))
+    stages = ("open", "index", "decode", "convert", "resize", "collate", "copy", "augment")
+    assert all(f"\n{name} " in out for name in stages)
 
 
 @pytest.mark.parametrize(

@@ -123,7 +123,7 @@ def test_nothing_read_is_exit_code_1(recognize):
             "films --labels a,b --views 2x2",
             "--views is '2x2'; give temporal views x crops (1 or 3)",
         ),
-        ("films --labels a,b --decoder x", "--decoder is 'x'; choose one of auto, pyav, decord."),
+        ("films --labels a,b --decoder x", "--decoder is 'x'; choose one of auto, pyav, decord, torchcodec."),
         ("films --labels a,b --batch_size 0", "--batch_size is 0; it must be at least 1."),
         ("films --labels a,b --window 0", "--window is 0; it must be a positive number of seconds."),
         ("films --labels a,b --stride 1", "--stride moves a window: give --window too."),

@@ -28,7 +28,7 @@ FILES = {
 }
 
 WITH_DEMO = [
-    ("--data.decoder ffmpeg", "data.decoder takes auto or pyav or decord, not ffmpeg."),
+    ("--data.decoder ffmpeg", "data.decoder takes auto or pyav or decord or torchcodec, not ffmpeg."),
     ("--data.num_spatial_views 2", "data.num_spatial_views takes 1 or 3, not 2."),
     ("--trainer.precision int3", "trainer.precision takes 64 or 32 or 16 or"),
     ("--trainer.precision int3", "or null, not int3."),

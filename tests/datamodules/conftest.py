@@ -2,7 +2,12 @@
 
 import csv
 import json
+import re
 from fractions import Fraction
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
 from types import SimpleNamespace
 
 import av
@@ -11,6 +16,8 @@ import pytest
 
 from datamodules.synthetic.actions import DEMO
 from datamodules.synthetic.write_dataset import write_synthetic_dataset
+from datamodules.transcode.copy import open_copy
+from datamodules.transcode.video import VideoSettings
 
 BITS = 8
 
@@ -157,3 +164,70 @@ def videos():
 def made():
     """The functions above that write annotations, for test modules."""
     return SimpleNamespace(**{f.__name__: f for f in (touch, write, labels, listed, ucf101, ssv2, kinetics)})
+
+
+class RangeHandler(SimpleHTTPRequestHandler):
+    """Serves files, and the bytes of them that are asked for, as object stores do."""
+
+    ranges = True
+
+    def do_GET(self):
+        wanted = re.fullmatch(r"bytes=(\d+)-(\d+)", self.headers.get("Range", ""))
+        file = Path(self.translate_path(self.path))
+        if not self.ranges or wanted is None or not file.is_file():
+            super().do_GET()
+            return
+        first, last = map(int, wanted.groups())
+        content = file.read_bytes()[first : last + 1]
+        self.send_response(206)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def serve():
+    """Serves a folder by HTTP; returns its URL."""
+    servers = []
+
+    def start(folder, ranges=True):
+        kind = type("Handler", (RangeHandler,), {"ranges": ranges})
+        server = ThreadingHTTPServer(("127.0.0.1", 0), partial(kind, directory=str(folder)))
+        servers.append(server)
+        Thread(target=server.serve_forever, daemon=True).start()
+        return f"http://127.0.0.1:{server.server_port}"
+
+    yield start
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+def copy_dataset(source, folder, shard_bytes=None, settings=VideoSettings()):
+    """Copies a dataset in this process; returns the finished `DatasetCopy` and the files in order."""
+
+    def map_here(work, items, num_workers, crashed):
+        yield from ((item, work(item)) for item in items)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("datamodules.transcode.copy.map_in_processes", map_here)
+        with open_copy(source, folder, settings, shard_bytes) as copy:
+            return copy, [task.name for task in copy.run(1)]
+
+
+@pytest.fixture(scope="session")
+def copy():
+    """The function above, for test modules."""
+    return copy_dataset
+
+
+@pytest.fixture(scope="session")
+def copies(synthetic_root, tmp_path_factory):
+    """The generated dataset as a tree of small videos, and in shards of a few clips."""
+    folder = tmp_path_factory.mktemp("copies")
+    copy_dataset(synthetic_root, folder / "tree")
+    copy_dataset(synthetic_root, folder / "shards", shard_bytes=200_000)
+    return folder

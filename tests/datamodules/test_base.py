@@ -169,7 +169,7 @@ def test_raises_on_wrong_options_before_any_video_is_opened(synthetic_root, tmp_
         (("split", 0),): "split is 0",
         (("batch_size", 0),): "batch_size is 0",
         (("num_shots", 0),): "num_shots is 0",
-        (("decoder", "opencv"),): "'opencv'; choose one of auto, pyav, decord",
+        (("decoder", "opencv"),): "'opencv'; choose one of auto, pyav, decord, torchcodec",
         (("num_spatial_views", 2),): "choose one of 1, 3",
         (("frame_sampling", "uniform"),): "choose one of center, random",
         (("on_bad_video", "ignore"),): "choose one of raise, skip",

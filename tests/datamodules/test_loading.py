@@ -1,9 +1,11 @@
 """Datasets and loaders follow the clip options and the number of processes."""
 
+import itertools
 import multiprocessing
 from dataclasses import replace
 
 import pytest
+import torch
 
 from datamodules.errors import DataError
 from datamodules.loading import (
@@ -35,6 +37,41 @@ def records(videos, tmp_path):
 )
 def test_number_of_views(records, build, num_views):
     assert build(records, OPTIONS)[0].video.shape == (num_views, 2, 3, 32, 32)
+
+
+@pytest.mark.parametrize("num_spatial_views", [1, 3])
+@pytest.mark.parametrize("build", [build_training_dataset, build_validation_dataset, build_test_dataset])
+def test_the_decoder_shrinks_to_the_size_of_the_transform_unless_told_otherwise(records, build, num_spatial_views):
+    options = replace(OPTIONS, num_spatial_views=num_spatial_views)
+    seen = {}
+    for exact in (False, True):
+        dataset = build(records, replace(options, exact_decoding=exact))
+        resize, *crops = dataset.transform.transforms
+        dataset.transform = lambda frames, resize=resize, exact=exact: seen.setdefault(exact, (frames, resize(frames)))[
+            1
+        ]
+        dataset[0]
+    (shrunk, resized), (full, expected) = seen[False], seen[True]
+    assert full.shape[-2:] == (64, 128) and shrunk.shape == expected.shape and crops
+    assert torch.equal(shrunk, resized)
+
+
+def test_clips_come_from_the_cache(records, tmp_path, monkeypatch):
+    options = replace(OPTIONS, cache=str(tmp_path / "cache"), num_spatial_views=1)
+    for build, exact in itertools.product((build_training_dataset, build_test_dataset), (False, True)):
+        settings = replace(options, exact_decoding=exact)
+        decoded = build(records, settings)[0].video
+        with monkeypatch.context() as patch:
+            patch.setattr("datamodules.video.dataset.decode_frames", None)
+            assert torch.equal(build(records, settings)[0].video, decoded)
+    assert len([*(tmp_path / "cache").rglob("*.safetensors")]) == 2  # exact and not, each for training and test
+
+
+def test_cache_that_cannot_be_used_is_said_before_the_run(records, tmp_path):
+    with pytest.raises(DataError, match=r"a\.mp4 is not a folder"):
+        build_training_dataset(records, replace(OPTIONS, cache=str(tmp_path / "a.mp4")))
+    with pytest.raises(DataError, match=r"--data\.cache_gb is 0; it must be at least 1\."):
+        replace(OPTIONS, cache_gb=0).check()
 
 
 def test_processes_share_the_clips(records):

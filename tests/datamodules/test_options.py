@@ -46,7 +46,7 @@ def test_raises_before_memory_runs_out(name, most):
 @pytest.mark.parametrize(
     ("name", "value", "known"),
     [
-        ("decoder", "opencv", "auto, pyav, decord"),
+        ("decoder", "opencv", "auto, pyav, decord, torchcodec"),
         ("num_spatial_views", 2, "1, 3"),
         ("frame_sampling", "uniform", "center, random"),
         ("on_bad_video", "ignore", "raise, skip"),

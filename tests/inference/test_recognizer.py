@@ -17,7 +17,9 @@ from tc_clip_pl.inference.features import save_features
 from tc_clip_pl.inference.recognizer import Recognizer
 
 LABELS = ["brush hair", "cartwheel", "ride bike"]
-OPTIONS = ClipOptions(num_frames=4, image_size=32, batch_size=2, num_workers=0, num_spatial_views=3)
+OPTIONS = ClipOptions(
+    num_frames=4, image_size=32, batch_size=2, num_workers=0, num_spatial_views=3, exact_decoding=True
+)
 
 
 @pytest.fixture(scope="module")

@@ -7,8 +7,7 @@ import pytest
 import torch
 
 from datamodules.transforms.augmentation import normalize
-from datamodules.transforms.spatial import build_evaluation_crop
-from datamodules.video.windows import decode_windows
+from datamodules.video.windows import decode_windows, sampling_of_tests
 from tc_clip_pl.inference.recognizer import Recognizer
 from tc_clip_pl.search.embedding import embed_text, embed_videos
 
@@ -25,7 +24,7 @@ def test_vectors_are_those_of_the_model(recognizer, tiny_model, films):
     assert list(found) == films and "cannot be decoded" in found[films[-1]].error
     assert [len(video.vectors) for video in found.values()] == [1, 1, 2, 3, 0]
     options = recognizer.options
-    for n, window in enumerate(decode_windows(films[3], 2.0, 1.0, 4, 2, build_evaluation_crop(32, 1))):
+    for n, window in enumerate(decode_windows(films[3], 2.0, 1.0, sampling_of_tests(options))):
         with torch.no_grad():
             views = tiny_model(normalize(window.clip, options.mean, options.std)).video_embeds
         expected = torch.nn.functional.normalize(views.mean(0), dim=0).numpy()

@@ -86,3 +86,18 @@ def test_clips_added_after_a_failure_are_found(split_of, tmp_path):
         find_records(split, tmp_path)
     (tmp_path / "late.avi").touch()
     assert find_records(split, tmp_path) == ([(str(tmp_path / "late.avi"), "late.avi", 3)], [])
+
+
+def test_a_copy_in_another_container_is_found(tmp_path):
+    index = RootIndex(tmp_path, ["x/a.mp4", "b.mp4", "c.avi", "c.mp4", "d.txt.mp4"])
+    assert [index.find(name) for name in ("x/a.avi", "a.webm", "y/b.MKV")] == ["x/a.mp4", "x/a.mp4", "b.mp4"]
+    assert index.find("c.avi") == "c.avi"  # the name itself comes first
+    assert index.find("d.txt") is None and index.find("x/a.txt") is None
+
+
+def test_folders_on_disk(tmp_path):
+    for name in ("b/x", "a", ".hidden"):
+        (tmp_path / name).mkdir(parents=True)
+    (tmp_path / "file").touch()
+    index = scan_root(tmp_path, refresh=True)
+    assert (index.folders(), index.folders("b")) == (["a", "b"], ["x"])

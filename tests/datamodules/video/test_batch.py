@@ -21,6 +21,14 @@ def test_collates_readable_clips():
         assert batch.video_id == ["0.mp4", "1.mp4"] and batch.seed.tolist() == [10, 11] and batch.skipped == []
 
 
+def test_keeps_the_order_in_memory_until_it_is_on_the_device():
+    pictures = [torch.randint(256, (1, 2, 5, 6, 3), dtype=torch.uint8) for _ in range(2)]  # as decoded: colors last
+    batch = collate_training_clips([Clip(picture.movedim(-1, -3), 0, "a.mp4", 1) for picture in pictures])
+    assert batch.video.movedim(-3, -1).is_contiguous()
+    moved = batch.to("cpu").video
+    assert moved.is_contiguous() and torch.equal(moved, torch.stack(pictures).movedim(-1, -3))
+
+
 def test_training_drops_unreadable_clips():
     batch = collate_training_clips(clips(None, "1.mp4: broken", None))
     assert batch.video[:, 0, 0, 0, 0, 0].tolist() == [0, 2] and batch.label.tolist() == [0, 2]

@@ -9,36 +9,9 @@ import pytest
 
 from datamodules.errors import DataError
 from datamodules.video import decoding
-from datamodules.video.decoding import DECODERS, decode_frames
+from datamodules.video.decoding import decode_frames
 
 X264 = {"bf": "3", "g": "12", "b-adapt": "0", "sc_threshold": "0"}
-CONTAINERS = {
-    "mp4_b_frames_key_frames": dict(name="a.mp4", count=60, options=X264),
-    "mp4_one_key_frame": dict(name="a.mp4", count=60, options={"bf": "2", "g": "250"}),
-    "mp4_no_b_frames": dict(name="a.mp4", count=40, options={"bf": "0", "g": "10"}),
-    "mp4_b_pyramid": dict(name="a.mp4", count=60, options={**X264, "x264-params": "b-pyramid=normal:ref=4"}),
-    "mkv_open_gop": dict(name="a.mkv", count=60, options={**X264, "x264-params": "open-gop=1"}),
-    "mp4_variable_rate": dict(name="a.mp4", count=50, options=X264, gap=lambda n: 20 + 37 * (n % 5)),
-    "mkv_variable_rate": dict(name="a.mkv", count=50, options=X264, gap=lambda n: 20 + 37 * (n % 5)),
-    "avi_mpeg4_b_frames": dict(name="a.avi", count=60, codec="mpeg4", options={"bf": "2", "g": "12", "b": "2M"}),
-    "avi_h264_b_frames": dict(name="a.avi", count=60, options=X264),
-    "mp4_mpeg4_b_frames": dict(name="a.mp4", count=60, codec="mpeg4", options={"bf": "2", "g": "12", "b": "2M"}),
-    "transport_stream": dict(name="a.ts", count=60, options=X264),
-    "webm_vp9": dict(name="a.webm", count=30, codec="libvpx-vp9", options={"g": "10", "deadline": "realtime"}),
-    "webm_vp8_hidden_frames": dict(
-        name="a.webm", count=40, codec="libvpx", options={"auto-alt-ref": "1", "lag-in-frames": "16", "b": "1M"}
-    ),
-    "odd_size": dict(name="a.mp4", count=20, options=X264, size=(131, 67), pix_fmt="yuv444p"),
-    "three_frames": dict(name="a.mp4", count=3, options={"bf": "2"}),
-    "one_frame": dict(name="a.mp4", count=1),
-}
-
-
-@pytest.fixture(scope="module", params=CONTAINERS)
-def numbered(request, tmp_path_factory, videos):
-    case = dict(CONTAINERS[request.param])
-    path = tmp_path_factory.mktemp(request.param) / case.pop("name")
-    return videos.write(path, **case), case["count"]
 
 
 def frames_of_complete_decode(path):
@@ -68,8 +41,8 @@ def test_returns_any_single_frame(videos, tmp_path):
 
 
 @pytest.mark.parametrize("case", ["mkv_open_gop", "mp4_b_pyramid", "avi_mpeg4_b_frames"])
-def test_matches_a_complete_decode_for_any_few_frames(videos, tmp_path, case):
-    settings = dict(CONTAINERS[case])
+def test_matches_a_complete_decode_for_any_few_frames(videos, containers, tmp_path, case):
+    settings = dict(containers[case])
     path = videos.write(tmp_path / settings.pop("name"), **settings)
     complete, rng = frames_of_complete_decode(path), np.random.default_rng(0)
     for _ in range(40):
@@ -85,8 +58,8 @@ def test_passes_the_true_number_of_frames(numbered):
 
 
 @pytest.mark.parametrize("case", ["mp4_b_frames_key_frames", "mkv_open_gop", "mp4_variable_rate", "webm_vp9"])
-def test_decodes_only_the_groups_it_needs(videos, tmp_path, monkeypatch, case):
-    settings = dict(CONTAINERS[case])
+def test_decodes_only_the_groups_it_needs(videos, containers, tmp_path, monkeypatch, case):
+    settings = dict(containers[case])
     path = videos.write(tmp_path / settings.pop("name"), **settings)
     decoded = []
     original = decoding._decode_range
@@ -119,13 +92,10 @@ def test_rotated_video_is_upright(videos, tmp_path, quarter_turns):
     path.write_bytes(content[:matrix] + values + content[matrix + 36 :])
     turned = decode_frames(path, lambda n: np.arange(n))
     assert np.array_equal(turned, np.rot90(plain, -quarter_turns, axes=(1, 2)))
-
-
-def test_decord_returns_the_requested_frames_of_an_mp4(videos, tmp_path):
-    pytest.importorskip("decord")
-    path = videos.write(tmp_path / "a.mp4", 60, options=X264)
-    images = decode_frames(path, lambda n: np.arange(0, n, 7).reshape(3, 3), "decord")
-    assert [videos.number(image) for image in images.reshape(-1, *images.shape[2:])] == list(range(0, 60, 7))
+    shrunk = [decode_frames(path, lambda n: np.arange(n), short_side=32)]
+    path.write_bytes(content)
+    shrunk.append(np.rot90(decode_frames(path, lambda n: np.arange(n), short_side=32), -quarter_turns, axes=(1, 2)))
+    assert np.array_equal(*shrunk) and min(shrunk[0].shape[1:3]) == 32
 
 
 def broken_files(folder, videos):
@@ -149,12 +119,9 @@ def test_raises_on_broken_files(videos, tmp_path, name):
     assert str(path) in str(error.value) and "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize("decoder", DECODERS)
-def test_raises_on_a_missing_file(tmp_path, decoder):
-    if decoder == "decord":
-        pytest.importorskip("decord")
+def test_raises_on_a_missing_file(tmp_path):
     with pytest.raises(DataError, match=r"gone\.mp4"):
-        decode_frames(tmp_path / "gone.mp4", lambda n: np.arange(n), decoder)
+        decode_frames(tmp_path / "gone.mp4", lambda n: np.arange(n))
 
 
 def test_raises_on_a_file_without_video(tmp_path):

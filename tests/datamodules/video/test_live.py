@@ -10,6 +10,7 @@ import pytest
 from datamodules.errors import DataError
 from datamodules.video import live
 from datamodules.video.live import LiveWindows
+from datamodules.video.windows import WindowSampling
 
 from ..conftest import read_number, write_numbered
 
@@ -43,7 +44,7 @@ def stalled_server(content):
 def test_windows_come_in_real_time(tmp_path):
     path = write_numbered(tmp_path / "a.mp4", 50)  # 2 s
     began, arrivals = time.monotonic(), []
-    for window in LiveWindows(str(path), 0.8, 0.4, num_frames=2, num_views=1, transform=identity):
+    for window in LiveWindows(str(path), 0.8, 0.4, WindowSampling(num_frames=2, num_views=1, transform=identity)):
         arrivals.append((time.monotonic() - began, window))
     ends = [window.end for _, window in arrivals]
     assert ends[:3] == pytest.approx([0.8, 1.2, 1.6], abs=0.05) and ends[-1] == pytest.approx(1.96)
@@ -55,7 +56,7 @@ def test_windows_come_in_real_time(tmp_path):
 
 def test_slow_reader_misses_windows_but_is_not_late(tmp_path):
     path = write_numbered(tmp_path / "a.mp4", 75)  # 3 s
-    stream = LiveWindows(str(path), 0.4, 0.2, num_frames=2, num_views=1, transform=identity)
+    stream = LiveWindows(str(path), 0.4, 0.2, WindowSampling(num_frames=2, num_views=1, transform=identity))
     began, windows = time.monotonic(), []
     for window in stream:
         assert time.monotonic() - began - window.end < 0.5
@@ -68,7 +69,7 @@ def test_slow_reader_misses_windows_but_is_not_late(tmp_path):
 @pytest.mark.parametrize("count", [1, 10])
 def test_stream_shorter_than_a_window_is_one(tmp_path, count):
     path = write_numbered(tmp_path / "a.mp4", count)
-    (window,) = LiveWindows(str(path), 5.0, 5.0, num_frames=2, num_views=1, transform=identity)
+    (window,) = LiveWindows(str(path), 5.0, 5.0, WindowSampling(num_frames=2, num_views=1, transform=identity))
     assert window.start == 0 and window.end == pytest.approx((count - 1) * 0.04)
 
 
@@ -77,7 +78,7 @@ def test_what_is_no_stream_is_said(tmp_path, monkeypatch, url):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "no.mp4").write_text("no video")
     with pytest.raises(DataError, match=r"The stream .* cannot be opened \(.*\); check it and start again"):
-        list(LiveWindows(url, 1.0, 1.0, 2, 1, identity))
+        list(LiveWindows(url, 1.0, 1.0, WindowSampling(2, 1, identity)))
 
 
 def test_stream_that_stalls_ends_with_its_answers(tmp_path, monkeypatch):
@@ -86,5 +87,5 @@ def test_stream_that_stalls_ends_with_its_answers(tmp_path, monkeypatch):
     windows = []
     stopped = pytest.raises(DataError, match=r"stopped after [1-3]\.\d s")
     with stalled_server(content[: len(content) // 2]) as url, stopped:
-        windows.extend(LiveWindows(url, 1.0, 0.5, 2, 1, identity))
+        windows.extend(LiveWindows(url, 1.0, 0.5, WindowSampling(2, 1, identity)))
     assert windows
