@@ -1,6 +1,7 @@
 """The README keeps its promises: its commands parse, its Python runs, what it names exists."""
 
 import itertools
+import json
 import re
 import shlex
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tc_clip_pl.cli import SUBCOMMANDS
+from tc_clip_pl.cli.benchmark.tables import fill_tables
 from tc_clip_pl.cli.configs import find_config
 from tc_clip_pl.modules.config import NAMED_CHOICES
 
@@ -37,6 +39,22 @@ def test_paths_exist():
     assert len(paths) > 5
     for path in paths:
         assert (ROOT / path).exists() or (ROOT / "tc_clip_pl" / path).exists(), path
+
+
+def test_measured_tables_are_those_of_the_files():
+    files = re.findall(r"^<!-- (results/benchmarks/\S+\.json) -->$", README, re.M)
+    assert len(files) >= 4
+    assert fill_tables(README, ROOT) == README, "run: python results/benchmarks/fill_readme.py"
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "results/benchmarks").rglob("*.json")), ids=lambda path: path.stem)
+def test_measurements_say_where_they_come_from(path):
+    record = json.loads(path.read_text())
+    assert record["device"] and record["versions"]["torch"] and record["rows"]
+    command = shlex.split(record["command"])
+    assert command[:3] == ["tcclip", "benchmark", record["benchmark"]]
+    if "--config" in command:
+        assert find_config(command[command.index("--config") + 1]).is_file()
 
 
 def test_choices_are_complete():

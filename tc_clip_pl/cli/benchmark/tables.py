@@ -73,7 +73,9 @@ def describe(record: Record) -> list[str]:
     rows, peak = record["rows"], record["peak"]
     shared = {name: {row[name] for row in rows if name in row} for name in SETTINGS}
     constant = [f"{SETTINGS[name]} {next(iter(found))}" for name, found in shared.items() if len(found) == 1]
-    machine = f"{record['device']}, {record['cores']} cores, torch {record['versions']['torch']}"
+    machine = (
+        f"{record['device']}, {record['cores']} cores, threads {record['threads']}, torch {record['versions']['torch']}"
+    )
     lines = [", ".join([record["model"], record["precision"], *constant]), machine]
     if data := record.get("data"):
         lines[0] = f"{data['name']}, {data['clips']} clips of {data['num_frames']} frames, {data['image_size']} pixels"
