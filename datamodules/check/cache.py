@@ -10,7 +10,12 @@ from typing import NamedTuple, TextIO
 
 
 class Version(NamedTuple):
-    """Identifies the content of a file, without reading it, by size in bytes and modification time in nanoseconds."""
+    """Identifies the content of a clip, without reading it.
+
+    Attributes:
+        size: In bytes.
+        modified: Time of the last change of a file, in nanoseconds; of a clip in a shard, its checksum.
+    """
 
     size: int
     modified: int

@@ -12,14 +12,13 @@ import av
 import numpy as np
 
 from datamodules.errors import DataError
-from datamodules.processes import map_in_processes
+from datamodules.parallel import NUM_THREADS, map_in_processes
 from datamodules.video.clip_files import is_in_shard
 from datamodules.video.decoding import decode_frames
 from datamodules.video.frame_sampling import segment_center
 from datamodules.video.truncation import find_missing_bytes
 
 CHUNK_SIZE = 16  # files per task: many enough to be efficient, few enough to narrow down a crash
-NUM_THREADS = 16  # they wait for the disk, so there may be more of them than cores
 
 
 class Finding(NamedTuple):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,10 +12,8 @@ from datamodules.check.clips import Finding, build_inspection, inspect_files
 from datamodules.check.lists import CheckedList, note_leaks
 from datamodules.check.problems import Problem
 from datamodules.errors import DataError
+from datamodules.parallel import map_in_threads
 from datamodules.video.clip_files import absolute_path, clip_version
-
-NUM_THREADS = 16  # they wait for the disk, so there may be more of them than cores
-CHUNK_SIZE = 1024  # files per task: with one, handing out tasks would cost more than the stat calls
 
 # Keys of the cache. The numbers go up when a check becomes stricter: files found good by an older one are read again.
 HEADER_KEY, DECODE_KEY = "header3", "decode3/"
@@ -117,7 +114,7 @@ def check_files(
     note_leaks(lists)
     # Lists may share files; each file is inspected once.
     paths = list(dict.fromkeys(record.path for checked in lists for record in checked.records))
-    versions = dict(zip(paths, _stat_files(paths), strict=True))
+    versions = dict(zip(paths, map_in_threads(_stat_file, paths), strict=True))
     findings = {path: found for path, found in versions.items() if isinstance(found, Finding)}
     present = {path: found for path, found in versions.items() if isinstance(found, Version)}
     num_cached = _inspect_present(present, settings, progress, findings)
@@ -148,16 +145,6 @@ def _inspect_present(
         done += 1
         progress(done, len(versions))
     return num_cached
-
-
-def _stat_files(paths: Sequence[str]) -> list[Version | Finding]:
-    chunks = [paths[start : start + CHUNK_SIZE] for start in range(0, len(paths), CHUNK_SIZE)]
-    with ThreadPoolExecutor(NUM_THREADS) as pool:
-        return [found for chunk in pool.map(_stat_chunk, chunks) for found in chunk]
-
-
-def _stat_chunk(paths: Sequence[str]) -> list[Version | Finding]:
-    return [_stat_file(path) for path in paths]
 
 
 def _stat_file(path: str) -> Version | Finding:

@@ -28,7 +28,7 @@ class CopiedFile:
         name: Its path in the copy, with forward slashes.
         source: Its path in the dataset: another one if the container has changed.
         source_size: Size of the source, in bytes.
-        source_modified: Time of its last change, in nanoseconds.
+        source_modified: Time of its last change, in nanoseconds; its checksum, if the dataset is in shards itself.
         size: Size of the copy, in bytes.
         frames: Number of frames of a video; None for any other file.
         shard: Name of the tar file with it; None for a file of its own.

@@ -6,7 +6,6 @@ import random
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, field
 from functools import partial
@@ -14,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from datamodules.errors import DataError, describe
-from datamodules.processes import map_in_processes
+from datamodules.parallel import map_in_processes, map_in_threads
 from datamodules.shards.manifest import TREE_MANIFEST, CopiedFile
 from datamodules.shards.stores import is_url
 from datamodules.splits.lookup import Root, RootIndex, scan_root
@@ -26,7 +25,6 @@ from datamodules.transcode.video import VideoSettings, transcode_video
 from datamodules.video.clip_files import clip_version
 
 SCRATCH = ".transcode.unfinished-"
-NUM_THREADS = 16  # they wait for the disk, so there may be more of them than cores
 ORDER_SEED = 0
 
 
@@ -180,8 +178,7 @@ def _list_tasks(index: RootIndex, folder: Path) -> list[Task]:
             raise DataError(f"{names[name]} and {source} in {index} would both become {name}; rename one of them.")
         names[name] = source
     paths = [index.path_of(source) if is_video(source) else str(index.annotation(source)) for source in names.values()]
-    with ThreadPoolExecutor(NUM_THREADS) as pool:
-        versions = pool.map(_version, paths)
+    versions = map_in_threads(_version, paths)
     return [Task(*entry) for entry in zip(names, names.values(), paths, versions, strict=True)]
 
 

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 
 from datamodules.errors import DataError
+from datamodules.parallel import map_in_threads
 from datamodules.splits.split import VideoRecord
 from datamodules.video.clip_files import clip_version, is_in_shard
 
 HEAD_BYTES = 512
-NUM_THREADS = 16  # they wait for the disk, so there may be more of them than cores
-CHUNK_SIZE = 256  # files per task: with one, handing out tasks would cost more than reading
 
 
 def check_heads(records: Sequence[VideoRecord], skips_bad: bool = False) -> None:
@@ -24,10 +22,7 @@ def check_heads(records: Sequence[VideoRecord], skips_bad: bool = False) -> None
     Raises:
         DataError: Some are not; the message has their number, the first five, and what is wrong with the first.
     """
-    paths = [record.path for record in records]
-    chunks = [paths[start : start + CHUNK_SIZE] for start in range(0, len(paths), CHUNK_SIZE)]
-    with ThreadPoolExecutor(NUM_THREADS) as pool:
-        errors = [error for found in pool.map(_check_chunk, chunks) for error in found]
+    errors = map_in_threads(_check_head, [record.path for record in records])
     bad = [(record.video_id, error) for record, error in zip(records, errors, strict=True) if error]
     if bad and (not skips_bad or len(bad) == len(records)):
         names = ", ".join(name for name, _ in bad[:5]) + (", ..." if len(bad) > 5 else "")
@@ -36,10 +31,6 @@ def check_heads(records: Sequence[VideoRecord], skips_bad: bool = False) -> None
             f"{len(bad)} of the {len(records)} clips cannot be videos (the first is {bad[0][1]}): {names}; "
             f"{'replace them, since skipping would leave no clip' if skips_bad else advice}."
         )
-
-
-def _check_chunk(paths: list[str]) -> list[str | None]:
-    return [_check_head(path) for path in paths]
 
 
 def _check_head(path: str) -> str | None:

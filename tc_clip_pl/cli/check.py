@@ -97,7 +97,7 @@ def _add_options(parser: ArgumentParser) -> None:
 def _build_settings(clips: ClipOptions, options: Namespace) -> CheckSettings:
     from datamodules.check.cache import default_cache_file
     from datamodules.check.run import CheckSettings
-    from datamodules.processes import available_cores
+    from datamodules.parallel import available_cores
 
     if options.num_workers is not None and options.num_workers < 1:
         raise UserError(f"--num_workers is {options.num_workers}; it must be at least 1.")

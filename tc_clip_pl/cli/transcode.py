@@ -74,7 +74,7 @@ def transcode(argv: list[str]) -> int:
     """
     options = _parse(argv)
     with announced("Loading PyTorch ..."):
-        from datamodules.processes import available_cores
+        from datamodules.parallel import available_cores
         from datamodules.splits.lookup import parse_root
         from datamodules.transcode.copy import open_copy
         from datamodules.transcode.video import VideoSettings

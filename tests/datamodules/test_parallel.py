@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from datamodules.processes import available_cores, map_in_processes
+from datamodules.parallel import TASK_SIZE, available_cores, map_in_processes, map_in_threads
 
 
 def work(item, folder, crash=(), fail=(), slow=()):
@@ -55,7 +55,7 @@ def test_closing_ends_the_processes(tmp_path):
 
 def test_a_kill_of_the_parent_ends_the_processes(tmp_path):
     code = (
-        "import sys, time; from pathlib import Path; from test_processes import map_in_processes, partial, work\n"
+        "import sys, time; from pathlib import Path; from test_parallel import map_in_processes, partial, work\n"
         "if __name__ == '__main__':\n"
         f"    list(map_in_processes(partial(work, folder=Path({str(tmp_path)!r}), slow=(1, 2)), range(3), 2, str))"
     )
@@ -81,6 +81,14 @@ def _is_alive(process):
         return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:
         return False
+
+
+def test_threads_keep_the_order():
+    numbers = list(range(3 * TASK_SIZE + 1))
+    assert map_in_threads(str, numbers) == list(map(str, numbers))
+    assert map_in_threads(str, []) == []
+    with pytest.raises(ZeroDivisionError):
+        map_in_threads(lambda number: 1 / (number - TASK_SIZE), numbers)
 
 
 def test_cores():

@@ -1,4 +1,4 @@
-"""Processes that work on files: a crash of a decoder ends one of them, and Ctrl-C all."""
+"""Work on many files: in processes, of which a crash of a decoder ends one and Ctrl-C all, or in threads."""
 
 from __future__ import annotations
 
@@ -6,11 +6,15 @@ import multiprocessing
 import os
 import signal
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from threading import Thread
 from typing import TypeVar
+
+NUM_THREADS = 16
+"""They wait for the disk, so there may be more of them than cores."""
+TASK_SIZE = 256  # items per task: with one, handing out tasks would take longer than a look at a file
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -20,6 +24,20 @@ def available_cores() -> int:
     """Return the number of CPU cores that this process may use, which a scheduler such as SLURM limits."""
     affinity = getattr(os, "sched_getaffinity", None)  # not on every platform
     return len(affinity(0)) if affinity else os.cpu_count() or 1
+
+
+def map_in_threads(work: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
+    """Apply a quick function, such as one that asks for the size of a file, to items in threads.
+
+    Returns:
+        The results, in the order of the items.
+    """
+
+    def work_on(start: int) -> list[Result]:
+        return [work(item) for item in items[start : start + TASK_SIZE]]
+
+    with ThreadPoolExecutor(NUM_THREADS) as pool:
+        return [result for found in pool.map(work_on, range(0, len(items), TASK_SIZE)) for result in found]
 
 
 def map_in_processes(
