@@ -16,6 +16,7 @@ ELSEWHERE = {
     "datamodules/video/loaders.py": ["tests/datamodules/test_loading.py", "tests/datamodules/test_base.py"],
     "datamodules/video/stages.py": ["tests/benchmarks/test_data.py"],
     "datamodules/video/stored_clip.py": ["tests/datamodules/video/test_frame_cache.py"],
+    "datamodules/splits/video_names.py": ["tests/datamodules/splits/test_lookup.py"],
     "datamodules/transforms/seeding.py": ["tests/datamodules/transforms"],
     "datamodules/splits/protocols.py": ["tests/datamodules/splits", "tests/datamodules/datasets"],
     "datamodules/transforms/augmentation.py": [
