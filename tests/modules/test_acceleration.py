@@ -5,6 +5,7 @@ import logging
 import pytest
 import torch
 from torch._dynamo.utils import counters
+from torch.func import functional_call
 
 from tc_clip_pl import TCCLIP
 from tc_clip_pl.modules import acceleration
@@ -116,6 +117,22 @@ def test_evaluation_has_graphs_for_the_first_layer_the_last_and_all_between_but_
         use_kernels(model, "plain")
         torch.testing.assert_close(found, model(video).logits, rtol=1e-5, atol=1e-5)
     torch.testing.assert_close(part, found[:2], rtol=1e-5, atol=1e-5)
+
+
+def test_other_weights_for_one_call_are_seen_and_then_forgotten(compiled_model):
+    model, video = compiled_model.eval(), random_video()
+    others = {name: 1.3 * parameter.detach() for name, parameter in model.named_parameters()}
+
+    def both():
+        with torch.no_grad(), model.separate_class_cache(0.7):
+            ensembled = functional_call(model, others, (video,)).logits
+        with torch.no_grad():
+            return ensembled, model(video).logits
+
+    found = [both(), both()]
+    use_kernels(model, "plain")
+    for pair in found:
+        torch.testing.assert_close(pair, both(), rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.slow
