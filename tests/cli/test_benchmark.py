@@ -21,9 +21,9 @@ def bench(capsys, *argv):
     ("what", "names"),
     [
         ("model", ["TC-CLIP", "frame-wise", "HF CLIP"]),
-        ("latency", ["TC-CLIP", "frame-wise", "HF CLIP"]),
-        ("train", ["TC-CLIP", "frame-wise", "HF CLIP"]),
-        ("attention", ["with context", "frame alone"] * 2),
+        pytest.param("latency", ["TC-CLIP", "frame-wise", "HF CLIP"], marks=pytest.mark.slow),
+        pytest.param("train", ["TC-CLIP", "frame-wise", "HF CLIP"], marks=pytest.mark.slow),
+        pytest.param("attention", ["with context", "frame alone"] * 2, marks=pytest.mark.slow),
         ("matching", ["matching"]),
     ],
 )

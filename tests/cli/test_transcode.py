@@ -51,6 +51,7 @@ def test_says_what_was_written_and_what_was_not(copies, run, kind):
     assert code == 0 and "0 written in" in out and ", 59 unchanged, 1 not copied." in out
 
 
+@pytest.mark.slow
 def test_a_run_on_shards_is_one_on_files(copies, run):
     folder, _, _ = copies
     weights, results = [], []
@@ -66,7 +67,7 @@ def test_a_run_on_shards_is_one_on_files(copies, run):
     assert tests[0] == tests[1]
 
 
-@pytest.mark.parametrize("level", ["presence", "header", "decode"])
+@pytest.mark.parametrize("level", ["presence", "header", pytest.param("decode", marks=pytest.mark.slow)])
 def test_check_of_shards(copies, run, tmp_path, level):
     folder, bad, _ = copies
     argv = ("check", "--data", "HMDB51DataModule", "--level", level, "--cache", tmp_path / "cache.jsonl")
@@ -92,6 +93,7 @@ def test_check_of_shards(copies, run, tmp_path, level):
     assert ("59 of them in an earlier check" in " ".join(out.split())) == (level != "presence")
 
 
+@pytest.mark.slow
 def test_ctrl_c_leaves_a_copy_that_goes_on(copies, tmp_path):
     folder, _, _ = copies
     target = tmp_path / "copy"

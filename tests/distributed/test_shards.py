@@ -7,6 +7,7 @@ from tc_clip_pl.cli import main
 from .conftest import CUT_TEST_CLIPS, DDP, TEST_CLIPS, read_curves, read_results
 
 
+@pytest.mark.slow
 def test_same_curves_and_every_test_clip_once(demo, cut_clips, run_one, run_two, tmp_path):
     shards = tmp_path / "shards"
     assert main(["transcode", f"{demo}/data", str(shards), "--shards", "--on_bad_video", "skip"]) == 0

@@ -93,6 +93,7 @@ def test_one_process_resumes_from_the_checkpoint_of_two(two, run_one, tmp_path):
     _assert_third_epoch_alone(folder)
 
 
+@pytest.mark.slow
 def test_sharded_processes_resume_from_their_checkpoint(fit_in_two, run_one, run_two, tmp_path):
     first = fit_in_two(FSDP)[0]
     done = run_two("fit", tmp_path / "two", FSDP, *_resume(first))

@@ -119,6 +119,7 @@ def test_evaluation_has_graphs_for_the_first_layer_the_last_and_all_between_but_
     torch.testing.assert_close(part, found[:2], rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_other_weights_for_one_call_are_seen_and_then_forgotten(compiled_model):
     model, video = compiled_model.eval(), random_video()
     others = {name: 1.3 * parameter.detach() for name, parameter in model.named_parameters()}
