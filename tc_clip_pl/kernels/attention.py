@@ -34,11 +34,8 @@ def rows_together(tensor: Tensor) -> Tensor:
     return tensor if tensor.stride(-1) == 1 else tensor.contiguous()
 
 
-@torch.library.custom_op("tcclip::attend_with_context", mutates_args=())
-def _forward(
-    query: Tensor, key: Tensor, value: Tensor, context_key: Tensor, context_value: Tensor, difference: Tensor
-) -> tuple[Tensor, Tensor]:
-    return run_forward(query, key, value, context_key, context_value, difference)
+_forward = torch.library.custom_op("tcclip::attend_with_context", run_forward, mutates_args=())
+_backward = torch.library.custom_op("tcclip::attend_with_context_backward", run_backward, mutates_args=())
 
 
 @_forward.register_fake
@@ -46,38 +43,10 @@ def _(query: Tensor, *others: Tensor) -> tuple[Tensor, Tensor]:
     return empty_rows(query), query.new_empty(query.shape[:-1], dtype=torch.float32)
 
 
-@torch.library.custom_op("tcclip::attend_with_context_backward", mutates_args=())
-def _backward(
-    query: Tensor,
-    key: Tensor,
-    value: Tensor,
-    context_key: Tensor,
-    context_value: Tensor,
-    difference: Tensor,
-    output: Tensor,
-    log_sum_exp: Tensor,
-    gradient: Tensor,
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
-    arguments = (query, key, value, context_key, context_value, difference, output, log_sum_exp)
-    return run_backward(*arguments, rows_together(gradient))
-
-
 @_backward.register_fake
-def _(
-    query: Tensor,
-    key: Tensor,
-    value: Tensor,
-    context_key: Tensor,
-    context_value: Tensor,
-    difference: Tensor,
-    *_: Tensor,
-) -> tuple[Tensor, ...]:
-    frame, context = (query, key, value), (context_key.unsqueeze(1), context_value.unsqueeze(1))
-    return (
-        *(empty_rows(tensor) for tensor in frame),
-        *(empty_rows(tensor).squeeze(1) for tensor in context),
-        torch.empty_like(difference),
-    )
+def _(*tensors: Tensor) -> tuple[Tensor, ...]:
+    rows, difference = tensors[:5], tensors[5]
+    return *(empty_rows(tensor) for tensor in rows), torch.empty_like(difference)
 
 
 def _save(ctx: Any, inputs: tuple[Tensor, ...], output: tuple[Tensor, Tensor]) -> None:
@@ -88,7 +57,7 @@ def _save(ctx: Any, inputs: tuple[Tensor, ...], output: tuple[Tensor, Tensor]) -
 def _differentiate(ctx: Any, gradient: Tensor | None, _: Tensor | None) -> tuple[Tensor | None, ...]:
     if gradient is None:
         return (None,) * 6
-    return _backward(*ctx.saved_tensors, gradient)
+    return _backward(*ctx.saved_tensors, rows_together(gradient))
 
 
 _forward.register_autograd(_differentiate, setup_context=_save)

@@ -156,7 +156,7 @@ def run_backward(
     output: Tensor,
     log_sum_exp: Tensor,
     gradient: Tensor,
-) -> tuple[Tensor, ...]:
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
     """Launch the kernels; the arguments are those of `run_forward`, its results, and the gradient of its output.
 
     Returns:

@@ -19,7 +19,6 @@ RANKED, ADDED, LABELED = 64, 8, 256  # tokens, merged rows and seeds per step
 LEAST = torch.iinfo(torch.int64).min
 
 
-@torch.library.custom_op("tcclip::match_tokens", mutates_args=())
 def match_tokens(sums: Tensor, num_context_tokens: int, merges_per_round: int) -> Tensor:
     """Find the context token that each seed is merged into, as `bipartite.match_tokens` does.
 
@@ -31,10 +30,15 @@ def match_tokens(sums: Tensor, num_context_tokens: int, merges_per_round: int) -
     Returns:
         (B, n) int64, values in [0, min(n, K)); every value occurs.
     """
+    return _operator(sums, num_context_tokens, merges_per_round)
+
+
+@torch.library.custom_op("tcclip::match_tokens", mutates_args=())
+def _operator(sums: Tensor, num_context_tokens: int, merges_per_round: int) -> Tensor:
     return _replayed(sums, num_context_tokens, merges_per_round)
 
 
-@match_tokens.register_fake
+@_operator.register_fake
 def _(sums: Tensor, num_context_tokens: int, merges_per_round: int) -> Tensor:
     return sums.new_empty(sums.shape[:2], dtype=torch.int64)
 

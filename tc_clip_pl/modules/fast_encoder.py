@@ -1,7 +1,8 @@
 """The vision encoder compiled, and replayed as a CUDA graph for small batches."""
 
+import copy
 from collections.abc import Hashable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -36,10 +37,13 @@ class FastEncoder:
         self, vision_model: TCVisionModel, compiles: bool, replays: bool = False, backend: str = "inductor"
     ) -> None:
         self.vision_model, self.compiles, self.replays = vision_model, compiles, replays
-        # Evaluation is compiled layer by layer, which takes seconds: the layers between the first and the last share
-        # their code. In training, every compiled region costs milliseconds of bookkeeping, so there is only one.
-        self._run_layer = torch.compile(call_layer, dynamic=False, backend=backend)
-        self._run_all = torch.compile(vision_model, dynamic=False, backend=backend)
+        self._backend = backend
+        self._run_layer, self._run_all = call_layer, vision_model
+        if compiles:
+            # Evaluation is compiled layer by layer, which takes seconds: the layers between the first and the last
+            # share their code. In training, every compiled region costs milliseconds of bookkeeping: there is one.
+            self._run_layer = torch.compile(call_layer, dynamic=False, backend=backend)
+            self._run_all = torch.compile(vision_model, dynamic=False, backend=backend)
         self._largest: dict[Hashable, int] = {}
         self._graphs: dict[Hashable, Graph] = {}
 
@@ -61,8 +65,12 @@ class FastEncoder:
         self._largest[mode] = num_videos
         return self._run_all(video) if torch.is_grad_enabled() else self._run_layers(video)
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> "FastEncoder":
+        """Return one for the copy of the vision model: neither compiled code nor graphs can be copied."""
+        return FastEncoder(copy.deepcopy(self.vision_model, memo), self.compiles, self.replays, self._backend)
+
     def _run_layers(self, video: Tensor) -> VideoEncoding:
-        return self.vision_model(video, run_layer=self._run_layer if self.compiles else call_layer)
+        return self.vision_model(video, run_layer=self._run_layer)
 
     def _replay(self, video: Tensor, key: Hashable) -> VideoEncoding:
         if key not in self._graphs:

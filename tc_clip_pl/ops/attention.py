@@ -52,7 +52,7 @@ def key_bias(local_global_bias: Tensor, num_frame_keys: int, num_context_keys: i
 
 
 def attention_weights(query: Tensor, key: Tensor, bias: Tensor | None) -> Tensor:
-    """Compute the softmax of Eq. 7 (of Eq. 5 for the [CLS] query alone), in float32 or better despite autocast.
+    """Compute the softmax of Eq. 7 in float32 or better despite autocast.
 
     Args:
         query: (..., H, Q, d), not yet scaled.
@@ -62,7 +62,6 @@ def attention_weights(query: Tensor, key: Tensor, bias: Tensor | None) -> Tensor
     Returns:
         (..., H, Q, K) float32 (float64 for float64 inputs) weights; rows sum to 1.
     """
-    # Seeds are ranked by these weights. In bfloat16 most of them would tie, and the ranking would be arbitrary.
     with without_autocast(query):
         dtype = torch.promote_types(query.dtype, torch.float32)
         scores = (query.to(dtype) * query.shape[-1] ** -0.5) @ key.to(dtype).transpose(-1, -2)
@@ -70,7 +69,7 @@ def attention_weights(query: Tensor, key: Tensor, bias: Tensor | None) -> Tensor
 
 
 def cls_scores(query: Tensor, key: Tensor) -> Tensor:
-    """Compute the scaled scores of the [CLS] queries alone, in float32 or better.
+    """Compute the scaled scores of the [CLS] queries alone (Eq. 5), in float32 or better despite autocast.
 
     Args:
         query: (..., N, d), [CLS] first, not yet scaled.
@@ -79,6 +78,7 @@ def cls_scores(query: Tensor, key: Tensor) -> Tensor:
     Returns:
         (..., K).
     """
+    # Seeds are ranked by these. In bfloat16 most of them would tie, and the ranking would be arbitrary.
     dtype = torch.promote_types(query.dtype, torch.float32)
     with without_autocast(query):
         query, key = query[..., :1, :].to(dtype) * query.shape[-1] ** -0.5, key.to(dtype)

@@ -69,4 +69,4 @@ def test_tokens_that_are_not_numbers_still_give_groups():
 
 
 def test_is_an_operator_that_can_be_traced():
-    torch.library.opcheck(match_tokens, (seeds(2, 40, 16), 6, 10))
+    torch.library.opcheck(torch.ops.tcclip.match_tokens.default, (seeds(2, 40, 16), 6, 10))

@@ -1,5 +1,6 @@
 """Implementations of the vision encoder: which one is chosen, and that all of them compute the same."""
 
+import copy
 import logging
 
 import pytest
@@ -142,6 +143,19 @@ def test_compiled_code_gives_the_logits_and_gradients_of_the_plain_model():
     expected = logits_and_gradients(model, video)
     use_kernels(model, "compiled")
     assert_same(logits_and_gradients(model, video), expected)
+
+
+def test_a_copy_has_an_encoder_of_its_own_weights():
+    model, video = build_model().eval(), random_video()
+    use_kernels(model, "triton")
+    model.fast_encoder = FastEncoder(model.vision_model, compiles=False)
+    other = copy.deepcopy(model)
+    assert other.fast_encoder.vision_model is other.vision_model
+    with torch.no_grad():
+        before = model(video).logits
+        for parameter in other.vision_model.parameters():
+            parameter.zero_()
+        assert torch.equal(model(video).logits, before) and not torch.equal(other(video).logits, before)
 
 
 def test_float64_stays_with_the_plain_version():

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from tc_clip_pl.training.optimizer import OptimizerFactory
 
 BASE = "openai/clip-vit-base-patch16"
-KERNELS = Literal["auto", "plain", "compiled", "triton"]
 WHAT = ("model", "train", "latency", "data", "attention", "matching")
 BATCH_SIZES = {"cuda": {"latency": [1], "model": [1, 8, 32]}, "cpu": {}}
 """Default batch sizes where they are not those below, by device and benchmark."""
@@ -71,11 +70,12 @@ def read_sections(argv: list[str]) -> tuple[Sections, list[str]]:
 
 def add_options(parser: ArgumentParser, what: str) -> None:
     """Add the options that a benchmark reads."""
+    from tc_clip_pl.modules.acceleration import Kernels
     from tc_clip_pl.training.build import ModelOptions
 
     parser.add_argument("--model.pretrained", type=str, default=BASE)
     parser.add_class_arguments(ModelOptions, "model.config")
-    parser.add_argument("--kernels", type=KERNELS, nargs="+")
+    parser.add_argument("--kernels", type=Kernels, nargs="+")
     for name in NUMBERS[what]:
         parser.add_argument(f"--{name}", type=int, nargs="+")
     if what == "data":
