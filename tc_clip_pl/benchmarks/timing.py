@@ -22,7 +22,7 @@ class Timing:
         high: The third quartile.
         p95: The 95th percentile.
         first: The first call of all, which compiles and fills caches.
-        memory_gib: Peak memory on a GPU, of the repeats alone; None on a CPU.
+        memory_gib: Peak memory on a GPU, with the capture of CUDA graphs, whose replays allocate nothing; None on a CPU.
     """
 
     median: float
@@ -51,14 +51,14 @@ def time_calls(
         by_host: Wait for each call, and read the host's clock: the time until the answer is there. Otherwise a GPU
             stamps the calls, which the host submits without waiting: the time per call of a busy GPU.
     """
+    is_cuda = device.type == "cuda"
+    if is_cuda:
+        torch.cuda.reset_peak_memory_stats(device)
     firsts = [_clocked(run, device) for run in runs]
     for _ in range(warm_up - 1):
         for run in runs:
             run()
     synchronize(device)
-    is_cuda = device.type == "cuda"
-    if is_cuda:
-        torch.cuda.reset_peak_memory_stats(device)
     stamped = _stamped if is_cuda and not by_host else _clocked
     rounds = [[stamped(run, device) for run in runs] for _ in range(repeats)]
     synchronize(device)

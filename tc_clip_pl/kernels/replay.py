@@ -28,16 +28,17 @@ class Replayed:
 
     def __call__(self, argument: Tensor, *options: Hashable) -> Tensor:
         """Call the function, or replay it; the result is a tensor of its own."""
-        if not argument.is_cuda or torch.cuda.is_current_stream_capturing():
+        device = argument.device
+        # On a side stream somebody else captures, or warms up for it: those kernels belong to that graph.
+        if not argument.is_cuda or torch.cuda.current_stream(device) != torch.cuda.default_stream(device):
             return self.function(argument, *options)
-        stream = torch.cuda.current_stream(argument.device)
-        key = (argument.device, stream.cuda_stream, argument.shape, argument.dtype, *options)
+        key = (device, argument.shape, argument.dtype, *options)
         # Kernels are compiled in the first call, where a capture would fail; a shape that does not come again, such as
         # that of the last batch, is not worth the memory of a graph.
         if key not in self._graphs:
             self._graphs[key] = None
             return self.function(argument, *options)
-        with self._lock:  # threads on one stream share the graph's tensors
+        with self._lock:  # threads share the graph's tensors
             if self._graphs[key] is None:
                 self._graphs[key] = self._capture(argument, *options)
             captured = self._graphs[key]

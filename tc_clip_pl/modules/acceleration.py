@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Literal
 import torch
 
 from tc_clip_pl.modules.fast_encoder import FastEncoder
+from tc_clip_pl.modules.fast_text import FastText
 
 if TYPE_CHECKING:
     from tc_clip_pl.modules.tc_clip import TCCLIP
@@ -57,6 +58,7 @@ def use_kernels(
     _set_kernels(model, has_kernels=chosen != "plain")
     compiles, replays = chosen == "compiled", weights_are_fixed and device.type == "cuda" and chosen != "plain"
     model.fast_encoder = FastEncoder(model.vision_model, compiles, replays) if compiles or replays else None
+    model.fast_text = FastText() if compiles else None
     if compiles:
         import torch._dynamo.config as config
 

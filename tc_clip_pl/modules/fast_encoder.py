@@ -1,4 +1,4 @@
-"""The vision encoder compiled, and replayed as a CUDA graph for small batches."""
+"""The vision encoder compiled layer by layer, and replayed as CUDA graphs."""
 
 import copy
 from collections.abc import Hashable
@@ -9,6 +9,7 @@ from torch import Tensor
 
 from tc_clip_pl.modules.backbone.interface import call_layer
 from tc_clip_pl.modules.outputs import VideoEncoding
+from tc_clip_pl.modules.training_graph import TrainingGraphs
 from tc_clip_pl.modules.vision_encoder import TCVisionModel
 
 MOST_REPLAYED_FRAMES = 128  # of a batch: beyond, a GPU is busy for longer than its kernels take to launch
@@ -27,8 +28,9 @@ class FastEncoder:
 
     Args:
         vision_model: The encoder.
-        compiles: Whether it is compiled. Shapes are static, which makes the fastest code. A batch smaller than the
-            largest one before, such as the last of an epoch, would be compiled for a single use: it runs uncompiled.
+        compiles: Whether it is compiled, and in training on a GPU replayed as a CUDA graph. Shapes are static, which
+            makes the fastest code. A batch smaller than the largest one before, such as the last of an epoch, would be
+            compiled for a single use: it runs uncompiled.
         replays: Whether small batches are replayed as CUDA graphs, for which the weights must stay as they are.
         backend: Of `torch.compile`.
     """
@@ -38,12 +40,10 @@ class FastEncoder:
     ) -> None:
         self.vision_model, self.compiles, self.replays = vision_model, compiles, replays
         self._backend = backend
-        self._run_layer, self._run_all = call_layer, vision_model
-        if compiles:
-            # Evaluation is compiled layer by layer, which takes seconds: the layers between the first and the last
-            # share their code. In training, every compiled region costs milliseconds of bookkeeping: there is one.
+        self._run_layer = call_layer
+        if compiles:  # layer by layer, as the layers between the first and the last share their code
             self._run_layer = torch.compile(call_layer, dynamic=False, backend=backend)
-            self._run_all = torch.compile(vision_model, dynamic=False, backend=backend)
+        self._training = TrainingGraphs()
         self._largest: dict[Hashable, int] = {}
         self._graphs: dict[Hashable, Graph] = {}
 
@@ -63,11 +63,16 @@ class FastEncoder:
         if not self.compiles or num_videos < self._largest.setdefault(mode, num_videos):
             return self.vision_model(video)
         self._largest[mode] = num_videos
-        return self._run_all(video) if torch.is_grad_enabled() else self._run_layers(video)
+        if self.vision_model.training and torch.is_grad_enabled() and not self._recomputes_activations():
+            return self._training(self._run_layers, [video], list(self.vision_model.parameters()))
+        return self._run_layers(video)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "FastEncoder":
         """Return one for the copy of the vision model: neither compiled code nor graphs can be copied."""
         return FastEncoder(copy.deepcopy(self.vision_model, memo), self.compiles, self.replays, self._backend)
+
+    def _recomputes_activations(self) -> bool:
+        return any(layer.gradient_checkpointing for layer in self.vision_model.encoder.layers)
 
     def _run_layers(self, video: Tensor) -> VideoEncoding:
         return self.vision_model(video, run_layer=self._run_layer)

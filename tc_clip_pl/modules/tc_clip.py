@@ -1,7 +1,7 @@
 """TC-CLIP: CLIP with Temporal Contextualization and Video-conditional Prompting (Figs. 4 and 5)."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from torch import Tensor
@@ -10,12 +10,14 @@ from tc_clip_pl.modules.backbone.interface import (
     ENCODER_PARTS,
     POSITION_TABLE,
     BackboneModel,
+    call_layer,
     expand_state_dict,
     token_embedding,
 )
 from tc_clip_pl.modules.class_texts import ClassTexts
 from tc_clip_pl.modules.config import TCCLIPConfig
 from tc_clip_pl.modules.fast_encoder import FastEncoder
+from tc_clip_pl.modules.fast_text import FastText
 from tc_clip_pl.modules.loading import (
     check_same_clip,
     hash_weights,
@@ -33,6 +35,8 @@ from tc_clip_pl.modules.video_prompting import PromptGenerationLayer
 from tc_clip_pl.modules.vision_encoder import TCVisionModel
 from tc_clip_pl.ops.frame_pooling import FRAME_POOLINGS, pool_frames
 
+TEXT_PARTS = ("text_model.", "text_projection.", "prompt_learner.")  # what the encoding of the classes reads
+
 
 class TCCLIP(ClassTexts, BackboneModel):
     """A CLIP for videos. CLIP's parameters keep their names, so CLIP's weights load unchanged.
@@ -44,6 +48,7 @@ class TCCLIP(ClassTexts, BackboneModel):
 
     Attributes:
         fast_encoder: What `use_kernels` puts in place of `vision_model`, or None.
+        fast_text: What `use_kernels` trains the text side with, or None.
 
     Example:
         >>> model = TCCLIP.from_pretrained("openai/clip-vit-base-patch16", num_frames=16)  # doctest: +SKIP
@@ -68,6 +73,7 @@ class TCCLIP(ClassTexts, BackboneModel):
         self.prompt_learner = PromptLearner(config) if config.has_prompt_vectors else None
         self.prompt_generation_layer = PromptGenerationLayer(config.text_config) if config.reads_vision else None
         self.fast_encoder: FastEncoder | None = None
+        self.fast_text: FastText | None = None
         self.post_init()
         self._freeze_token_embedding()
 
@@ -90,7 +96,7 @@ class TCCLIP(ClassTexts, BackboneModel):
             None if tokens is None else self.visual_projection(tokens)
             for tokens in (encoding.context_tokens, encoding.prompting_tokens)
         )
-        text_embeds = self.prompting.condition(self._text_side(), classes, prompting_tokens)
+        text_embeds = self._condition_classes(classes, prompting_tokens)
         return TCCLIPOutput(
             logits=self.pool_logits(frame_embeds, text_embeds, self.logit_scale),
             video_embeds=pool_frames(frame_embeds),
@@ -126,12 +132,24 @@ class TCCLIP(ClassTexts, BackboneModel):
         return self.fast_encoder(video)
 
     def _encode_classes(self) -> Any:
-        inputs_embeds = token_embedding(self.text_model)(self.class_input_ids)
+        if self.fast_text is None or not self.training:
+            return self._encode_tokens(self.class_input_ids, self.class_eos)
+        read = [parameter for name, parameter in self.named_parameters() if name.startswith(TEXT_PARTS)]
+        return self.fast_text.encode(self._encode_tokens, [self.class_input_ids, self.class_eos], read)
+
+    def _encode_tokens(self, input_ids: Tensor, eos: Tensor, run_layer: Callable[..., Tensor] = call_layer) -> Any:
+        inputs_embeds = token_embedding(self.text_model)(input_ids)
         if self.prompt_learner is not None:
             inputs_embeds = self.prompt_learner(inputs_embeds)
-        return self.prompting.encode(self._text_side(), inputs_embeds, self.class_eos)
+        return self.prompting.encode(self._text_side(run_layer), inputs_embeds, eos)
 
-    def _text_side(self) -> TextSide:
+    def _condition_classes(self, classes: Any, prompting_tokens: Tensor | None) -> Tensor:
+        condition, text = self.prompting.condition, self._text_side()
+        if self.fast_text is None or not self.training or prompting_tokens is None:
+            return condition(text, classes, prompting_tokens)
+        return self.fast_text.condition(condition, text, classes, prompting_tokens)
+
+    def _text_side(self, run_layer: Callable[..., Tensor] = call_layer) -> TextSide:
         # Made anew in every call, because a strategy that shards the model replaces its submodules.
         return TextSide(
             text_model=self.text_model,
@@ -139,6 +157,7 @@ class TCCLIP(ClassTexts, BackboneModel):
             prompt_generation_layer=self.prompt_generation_layer,
             num_prompt_vectors=self.config.num_prompt_vectors,
             prompting_layer=self.config.text_layer - 1,
+            run_layer=run_layer,
         )
 
     # Parameters

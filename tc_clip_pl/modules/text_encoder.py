@@ -6,12 +6,15 @@ come before the class tokens, so below the last layer no state depends on the vi
 before that layer. And the text feature is read at EOS, so in the last layer no other query is needed.
 """
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
 from tc_clip_pl.modules.backbone.interface import (
     TextModel,
     add_positions,
+    call_layer,
     normalize_output,
     project_keys_values,
     project_queries,
@@ -21,18 +24,22 @@ from tc_clip_pl.modules.outputs import ClassEncoding
 from tc_clip_pl.ops.prompt_attention import attend_classes, merge_prompts
 
 
-def encode_text(text_model: TextModel, inputs_embeds: Tensor, eos: Tensor) -> Tensor:
+def encode_text(
+    text_model: TextModel, inputs_embeds: Tensor, eos: Tensor, run_layer: Callable[..., Tensor] = call_layer
+) -> Tensor:
     """Run the whole text encoder (Eq. 3).
 
     Args:
         text_model: The text model of the backbone.
         inputs_embeds: (Y, L, D) token embeddings.
         eos: (Y,) position of EOS.
+        run_layer: Calls a layer with its arguments.
 
     Returns:
         (Y, D) features at EOS, before the text projection.
     """
-    states = run_layers(text_model, add_positions(text_model, inputs_embeds), 0, len(text_model.encoder.layers))
+    states, num_layers = add_positions(text_model, inputs_embeds), len(text_model.encoder.layers)
+    states = run_layers(text_model, states, 0, num_layers, run_layer)
     return normalize_output(text_model, read_rows(states, eos))
 
 
@@ -41,7 +48,13 @@ def read_rows(states: Tensor, positions: Tensor) -> Tensor:
     return states[torch.arange(states.shape[0], device=states.device), positions]
 
 
-def encode_classes(text_model: TextModel, inputs_embeds: Tensor, eos: Tensor, num_prompts: int) -> ClassEncoding:
+def encode_classes(
+    text_model: TextModel,
+    inputs_embeds: Tensor,
+    eos: Tensor,
+    num_prompts: int,
+    run_layer: Callable[..., Tensor] = call_layer,
+) -> ClassEncoding:
     """Run the classes up to the EOS query of the last layer.
 
     Args:
@@ -49,10 +62,11 @@ def encode_classes(text_model: TextModel, inputs_embeds: Tensor, eos: Tensor, nu
         inputs_embeds: (Y, L, D) token embeddings, prompt vectors at positions 1 to M.
         eos: (Y,) position of EOS.
         num_prompts: M.
+        run_layer: Calls a layer with its arguments.
     """
     last, length = text_model.encoder.layers[-1], inputs_embeds.shape[1]
     states = add_positions(text_model, inputs_embeds)
-    states = run_layers(text_model, states, 0, len(text_model.encoder.layers) - 1)
+    states = run_layers(text_model, states, 0, len(text_model.encoder.layers) - 1, run_layer)
 
     # The prompt positions are left out: `condition_last` puts the prompts of each video in their place.
     positions = torch.arange(length, device=eos.device)

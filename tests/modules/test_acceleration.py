@@ -13,6 +13,7 @@ from tc_clip_pl.modules import acceleration
 from tc_clip_pl.modules.acceleration import choose_kernels, use_kernels
 from tc_clip_pl.modules.config import TCCLIPConfig
 from tc_clip_pl.modules.fast_encoder import FastEncoder
+from tc_clip_pl.modules.fast_text import FastText
 from tc_clip_pl.training.module import TCCLIPModule
 
 pytest.importorskip("triton")
@@ -92,16 +93,17 @@ def compiled_model():
     model = build_model()
     use_kernels(model, "triton")
     model.fast_encoder = FastEncoder(model.vision_model, compiles=True, backend="eager")
+    model.fast_text = FastText(backend="eager")
     yield model
     torch._dynamo.reset()
 
 
-def test_training_is_one_graph_without_breaks(compiled_model):
-    model, video = compiled_model.train(), random_video()
+def test_training_has_graphs_for_three_vision_layers_a_text_layer_and_the_conditioning(compiled_model):
+    model, video = compiled_model.train(), random_video(3)
     found = logits_and_gradients(model, video)
-    for _ in range(2):
-        logits_and_gradients(model, video)
-    assert counters["stats"]["unique_graphs"] == 1 and not counters["graph_break"]
+    logits_and_gradients(model, video[:2])  # a last smaller batch
+    logits_and_gradients(model, video)
+    assert counters["stats"]["unique_graphs"] == 5 and not counters["graph_break"]
     use_kernels(model, "plain")
     assert_same(found, logits_and_gradients(model, video))
 

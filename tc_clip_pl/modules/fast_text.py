@@ -1,0 +1,49 @@
+"""The text side of a training step, compiled and replayed as a CUDA graph: hundreds of classes, but short texts."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from tc_clip_pl.modules.backbone.interface import call_layer
+from tc_clip_pl.modules.training_graph import TrainingGraphs
+
+
+class FastText:
+    """Calls the two halves of a prompting in training; evaluation keeps the classes and has little left to do.
+
+    Args:
+        backend: Of `torch.compile`.
+    """
+
+    def __init__(self, backend: str = "inductor") -> None:
+        self._compile = partial(torch.compile, dynamic=False, backend=backend)
+        self._run_layer = self._compile(call_layer)
+        self._graphs = TrainingGraphs()
+        self._conditions: dict[Callable[..., Tensor], Callable[..., Tensor]] = {}
+        self._most_videos = 0
+        self._backend = backend
+
+    def encode(self, function: Callable[..., Any], inputs: Sequence[Tensor], parameters: Sequence[Tensor]) -> Any:
+        """Encode the classes.
+
+        Args:
+            function: Takes the inputs, and what calls a layer as ``run_layer``.
+            inputs: Token ids and positions of EOS.
+            parameters: What the function reads besides.
+        """
+        return self._graphs(partial(function, run_layer=self._run_layer), inputs, parameters)
+
+    def condition(self, function: Callable[..., Tensor], text: Any, classes: Any, vision_tokens: Tensor) -> Tensor:
+        """Compute the text embeddings for videos; as the vision encoder, uncompiled for a last smaller batch."""
+        if len(vision_tokens) < self._most_videos:
+            return function(text, classes, vision_tokens)
+        self._most_videos = len(vision_tokens)
+        compiled = self._conditions.setdefault(function, self._compile(function))
+        return compiled(text, classes, vision_tokens)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "FastText":
+        """Return one without compiled code and graphs, which cannot be copied."""
+        return FastText(self._backend)

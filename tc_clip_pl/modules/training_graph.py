@@ -1,0 +1,148 @@
+"""A forward pass and its backward pass, each replayed as one CUDA graph: a GPU then never waits for Python."""
+
+import weakref
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from dataclasses import fields, is_dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+
+class TrainingGraphs:
+    """Calls a function in training: captures a `TrainingGraph` for each shape of its inputs, and replays it.
+
+    Where a replay would be wrong, the function runs as it is: on a CPU, for other parameters than those of the capture,
+    and for a second forward pass before the backward pass of the first.
+    """
+
+    def __init__(self) -> None:
+        self._graphs: dict[Hashable, TrainingGraph] = {}
+
+    def __call__(self, function: Callable[..., Any], inputs: Sequence[Tensor], parameters: Sequence[Tensor]) -> Any:
+        """Call the function, or replay it.
+
+        Args:
+            function: The same in every call.
+            inputs: Tensors.
+            parameters: What the function reads besides.
+        """
+        learns = any(parameter.requires_grad for parameter in parameters)
+        if not inputs[0].is_cuda or not learns or any(tensor.requires_grad for tensor in inputs):
+            return function(*inputs)
+        dtype, enabled = torch.get_autocast_dtype("cuda"), torch.is_autocast_enabled("cuda")
+        key = (dtype, enabled, *((tensor.shape, tensor.dtype) for tensor in inputs))
+        if key not in self._graphs:
+            self._graphs[key] = TrainingGraph(function, inputs, parameters)
+        graph = self._graphs[key]
+        return graph(inputs, parameters) if graph.can_replay(parameters) else function(*inputs)
+
+
+class TrainingGraph:
+    """The captured passes of one function, for tensors of one shape and for parameters that stay where they are.
+
+    Args:
+        function: From tensors to a tensor, or a tuple or dataclass of them; it never waits for the GPU.
+        inputs: What to call it with, on a GPU; no gradient flows into them.
+        parameters: What it reads; those that require a gradient get one.
+    """
+
+    def __init__(self, function: Callable[..., Any], inputs: Sequence[Tensor], parameters: Sequence[Tensor]) -> None:
+        self.pointers = _pointers(parameters)
+        self.inputs = [tensor.clone() for tensor in inputs]
+        self.owner: weakref.ref | None = None  # the call whose activations the graph's memory holds
+        self.forward, self.backward = torch.cuda.CUDAGraph(), torch.cuda.CUDAGraph()
+        device_type = self.inputs[0].device.type
+        dtype, enabled = torch.get_autocast_dtype(device_type), torch.is_autocast_enabled(device_type)
+        # A cast that autocast cached before the capture would be gone when the graph is replayed.
+        with torch.autocast(device_type, dtype, enabled=enabled, cache_enabled=False):
+            self._warm_up(function, parameters)
+            # Other threads may allocate meanwhile, such as the one that pins the memory of the next batch.
+            with torch.cuda.graph(self.forward, capture_error_mode="thread_local"):
+                self.result = function(*self.inputs)
+        self.outputs = list(_tensors(self.result))
+        self.output_gradients = [torch.zeros_like(output) for output in self.outputs if output.requires_grad]
+        with torch.cuda.graph(self.backward, pool=self.forward.pool(), capture_error_mode="thread_local"):
+            self.gradients = self._differentiate(self.outputs, parameters)
+
+    def __call__(self, inputs: Sequence[Tensor], parameters: Sequence[Tensor]) -> Any:
+        """Replay the forward pass; the backward pass follows through autograd."""
+        results = _Replay.apply(self, len(inputs), *inputs, *parameters)
+        return _rebuild(self.result, iter(results))
+
+    def can_replay(self, parameters: Sequence[Tensor]) -> bool:
+        """Whether the parameters are where they were, and no earlier call still waits for its backward pass."""
+        return self.pointers == _pointers(parameters) and (self.owner is None or self.owner() is None)
+
+    def _warm_up(self, function: Callable[..., Any], parameters: Sequence[Tensor]) -> None:
+        stream, current = torch.cuda.Stream(), torch.cuda.current_stream()
+        stream.wait_stream(current)
+        with torch.cuda.stream(stream):  # compile, choose algorithms, allocate workspaces
+            for _ in range(2):
+                outputs = list(_tensors(function(*self.inputs)))
+                self.output_gradients = [torch.zeros_like(output) for output in outputs if output.requires_grad]
+                self._differentiate(outputs, parameters)
+        current.wait_stream(stream)
+
+    def _differentiate(self, outputs: Sequence[Tensor], parameters: Sequence[Tensor]) -> list[Tensor | None]:
+        trainable = [parameter for parameter in parameters if parameter.requires_grad]
+        differentiable = [output for output in outputs if output.requires_grad]
+        found = iter(torch.autograd.grad(differentiable, trainable, self.output_gradients, allow_unused=True))
+        return [next(found) if parameter.requires_grad else None for parameter in parameters]
+
+
+class _Replay(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, graph: TrainingGraph, num_inputs: int, *tensors: Tensor) -> tuple[Tensor, ...]:
+        for static, tensor in zip(graph.inputs, tensors, strict=False):
+            static.copy_(tensor)
+        graph.forward.replay()
+        graph.owner = weakref.ref(ctx)
+        ctx.graph, ctx.num_inputs = graph, num_inputs
+        results = tuple(output.detach().clone() for output in graph.outputs)  # the next call overwrites the graph's own
+        constant = [new for new, old in zip(results, graph.outputs, strict=True) if not old.requires_grad]
+        ctx.mark_non_differentiable(*constant)
+        return results
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        graph = ctx.graph
+        if graph.owner is None or graph.owner() is not ctx:
+            raise RuntimeError(
+                "The activations of this forward pass are gone: set model.kernels to triton to run its backward pass "
+                "twice."
+            )
+        wanted = [new for new, output in zip(gradients, graph.outputs, strict=True) if output.requires_grad]
+        for static, gradient in zip(graph.output_gradients, wanted, strict=True):
+            static.copy_(gradient)
+        graph.backward.replay()
+        graph.owner = None
+        # Autograd copies them into `grad`, since the graph holds them too: the next replay overwrites them.
+        return None, None, *(None for _ in range(ctx.num_inputs)), *graph.gradients
+
+
+def _pointers(parameters: Sequence[Tensor]) -> tuple[tuple[int, bool], ...]:
+    return tuple((parameter.data_ptr(), parameter.requires_grad) for parameter in parameters)
+
+
+def _tensors(value: Any) -> Iterator[Tensor]:
+    if isinstance(value, Tensor):
+        yield value
+    elif isinstance(value, tuple):
+        for item in value:
+            yield from _tensors(item)
+    elif is_dataclass(value):
+        for field in fields(value):
+            yield from _tensors(getattr(value, field.name))
+
+
+def _rebuild(value: Any, tensors: Iterator[Tensor]) -> Any:
+    if isinstance(value, Tensor):
+        return next(tensors)
+    if isinstance(value, tuple):
+        return tuple(_rebuild(item, tensors) for item in value)
+    if is_dataclass(value):
+        return replace(value, **{field.name: _rebuild(getattr(value, field.name), tensors) for field in fields(value)})
+    return value
