@@ -22,7 +22,7 @@ class Timing:
         high: The third quartile.
         p95: The 95th percentile.
         first: The first call of all, which compiles and fills caches.
-        memory_gib: Peak memory on a GPU, with the capture of CUDA graphs, whose replays allocate nothing; None on a CPU.
+        memory_gib: Peak memory on a GPU, first call included: replays of CUDA graphs allocate nothing. None on a CPU.
     """
 
     median: float
