@@ -2,8 +2,9 @@
 
 from typing import Literal, get_args, get_origin
 
-from tc_clip_pl.modules.backbone.interface import TEMPLATE_TOKEN_IDS, BackboneConfig
+from tc_clip_pl.modules.backbone.interface import TEMPLATE_TOKEN_IDS
 from tc_clip_pl.modules.text_prompting import PROMPTINGS
+from tc_clip_pl.modules.video_clip_config import VideoCLIPConfig
 from tc_clip_pl.ops.aggregation import AGGREGATORS
 from tc_clip_pl.ops.frame_pooling import FRAME_POOLINGS
 from tc_clip_pl.ops.prompting_tokens import PATCH_FREE, PROMPTING_TOKENS
@@ -19,7 +20,7 @@ NAMED_CHOICES: dict[str, Registry] = {
 ALWAYS_READ = ("reference_tokens", "prompting", "frame_pooling")
 
 
-class TCCLIPConfig(BackboneConfig):
+class TCCLIPConfig(VideoCLIPConfig):
     """The backbone's configuration with the choices of TC-CLIP; the defaults are the paper's.
 
     Every named choice also takes the import path of a function of your own, such as ``my_package.my_module.my_choice``.
@@ -48,10 +49,6 @@ class TCCLIPConfig(BackboneConfig):
         frame_pooling: How frame embeddings and text embeddings become logits, a name in `FRAME_POOLINGS`.
         prompt_token_ids: Token ids of the prompt template, which the vectors replace and start from. The default is "a
             photo of a" in CLIP's vocabulary; `TCCLIP.from_pretrained` asks the model's tokenizer.
-        clip_name_or_path: The CLIP that the model was made from, which weight-space ensembling reads again.
-        clip_sha256: `hash_weights` of that CLIP, which tells it from another one of the same shape.
-        ensemble_weight: The share w of the fine-tuned weights that `tcclip convert` ensembled CLIP's with (Sec. 4.1);
-            None where the weights are the fine-tuned ones alone.
 
     Raises:
         ValueError: If a name is unknown, a number out of range, two choices contradict each other, or an option is set
@@ -79,9 +76,6 @@ class TCCLIPConfig(BackboneConfig):
     prompt_init: Literal["template", "random"] = "template"
     frame_pooling: str = "mean_embedding"
     prompt_token_ids: list[int] | tuple[int, ...] = TEMPLATE_TOKEN_IDS
-    clip_name_or_path: str | None = None
-    clip_sha256: str | None = None
-    ensemble_weight: float | None = None
 
     def __post_init__(self, **kwargs: object) -> None:
         super().__post_init__(**kwargs)

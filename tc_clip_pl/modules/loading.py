@@ -22,15 +22,15 @@ from transformers import AutoTokenizer, PreTrainedTokenizerBase
 from transformers.utils import CONFIG_NAME, cached_file
 
 from tc_clip_pl.modules.backbone.interface import BackboneConfig, BackboneModel
-from tc_clip_pl.modules.config import TCCLIPConfig
 from tc_clip_pl.modules.names import SHIPPED, locate
+from tc_clip_pl.modules.systems import SYSTEMS
 
 HUB_SECONDS = 2.0  # without a network, the retries of its own client take 25 seconds
 PROXY_VARIABLES = ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")
 
 
 def read_config(name_or_path: str) -> dict[str, Any]:
-    """Read the stored configuration of a CLIP or a TC-CLIP.
+    """Read the stored configuration of a CLIP or a system made from one.
 
     Args:
         name_or_path: A folder in Hugging Face's format, a name on its hub, or one of `SHIPPED`.
@@ -49,10 +49,7 @@ def read_config(name_or_path: str) -> dict[str, Any]:
         stored = json.loads(Path(path).read_text(encoding="utf-8"))
     except ValueError as error:
         raise ValueError(f"{path} is not valid JSON ({error}): copy or download the model again.") from error
-    if not isinstance(stored, dict) or stored.get("model_type") not in (
-        BackboneConfig.model_type,
-        TCCLIPConfig.model_type,
-    ):
+    if not isinstance(stored, dict) or stored.get("model_type") not in (BackboneConfig.model_type, *SYSTEMS):
         kind = stored.get("model_type") if isinstance(stored, dict) else None
         raise ValueError(f"{name_or_path} holds a model of type {kind!r}: give a CLIP with a vision transformer.")
     _check_config(stored, path)
@@ -165,18 +162,18 @@ def hash_weights(state_dict: Mapping[str, Tensor]) -> str:
 
 
 def identify_clip(name_or_path: str) -> str | None:
-    """Return the `hash_weights` of a CLIP, or of the CLIP that a saved TC-CLIP was made from.
+    """Return the `hash_weights` of a CLIP, or of the CLIP that a saved model was made from.
 
     Raises:
         OSError, ValueError: As `read_config` and `load_clip`.
     """
     stored = read_config(name_or_path)
-    if stored["model_type"] == TCCLIPConfig.model_type:
+    if stored["model_type"] != BackboneConfig.model_type:
         return stored.get("clip_sha256")
     return hash_weights(load_clip(name_or_path).state_dict())
 
 
-def check_same_clip(config: TCCLIPConfig, weights: Mapping[str, Tensor]) -> None:
+def check_same_clip(config: BackboneConfig, weights: Mapping[str, Tensor]) -> None:
     """Refuse the weights of another CLIP than the one that a model was made from.
 
     Raises:

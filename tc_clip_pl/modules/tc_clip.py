@@ -1,36 +1,26 @@
 """TC-CLIP: CLIP with Temporal Contextualization and Video-conditional Prompting (Figs. 4 and 5)."""
 
-import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from torch import Tensor
+from transformers import PreTrainedTokenizerBase
 
 from tc_clip_pl.modules.backbone.interface import (
-    ENCODER_PARTS,
     POSITION_TABLE,
     BackboneModel,
     call_layer,
     expand_state_dict,
     token_embedding,
 )
-from tc_clip_pl.modules.class_texts import ClassTexts
 from tc_clip_pl.modules.config import TCCLIPConfig
 from tc_clip_pl.modules.fast_encoder import FastEncoder
 from tc_clip_pl.modules.fast_text import FastText
-from tc_clip_pl.modules.loading import (
-    check_same_clip,
-    hash_weights,
-    load_checked,
-    load_clip,
-    load_tokenizer,
-    read_config,
-)
-from tc_clip_pl.modules.names import recorded_name
 from tc_clip_pl.modules.outputs import TCCLIPOutput, VideoEncoding
 from tc_clip_pl.modules.prompt_learner import PromptLearner
 from tc_clip_pl.modules.text_prompting import PROMPTINGS, TextSide
 from tc_clip_pl.modules.tokenizer import tokenize_template
+from tc_clip_pl.modules.video_clip import VideoCLIP
 from tc_clip_pl.modules.video_prompting import PromptGenerationLayer
 from tc_clip_pl.modules.vision_encoder import TCVisionModel
 from tc_clip_pl.ops.frame_pooling import FRAME_POOLINGS, pool_frames
@@ -38,7 +28,7 @@ from tc_clip_pl.ops.frame_pooling import FRAME_POOLINGS, pool_frames
 TEXT_PARTS = ("text_model.", "text_projection.", "prompt_learner.")  # what the encoding of the classes reads
 
 
-class TCCLIP(ClassTexts, BackboneModel):
+class TCCLIP(VideoCLIP, BackboneModel):
     """A CLIP for videos. CLIP's parameters keep their names, so CLIP's weights load unchanged.
 
     The vision model takes videos, so of the methods of `CLIPModel` only those for text still apply.
@@ -75,7 +65,7 @@ class TCCLIP(ClassTexts, BackboneModel):
         self.fast_encoder: FastEncoder | None = None
         self.fast_text: FastText | None = None
         self.post_init()
-        self._freeze_token_embedding()
+        self.freeze_fixed()
 
     def forward(self, video: Tensor, return_sources: bool = False, return_attentions: bool = False) -> TCCLIPOutput:
         """Score every video against every class.
@@ -178,103 +168,34 @@ class TCCLIP(ClassTexts, BackboneModel):
             return set()
         return {name for name, _ in self.named_parameters() if name.endswith(POSITION_TABLE)}
 
-    def freeze(self, encoders: Sequence[str]) -> None:
-        """Freeze CLIP's own parameters of encoders, projections included; the new parameters stay trainable.
-
-        Args:
-            encoders: "vision", "text", or both.
-
-        Raises:
-            ValueError: If there is no such encoder.
-        """
-        unknown = [name for name in encoders if name not in ENCODER_PARTS]
-        if unknown:
-            raise ValueError(f"There is no encoder {unknown[0]!r} to freeze: choose {' or '.join(ENCODER_PARTS)}.")
-        prefixes = tuple(f"{part}." for name in encoders for part in ENCODER_PARTS[name])
-        new = self.new_parameter_names()  # the bias lies inside the vision encoder
-        for name, parameter in self.named_parameters():
-            if name.startswith(prefixes) and name not in new:
-                parameter.requires_grad_(False)
-
-    def _freeze_token_embedding(self) -> None:
+    def freeze_fixed(self) -> None:
+        """Freeze the token embedding table."""
         token_embedding(self.text_model).requires_grad_(False)
 
-    # Loading and saving
+    # Starting from CLIP
 
-    def clip_state_dict(self) -> dict[str, Tensor]:
-        """Read the original weights of the CLIP that the model was made from, on the CPU, under this model's names.
+    @classmethod
+    def build_config(
+        cls, stored: Mapping[str, Any], tokenizer: PreTrainedTokenizerBase, **overrides: Any
+    ) -> TCCLIPConfig:
+        """Build the configuration; the prompt template of a plain CLIP is tokenized by its own tokenizer."""
+        config = super().build_config(stored, tokenizer, **overrides)
+        if stored["model_type"] != cls.config_class.model_type:
+            config.prompt_token_ids = tokenize_template(tokenizer)
+        return config
 
-        Raises:
-            ValueError: If the model does not know its CLIP, another one is there now, or it is ensembled already.
-            OSError: If that CLIP is gone.
-        """
-        if self.config.ensemble_weight is not None:
-            raise ValueError(
-                f"This model is ensembled already (w = {self.config.ensemble_weight:g}): give --ensembling.weights "
-                "[1.0] to use it as it is."
-            )
-        if self.config.clip_name_or_path is None:
-            raise ValueError("This model does not know the CLIP it was made from: set `config.clip_name_or_path`.")
-        weights = load_clip(self.config.clip_name_or_path).state_dict()
-        check_same_clip(self.config, weights)
+    def adapt_clip_weights(self, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Repeat CLIP's position table for every frame if the positional embedding is joint."""
         return expand_state_dict(weights, self.config.num_position_tables)
 
-    @classmethod
-    def from_pretrained(cls, name_or_path: str | os.PathLike, **overrides: Any) -> "TCCLIP":
-        """Load a plain CLIP or a saved TC-CLIP, in evaluation mode.
+    def start_new_parameters(self) -> None:
+        """Start the prompt vectors from the template and the prompting block from the last text layer (Table 13d).
 
-        Args:
-            name_or_path: A folder in Hugging Face's format, a name on its hub, or "world", the CLIP of the generated
-                world that comes with this package.
-            **overrides: Options of `TCCLIPConfig`, such as ``num_frames=8``.
-
-        Raises:
-            OSError: If there is no such folder or name, or the hub cannot be reached.
-            ValueError: If a weight is missing, left over or of another shape, or an override is unknown.
+        The bias starts from a truncated N(0, 0.02), and so does what the configuration wants to be random.
         """
-        source = str(name_or_path)
-        stored = read_config(source)
-        unknown = sorted(set(overrides) - set(TCCLIPConfig().to_dict()))
-        if unknown:
-            raise ValueError(f"TCCLIPConfig has no option {', '.join(unknown)}: see its docstring for the names.")
-        tokenizer = load_tokenizer(source)
-        config = TCCLIPConfig.from_dict({**stored, **overrides, "model_type": TCCLIPConfig.model_type})
-        if stored["model_type"] == TCCLIPConfig.model_type:
-            model = load_checked(super().from_pretrained, source, config=config)
-            model._freeze_token_embedding()  # transformers makes new parameters, which require gradients
-        else:
-            config.clip_name_or_path = recorded_name(source)
-            config.prompt_token_ids = tokenize_template(tokenizer)
-            clip = load_clip(source)
-            config.clip_sha256 = hash_weights(clip.state_dict())
-            model = cls.from_clip(clip, config)
-        model.tokenizer = tokenizer
-        return model.eval()
-
-    @classmethod
-    def from_clip(cls, clip: BackboneModel, config: TCCLIPConfig) -> "TCCLIP":
-        """Build a TC-CLIP with the weights of a CLIP.
-
-        The new parameters start as in the paper: the bias from a truncated N(0, 0.02), the prompt vectors from the
-        template, the prompting block from the last text layer (Table 13d), unless the configuration says otherwise.
-
-        Raises:
-            ValueError: If the weights do not fit the configuration.
-        """
-        model = cls(config)
-        weights = expand_state_dict(clip.state_dict(), config.num_position_tables)
-        missing, unexpected = model.load_state_dict(weights, strict=False)
-        if wrong := sorted({*unexpected, *(set(missing) ^ model.new_parameter_names())}):
-            raise ValueError(f"CLIP's weights do not fit the model: {', '.join(wrong[:5])}.")
+        config = self.config
         if config.has_prompt_vectors and config.prompt_init == "template":
-            template = token_embedding(model.text_model).weight[list(config.prompt_token_ids)]
-            model.prompt_learner.initialize_from_template(template)
+            template = token_embedding(self.text_model).weight[list(config.prompt_token_ids)]
+            self.prompt_learner.initialize_from_template(template)
         if config.reads_vision and config.prompting_init == "clip":
-            model.prompt_generation_layer.initialize_from_layer(model.text_model.encoder.layers[-1])
-        return model
-
-    def save_pretrained(self, save_directory: str | os.PathLike, **kwargs: Any) -> None:
-        """Save configuration, weights and tokenizer in Hugging Face's format."""
-        super().save_pretrained(save_directory, **kwargs)
-        if self.tokenizer is not None:
-            self.tokenizer.save_pretrained(save_directory)
+            self.prompt_generation_layer.initialize_from_layer(self.text_model.encoder.layers[-1])

@@ -11,12 +11,13 @@ from tc_clip_pl.modules.backbone.interface import BackboneConfig
 from tc_clip_pl.modules.config import NAMED_CHOICES, TCCLIPConfig
 from tc_clip_pl.modules.loading import read_config
 from tc_clip_pl.modules.names import locate
-from tc_clip_pl.modules.tc_clip import TCCLIP
+from tc_clip_pl.modules.systems import find_system
 from tc_clip_pl.training.checkpoint import check_settings, load_model, load_weights, read_facts
 from tc_clip_pl.training.module import TCCLIPModule
 
-READ_FROM_PRETRAINED = ("prompt_token_ids", "clip_name_or_path", "clip_sha256", "ensemble_weight")
-"""Fields of `TCCLIPConfig` that loading or converting fills in: not for users to set."""
+TC_CLIP = TCCLIPConfig.model_type
+READ_FROM_PRETRAINED = ("prompt_token_ids",)
+"""Fields of `TCCLIPConfig` that loading fills in, besides those of `VideoCLIPConfig`: not for users to set."""
 
 
 def derive_options(config_class: type = TCCLIPConfig) -> type:
@@ -61,6 +62,8 @@ def read_image_size(pretrained: str) -> int:
 def build_module(
     pretrained: str,
     config: ModelOptions = AS_PRETRAINED,
+    system: str = TC_CLIP,
+    options: dict[str, Any] | None = None,
     init_from: str | None = None,
     freeze: Sequence[Literal["vision", "text"]] = (),
     **recipe: Any,
@@ -71,7 +74,9 @@ def build_module(
         pretrained: A folder with a CLIP or a saved TC-CLIP in Hugging Face's format, a name on its hub, "world" for the
             CLIP of the generated world that comes with this package, or a checkpoint of `tcclip fit`, which brings its
             own configuration.
-        config: Choices and numbers of the model to change; those of a checkpoint stay as they are.
+        config: Choices and numbers of a TC-CLIP to change; those of a checkpoint stay as they are.
+        system: Which system to train, a name in `SYSTEMS` or the import path of a `VideoCLIP`.
+        options: Choices and numbers of another system than TC-CLIP to change, by their name in its configuration.
         init_from: A checkpoint of `tcclip fit` whose weights training starts from (Appendix A). Weight ensembling
             still interpolates with the CLIP of `pretrained`.
         freeze: Encoders whose own weights are not trained: vision, text or both.
@@ -82,10 +87,18 @@ def build_module(
         ValueError: If its weights do not fit, or the configuration contradicts a checkpoint.
     """
     changes = {name: value for name, value in asdict(config).items() if value is not None}
+    if system != TC_CLIP and changes:
+        raise ValueError(
+            f"model.config has {next(iter(changes))}, an option of TC-CLIP; what the system {system} takes is set by "
+            "model.options."
+        )
+    if system == TC_CLIP and options:
+        raise ValueError(f"model.options has {next(iter(options))}; TC-CLIP is configured by model.config.")
+    changes |= options or {}
     is_checkpoint = Path(locate(pretrained)).is_file()
     if is_checkpoint:
         check_settings(changes, read_facts(pretrained))
-    model = load_model(pretrained) if is_checkpoint else TCCLIP.from_pretrained(pretrained, **changes)
+    model = load_model(pretrained) if is_checkpoint else find_system(system).from_pretrained(pretrained, **changes)
     if init_from is not None:
         load_weights(model, init_from)
     model.freeze(freeze)

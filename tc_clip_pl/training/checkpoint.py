@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from tc_clip_pl.modules.config import TCCLIPConfig
-from tc_clip_pl.modules.tc_clip import TCCLIP
+from tc_clip_pl.modules.systems import find_system
+from tc_clip_pl.modules.video_clip import VideoCLIP
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -30,7 +30,7 @@ class CheckpointFacts:
 
     Attributes:
         path: The file.
-        model: Options of `TCCLIPConfig`, among them the name and hash of CLIP.
+        model: Options of its configuration, among them the name and hash of CLIP.
         class_names: Y names of the classes trained on.
         run: `name`, `config` and `command` of the run that wrote it.
         epoch: Completed epochs before the one it was written in, so that 0 is the first.
@@ -62,7 +62,7 @@ class CheckpointFacts:
         return self.path.stem if self.path.stem in ("last", "best") else None
 
 
-def describe_model(model: TCCLIP, class_names: Sequence[str] = (), run: Mapping[str, Any] | None = None) -> dict:
+def describe_model(model: VideoCLIP, class_names: Sequence[str] = (), run: Mapping[str, Any] | None = None) -> dict:
     """Describe everything but the weights of a model, as plain values and text.
 
     Args:
@@ -71,7 +71,7 @@ def describe_model(model: TCCLIP, class_names: Sequence[str] = (), run: Mapping[
         run: `name`, `config` and `command` of the run, as JSON has them.
 
     Returns:
-        `config` (of `TCCLIPConfig`), `tokenizer` (file name -> text, None where the model has none), `class_names`, and
+        `config`, `tokenizer` (file name -> text, None where the model has none), `class_names`, and
         `run`.
     """
     # Plain values and text only: `read_checkpoint` loads with weights_only=True, which refuses to unpickle objects.
@@ -108,7 +108,7 @@ def check_settings(given: Mapping[str, Any], facts: CheckpointFacts) -> None:
     """Refuse settings of the model that contradict its checkpoint.
 
     Args:
-        given: Options of `TCCLIPConfig`; None where an option is left open.
+        given: Options of the configuration; None where an option is left open.
         facts: The checkpoint.
 
     Raises:
@@ -151,15 +151,15 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     return checkpoint
 
 
-def load_model(ckpt_path: str | Path) -> TCCLIP:
+def load_model(ckpt_path: str | Path) -> VideoCLIP:
     """Load the model of a training checkpoint, with its tokenizer, from that file alone.
 
     Args:
         ckpt_path: A file such as `last.ckpt`.
 
     Returns:
-        A `TCCLIP` on the CPU, in evaluation mode, with the fine-tuned weights; set its class names with
-        `set_class_names`.
+        A `TCCLIP`, or another system, on the CPU, in evaluation mode, with the fine-tuned weights; set its class names
+        with `set_class_names`.
 
     Raises:
         FileNotFoundError: If there is no such file.
@@ -167,18 +167,19 @@ def load_model(ckpt_path: str | Path) -> TCCLIP:
     """
     checkpoint = read_checkpoint(ckpt_path)
     description = checkpoint["tc_clip"]
-    model = TCCLIP(TCCLIPConfig.from_dict(description["config"]))
+    system = find_system(description["config"]["model_type"])
+    model = system(system.config_class.from_dict(description["config"]))
     if description["tokenizer"]:
         model.tokenizer = _tokenizer_from_files(description["tokenizer"])
     _load_state_dict(model, checkpoint)
     return model.eval()
 
 
-def load_weights(model: TCCLIP, ckpt_path: str | Path) -> None:
+def load_weights(model: VideoCLIP, ckpt_path: str | Path) -> None:
     """Load the weights of a training checkpoint into a model of the same architecture.
 
     Args:
-        model: Any `TCCLIP`.
+        model: Any system.
         ckpt_path: A file such as `last.ckpt`.
 
     Raises:
@@ -188,7 +189,7 @@ def load_weights(model: TCCLIP, ckpt_path: str | Path) -> None:
     _load_state_dict(model, read_checkpoint(ckpt_path))
 
 
-def _load_state_dict(model: TCCLIP, checkpoint: Mapping[str, Any]) -> None:
+def _load_state_dict(model: VideoCLIP, checkpoint: Mapping[str, Any]) -> None:
     # The rest of the LightningModule's state, if any, is not the model's.
     weights = checkpoint["state_dict"].items()
     state_dict = {name.removeprefix(MODEL_PREFIX): value for name, value in weights if name.startswith(MODEL_PREFIX)}

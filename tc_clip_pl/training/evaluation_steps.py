@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch.nn.functional as F
 from lightning.pytorch import LightningModule
@@ -13,6 +13,8 @@ from torchmetrics import MeanMetric
 from tc_clip_pl.evaluation.aggregate import EvaluationSet, summarize
 from tc_clip_pl.evaluation.metrics import PADDING_LABEL, ClassificationMetrics, build_metrics, compute_metrics
 from tc_clip_pl.training.weight_ensembling import forward_with
+
+ViewMean = Literal["probability", "logit"]
 
 
 class OnlyTestSet(NamedTuple):
@@ -25,13 +27,14 @@ class OnlyTestSet(NamedTuple):
 
 
 class EvaluationSteps(LightningModule):
-    """Evaluate a TC-CLIP on a data module that has class names and yields batches of videos.
+    """Evaluate a system on a data module that has class names and yields batches of videos.
 
     `TCCLIPModule` adds the training; its docstring says what the data module provides.
 
     Args:
-        model: A `TCCLIP`.
+        model: A `VideoCLIP`.
         views_per_forward: Views of a video that run at once; with 1, memory does not grow with the views.
+        view_mean: What is averaged over the views of a video: the `probability` of each class, or its `logit`.
 
     Attributes:
         test_sets: The `EvaluationSet` of each test loader.
@@ -41,10 +44,11 @@ class EvaluationSteps(LightningModule):
         val_results: Metrics of the last validation; None before it.
     """
 
-    def __init__(self, model: nn.Module, views_per_forward: int = 1) -> None:
+    def __init__(self, model: nn.Module, views_per_forward: int = 1, view_mean: ViewMean = "probability") -> None:
         super().__init__()
         self.model = model
         self.views_per_forward = views_per_forward
+        self.view_mean = view_mean
         self.test_sets: list[EvaluationSet] = []
         self.weight_sets: dict[float, Mapping[str, Tensor]] = {1.0: {}}
         self.test_results: dict[float, dict[str, ClassificationMetrics]] = {}
@@ -75,7 +79,7 @@ class EvaluationSteps(LightningModule):
             self._class_names = class_names
 
     def forward(self, video: Tensor) -> Tensor:
-        """Return class probabilities of videos, averaged over their views after the softmax.
+        """Return class probabilities of videos, averaged over their views after the softmax, or before it.
 
         Args:
             video: (B, V, T, 3, H, W), normalized.
@@ -85,10 +89,12 @@ class EvaluationSteps(LightningModule):
         """
         total = 0.0
         for views in video.split(self.views_per_forward, dim=1):
-            logits = self.model(views.flatten(0, 1)).logits  # (B * v, Y)
             # float() first: under mixed precision the logits are bf16, too coarse for probabilities
-            total = total + logits.float().softmax(-1).unflatten(0, views.shape[:2]).sum(1)
-        return total / video.shape[1]
+            scores = self.model(views.flatten(0, 1)).logits.float()  # (B * v, Y)
+            scores = scores.softmax(-1) if self.view_mean == "probability" else scores
+            total = total + scores.unflatten(0, views.shape[:2]).sum(1)
+        mean = total / video.shape[1]
+        return mean if self.view_mean == "probability" else mean.softmax(-1)
 
     def validation_step(self, batch: Any, batch_idx: int) -> None:
         """Update the validation metrics and loss."""

@@ -1,4 +1,4 @@
-"""The LightningModule: how TC-CLIP is trained; `evaluation_steps.py` is how it is evaluated."""
+"""The LightningModule: how a system is trained; `evaluation_steps.py` is how it is evaluated."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import time
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
@@ -18,7 +17,9 @@ from tc_clip_pl.training.accumulation import loss_weight
 from tc_clip_pl.training.checkpoint import check_state_dict, describe_model
 from tc_clip_pl.training.class_names import check_resumed_classes
 from tc_clip_pl.training.distributed import is_sharded, shard
-from tc_clip_pl.training.evaluation_steps import EvaluationSteps
+from tc_clip_pl.training.evaluation_steps import EvaluationSteps, ViewMean
+from tc_clip_pl.training.objectives.base import Objective
+from tc_clip_pl.training.objectives.cross_entropy import CrossEntropy
 from tc_clip_pl.training.optimizer import (
     OptimizerFactory,
     SchedulerFactory,
@@ -31,14 +32,14 @@ from tc_clip_pl.training.training_metrics import TrainingMetrics
 
 
 class TCCLIPModule(EvaluationSteps):
-    """Train and evaluate a TC-CLIP on any data module that has class names and yields batches of videos.
+    """Train and evaluate a system on any data module that has class names and yields batches of videos.
 
     The Trainer's data module has `class_names` (position = label id) and, for testing, `test_sets`: one `EvaluationSet`
     for each test loader. A batch has `video` (B, V, T, 3, H, W), normalized, and `label`: (B,) class ids, or (B, Y)
     soft targets in training; -1 marks padding.
 
     Args:
-        model: A `TCCLIP`.
+        model: A `VideoCLIP`, such as `TCCLIP`.
         optimizer: Makes the optimizer of parameter groups; only training needs one.
         lr_scheduler: Makes the scheduler of (optimizer, total_steps, steps_per_epoch); without one the rate stays.
         prompting_lr_factor: How many times the optimizer's rate the prompt vectors and the VP block get.
@@ -49,6 +50,8 @@ class TCCLIPModule(EvaluationSteps):
         kernels: Implementation of the vision encoder: `plain` PyTorch, `triton` kernels, `compiled` around these, or
             `auto`, which is compiled on a GPU of compute capability 8.0 or more, and plain elsewhere. A sharded model
             (FSDP2) is never compiled. Outputs are equal within rounding.
+        objective: What a training step minimizes; cross-entropy over the classes by default.
+        view_mean: What is averaged over the views of a video: the `probability` of each class, or its `logit`.
         checkpoint_activations: Whether training keeps only the inputs of each layer and computes it again in the
             backward pass: less memory, more time.
 
@@ -71,13 +74,16 @@ class TCCLIPModule(EvaluationSteps):
         views_per_forward: int = 1,
         kernels: Kernels = "auto",
         checkpoint_activations: bool = False,
+        objective: Objective | None = None,
+        view_mean: ViewMean = "probability",
     ) -> None:
-        super().__init__(model, views_per_forward)
+        super().__init__(model, views_per_forward, view_mean)
         self.lr_factors = {"prompting": prompting_lr_factor, "positions": positions_lr_factor}
         check_recipe(optimizer, lr_scheduler, self.lr_factors, label_smoothing)
         # For `load_from_checkpoint(path, model=...)`; not for the logger, since config.yaml has every argument.
         factors = ("prompting_lr_factor", "positions_lr_factor")
         self.save_hyperparameters(*factors, "label_smoothing", "views_per_forward", logger=False)
+        self.objective = objective or CrossEntropy()
         self.kernels = kernels
         if checkpoint_activations:
             # transformers renames it; the old name warns.
@@ -99,6 +105,8 @@ class TCCLIPModule(EvaluationSteps):
         """
         super().setup(stage)
         self._choose_kernels()
+        if stage == "fit":
+            self.objective.prepare(self.model, self.trainer)
         if stage in ("fit", "validate"):
             self.model.train(stage == "fit")  # from_pretrained returns a model in eval mode, which Lightning keeps
             self.train_metrics = nn.ModuleDict({"step": TrainingMetrics(), "epoch": TrainingMetrics()})
@@ -132,6 +140,7 @@ class TCCLIPModule(EvaluationSteps):
             raise ValueError("TCCLIPModule needs an optimizer to train: give it optimizer=, such as a partial AdamW.")
         model = self.model
         groups = group_parameters(model, model.prompting_parameter_names(), model.position_parameter_names())
+        groups[0]["params"] += [parameter for parameter in self.objective.parameters() if parameter.requires_grad]
         optimizer = build_optimizer(self.optimizer, groups, self.lr_factors)
         if self.lr_scheduler is None:
             return {"optimizer": optimizer}
@@ -153,17 +162,17 @@ class TCCLIPModule(EvaluationSteps):
         return batch
 
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:
-        """Return the smoothed cross-entropy with class ids or soft targets, weighted for its optimizer step."""
+        """Return the loss of the objective, weighted for its optimizer step."""
         num_clips = len(batch.video)  # 0 if every clip of the batch was unreadable and skipped
-        video = batch.video.squeeze(1) if num_clips else batch.video.new_zeros(1, *batch.video.shape[2:])
-        logits = self.model(video).logits.float()[:num_clips]  # (B, Y)
-        # Without clips, the sum over no logits is a zero loss whose backward pass still reaches every parameter: it
-        # keeps this rank in every collective.
-        smoothing = self.label_smoothing
-        loss = F.cross_entropy(logits, batch.label, label_smoothing=smoothing) if num_clips else logits.sum()
+        if not num_clips:
+            # The sum over no logits is a zero loss whose backward pass still reaches every parameter: it keeps this
+            # rank in every collective.
+            return self.model(batch.video.new_zeros(1, *batch.video.shape[2:])).logits.float()[:0].sum()
+        video = batch.video.squeeze(1)
+        loss, logits = self.objective(self.model, video, batch, self.label_smoothing)
         for metric in self.train_metrics.values():
             metric.update(loss, logits, batch.label)
-        return loss * loss_weight(self.trainer, num_clips, batch_idx) if num_clips else loss
+        return loss * loss_weight(self.trainer, num_clips, batch_idx)
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
         """Log train/loss_step and train/top1_step."""

@@ -25,18 +25,18 @@ class TrainingMetrics(Metric):
         super().__init__(**kwargs)
         self.add_state("total", torch.zeros(3), dist_reduce_fx="sum")
 
-    def update(self, loss: Tensor, logits: Tensor, label: Tensor) -> None:
+    def update(self, loss: Tensor, logits: Tensor | None, label: Tensor) -> None:
         """Add a batch of this process.
 
         Args:
             loss: Mean loss over the B clips; B may be 0.
-            logits: (B, Y) scores.
+            logits: (B, Y) scores; None where the objective scores no classes: the accuracy is then 0.
             label: (B,) class ids, or (B, Y) soft targets, whose largest entry is the class.
         """
         target = label.argmax(-1) if label.ndim == 2 else label
-        correct = (logits.argmax(-1) == target).sum()
+        correct = (logits.argmax(-1) == target).sum() if logits is not None else torch.zeros_like(loss).long()
         # full_like keeps the count on the device; a tensor made from the number would make the CPU wait for the copy
-        self.total += torch.stack([loss.detach() * len(logits), correct, torch.full_like(correct, len(logits))])
+        self.total += torch.stack([loss.detach() * len(label), correct, torch.full_like(correct, len(label))])
 
     def compute(self) -> dict[str, Tensor]:
         """Return `loss` and `top1` over the clips of all processes; 0 if there were none."""

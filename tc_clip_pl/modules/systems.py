@@ -1,0 +1,29 @@
+"""The systems that can be trained and compared, by the `model_type` of their configuration."""
+
+from importlib import import_module
+
+# Import paths rather than classes: a run imports the one it uses.
+SYSTEMS = {
+    "tc_clip": "tc_clip_pl.modules.tc_clip.TCCLIP",
+}
+
+
+def find_system(model_type: str) -> type:
+    """Import the class of a system, a `VideoCLIP`.
+
+    Args:
+        model_type: Its name, or the import path of a `VideoCLIP` of your own.
+
+    Raises:
+        ValueError: If there is no such system.
+    """
+    path = SYSTEMS.get(model_type, model_type)
+    module_name, _, name = path.rpartition(".")
+    if not module_name:
+        raise ValueError(
+            f"model.system is {model_type!r}: choose one of {', '.join(SYSTEMS)}, or give the import path of your own."
+        )
+    try:
+        return getattr(import_module(module_name), name)
+    except (ImportError, AttributeError) as error:
+        raise ValueError(f"model.system is {model_type!r}, which cannot be imported ({error}).") from error

@@ -1,0 +1,1 @@
+"""What a training step minimizes, one system's idea per file; `base.py` says what an objective is."""
