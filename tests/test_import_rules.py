@@ -27,6 +27,7 @@ MAY_IMPORT = {
     "tc_clip_pl.ops": {"registry"},
     "tc_clip_pl.kernels": {"ops"},
     "tc_clip_pl.modules": {"registry", "ops", "kernels"},
+    "tc_clip_pl.baselines": {"registry", "ops", "modules"},
     "tc_clip_pl.checkpoints": {"ops", "modules"},
     "tc_clip_pl.visualization": {"ops", "modules"},
     "tc_clip_pl.evaluation": {"registry", "ops"},
@@ -67,7 +68,10 @@ LIBRARY_USERS = {
         *("datamodules.batches", "datamodules.suite", "datamodules.synthetic"),
     },
     "pytorch_lightning": set(),  # the old name of lightning: one of the two is enough
-    "transformers": {"tc_clip_pl.modules", "tc_clip_pl.checkpoints", "tc_clip_pl.training", "tc_clip_pl.cli"},
+    "transformers": {
+        *("tc_clip_pl.modules", "tc_clip_pl.baselines", "tc_clip_pl.checkpoints", "tc_clip_pl.training"),
+        "tc_clip_pl.cli",
+    },
     "torchmetrics": {"tc_clip_pl.evaluation", "tc_clip_pl.training"},
     "matplotlib": {"tc_clip_pl.visualization", "tc_clip_pl.evaluation", "tc_clip_pl.training", "tc_clip_pl.cli"},
     "pandas": {"tc_clip_pl.evaluation", "tc_clip_pl.cli"},

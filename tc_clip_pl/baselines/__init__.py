@@ -1,0 +1,1 @@
+"""The systems that the paper compares with, one per folder; `modules/systems.py` lists them."""
