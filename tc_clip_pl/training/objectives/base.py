@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from lightning.pytorch import Trainer
+from lightning.pytorch.strategies import ModelParallelStrategy
 from torch import Tensor, nn
 
 from tc_clip_pl.modules.video_clip import VideoCLIP
@@ -56,4 +57,11 @@ class Objective(nn.Module):
             raise ValueError(
                 f"{type(self).__name__} compares whole clips, which mixup and cutmix would blend: set "
                 "data.augmentation.mix_probability to 0."
+            )
+
+    def refuse_sharding(self, trainer: Trainer) -> None:
+        """Raise a ValueError if the weights will be sharded."""
+        if isinstance(trainer.strategy, ModelParallelStrategy):
+            raise ValueError(
+                f"{type(self).__name__} needs whole weights, and trainer.strategy shards them: set it to ddp."
             )
