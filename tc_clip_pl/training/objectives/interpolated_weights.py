@@ -1,4 +1,4 @@
-"""A second gradient at weights between CLIP's and the present ones: how Open-VCLIP forgets less (its Sec. 3.3)."""
+"""A second gradient at weights between CLIP's and the present ones: how Open-VCLIP forgets less."""
 
 from __future__ import annotations
 
@@ -46,11 +46,16 @@ class InterpolatedWeights(Objective):
         """Read CLIP's weights.
 
         Raises:
-            ValueError: If the model is sharded, does not know its CLIP, or trains nothing that CLIP has.
+            ValueError: If the model is sharded or recomputes activations, does not know its CLIP, or trains nothing that
+                CLIP has.
             OSError: If that CLIP is gone.
         """
         self.objective.prepare(model, trainer)
         self.refuse_sharding(trainer)
+        if model.is_gradient_checkpointing:  # they would be recomputed with the present weights
+            raise ValueError(
+                "InterpolatedWeights cannot recompute activations: set model.checkpoint_activations to false."
+            )
         clip, new = model.clip_state_dict(), model.new_parameter_names()
         trained = [name for name, parameter in model.named_parameters() if parameter.requires_grad]
         self._clip = {name: clip[name] for name in trained if name not in new}
