@@ -26,6 +26,7 @@ from tc_clip_pl.training.optimizer import (
     build_optimizer,
     build_scheduler,
     check_recipe,
+    exempt_vectors,
     group_parameters,
 )
 from tc_clip_pl.training.training_metrics import TrainingMetrics
@@ -45,6 +46,7 @@ class TCCLIPModule(EvaluationSteps):
         prompting_lr_factor: How many times the optimizer's rate the prompt vectors and the VP block get.
         positions_lr_factor: Likewise for a joint positional embedding, whose equal tables otherwise take thousands of
             steps to tell frames apart.
+        decay_vectors: Whether weight decay also acts on vectors: biases, the gains of layer norms, [CLS].
         label_smoothing: Share of each target spread evenly over the classes.
         views_per_forward: Views of a video that evaluation runs at once; with 1, memory does not grow with the views.
         kernels: Implementation of the vision encoder: `plain` PyTorch, `triton` kernels, `compiled` around these, or
@@ -76,6 +78,7 @@ class TCCLIPModule(EvaluationSteps):
         checkpoint_activations: bool = False,
         objective: Objective | None = None,
         view_mean: ViewMean = "probability",
+        decay_vectors: bool = True,
     ) -> None:
         super().__init__(model, views_per_forward, view_mean)
         self.lr_factors = {"prompting": prompting_lr_factor, "positions": positions_lr_factor}
@@ -91,6 +94,7 @@ class TCCLIPModule(EvaluationSteps):
             enable({"use_reentrant": False})
         self.optimizer = optimizer
         self.lr_scheduler = lr_scheduler
+        self.decay_vectors = decay_vectors
         self.label_smoothing = label_smoothing
         self.run_record: dict[str, Any] = {}
         self.batch_arrived = 0.0
@@ -141,6 +145,7 @@ class TCCLIPModule(EvaluationSteps):
         model = self.model
         groups = group_parameters(model, model.prompting_parameter_names(), model.position_parameter_names())
         groups[0]["params"] += [parameter for parameter in self.objective.parameters() if parameter.requires_grad]
+        groups = groups if self.decay_vectors else exempt_vectors(groups)
         optimizer = build_optimizer(self.optimizer, groups, self.lr_factors)
         if self.lr_scheduler is None:
             return {"optimizer": optimizer}
@@ -167,7 +172,8 @@ class TCCLIPModule(EvaluationSteps):
         if not num_clips:
             # The sum over no logits is a zero loss whose backward pass still reaches every parameter: it keeps this
             # rank in every collective.
-            return self.model(batch.video.new_zeros(1, *batch.video.shape[2:])).logits.float()[:0].sum()
+            zero = self.model(batch.video.new_zeros(1, *batch.video.shape[2:])).logits.float()[:0].sum()
+            return zero + sum(parameter.flatten()[:0].sum() for parameter in self.objective.parameters())
         video = batch.video.squeeze(1)
         loss, logits = self.objective(self.model, video, batch, self.label_smoothing)
         for metric in self.train_metrics.values():
@@ -202,5 +208,9 @@ class TCCLIPModule(EvaluationSteps):
         """
         if self._class_names is not None and self.trainer.training:  # None without a trainer: `load_from_checkpoint`
             check_resumed_classes(self._class_names, checkpoint)
+        elif "state_dict" in checkpoint:  # the objective serves training only: its weights stay as they are
+            weights = {name: w for name, w in checkpoint["state_dict"].items() if not name.startswith("objective.")}
+            own = {f"objective.{name}": weight for name, weight in self.objective.state_dict().items()}
+            checkpoint["state_dict"] = {**weights, **own}
         if "state_dict" in checkpoint:  # absent under ModelParallelStrategy, which loads the weights before this hook
             check_state_dict(checkpoint["state_dict"], self.state_dict())

@@ -14,6 +14,9 @@ OptimizerFactory = Callable[[Iterable], Optimizer]
 SchedulerFactory = Callable[[Optimizer, int, int], LRScheduler]
 """Makes a scheduler, stepped once an optimizer step, of (optimizer, total_steps, steps_per_epoch)."""
 
+VECTORS = "_vectors"
+"""Ends the name of a group without weight decay."""
+
 
 def group_parameters(
     model: Module, prompting_names: Collection[str], position_names: Collection[str] = ()
@@ -34,6 +37,24 @@ def group_parameters(
         if parameter.requires_grad:
             groups[group_of.get(name, "backbone")]["params"].append(parameter)
     return [group for group in groups.values() if group["params"]]
+
+
+def exempt_vectors(groups: list[dict]) -> list[dict]:
+    """Split groups so that vectors, such as biases and the gains of layer norms, get no weight decay.
+
+    Args:
+        groups: From `group_parameters`.
+
+    Returns:
+        The groups with their matrices and scalars, and after each its vectors, in a group of its own.
+    """
+    split = []
+    for group in groups:
+        vectors = [parameter for parameter in group["params"] if parameter.ndim == 1]
+        others = [parameter for parameter in group["params"] if parameter.ndim != 1]
+        split.append({**group, "params": others})
+        split.append({"name": f"{group['name']}{VECTORS}", "params": vectors, "weight_decay": 0.0})
+    return [group for group in split if group["params"]]
 
 
 def check_recipe(
@@ -76,7 +97,7 @@ def build_optimizer(factory: OptimizerFactory, groups: list[dict], lr_factors: M
     optimizer = factory(groups)
     # Afterwards, not in the groups: only the factory knows the rate that is to be multiplied.
     for group in optimizer.param_groups:
-        group["lr"] *= lr_factors.get(group["name"], 1.0)
+        group["lr"] *= lr_factors.get(group["name"].removesuffix(VECTORS), 1.0)
     return optimizer
 
 

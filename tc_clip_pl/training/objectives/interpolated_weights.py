@@ -46,13 +46,14 @@ class InterpolatedWeights(Objective):
         """Read CLIP's weights.
 
         Raises:
-            ValueError: If the model is sharded or recomputes activations, does not know its CLIP, or trains nothing that
+            ValueError: If the model is sharded, recomputes activations, does not know its CLIP, or trains nothing that
                 CLIP has.
             OSError: If that CLIP is gone.
         """
         self.objective.prepare(model, trainer)
         self.refuse_sharding(trainer)
-        if model.is_gradient_checkpointing:  # they would be recomputed with the present weights
+        if any(getattr(module, "gradient_checkpointing", False) for module in model.modules()):
+            # They would be computed again from the present weights.
             raise ValueError(
                 "InterpolatedWeights cannot recompute activations: set model.checkpoint_activations to false."
             )
