@@ -6,7 +6,6 @@ import torch
 from tc_clip_pl.baselines.actionclip.config import ActionCLIPConfig
 from tc_clip_pl.baselines.actionclip.conversion import KEYS, PACKED, convert_state_dict
 from tc_clip_pl.baselines.actionclip.model import ActionCLIP
-from tc_clip_pl.baselines.actionclip.templates import TEMPLATES
 from tc_clip_pl.training.objectives.batch_kl import symmetric_kl
 from tests.baselines.reference import (
     assert_gradient_norms,

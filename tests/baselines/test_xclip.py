@@ -1,7 +1,5 @@
 """X-CLIP: equal to the authors' code, started and frozen as they do, and of one number of frames."""
 
-from types import SimpleNamespace
-
 import pytest
 import torch
 from torch.nn.functional import cross_entropy, normalize
@@ -9,8 +7,6 @@ from torch.nn.functional import cross_entropy, normalize
 from tc_clip_pl.baselines.xclip.config import XCLIPConfig
 from tc_clip_pl.baselines.xclip.conversion import KEYS, convert_state_dict
 from tc_clip_pl.baselines.xclip.model import XCLIP
-from tc_clip_pl.modules.backbone.interface import backbone_options
-from tc_clip_pl.training.build import build_module
 from tests.baselines.reference import (
     assert_gradient_norms,
     clip_sizes,

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
+from tc_clip_pl.baselines.video_shape import check_video
 from tc_clip_pl.baselines.xclip.config import XCLIPConfig
 from tc_clip_pl.baselines.xclip.parts import (
     build_integration,
@@ -16,7 +17,6 @@ from tc_clip_pl.baselines.xclip.parts import (
     start_messages,
     start_prompting,
 )
-from tc_clip_pl.baselines.video_shape import check_video
 from tc_clip_pl.modules.backbone.interface import BackboneModel
 from tc_clip_pl.modules.outputs import TCCLIPOutput
 from tc_clip_pl.modules.video_clip import VideoCLIP
