@@ -146,11 +146,6 @@ class TCCLIPConfig(VideoCLIPConfig):
         return "num_prompt_vectors" in PROMPTINGS.reads(self.prompting)
 
     @property
-    def has_several_texts(self) -> bool:
-        """Whether a class has several texts."""
-        return len(getattr(PROMPTINGS[self.prompting], "class_texts", ("",))) > 1
-
-    @property
     def num_added_tokens(self) -> int:
         """By how many tokens the prompt vectors make a text longer than the template does; may be negative."""
         return self.num_prompt_vectors - len(self.prompt_token_ids) if self.has_prompt_vectors else 0

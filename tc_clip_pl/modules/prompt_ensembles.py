@@ -29,7 +29,7 @@ def mean_direction(embeds: Tensor) -> Tensor:
 class TemplateEnsemble(Template):
     """The mean of 28 templates around the class name, as in Open-VCLIP."""
 
-    class_texts: ClassVar[tuple[str, ...]] = ACTION_TEMPLATES
+    class_text: ClassVar[tuple[str, ...]] = ACTION_TEMPLATES
 
     @staticmethod
     def encode(text: TextSide, inputs_embeds: Tensor, eos: Tensor) -> Tensor:
@@ -55,7 +55,7 @@ class DescribedEnsemble(TemplateEnsemble):
     without a colon stands in both places.
     """
 
-    class_texts: ClassVar[tuple[str, ...]] = (
+    class_text: ClassVar[tuple[str, ...]] = (
         *(f"{template.format('{short}')} {{}}" for template in ACTION_TEMPLATES),
         "{}",
     )

@@ -49,11 +49,11 @@ class TextSide:
 class Prompting(Protocol):
     """How class names become text embeddings.
 
-    A choice whose texts are not "a photo of a {class name}." names its own in a class attribute `class_texts`: one, or
-    several that all see each class, as in `prompt_ensembles.py`. One that also serves search by words, where there is
-    no video yet, has a third method: ``unconditioned(text, classes)`` returns the (Y, E) text embeddings before any
-    video has changed them. One that reads only some of its texts in a training step has
-    ``choose_texts(input_ids, eos)``, which returns the token ids and positions of EOS of these.
+    A choice whose texts are not "a photo of a {class name}." names its own in a class attribute `class_text`: one, or
+    a tuple of several, as in `prompt_ensembles.py`. One that also serves search by words, where there is no video yet,
+    has a third method: ``unconditioned(text, classes)`` returns the (Y, E) text embeddings before any video has changed
+    them. One that reads only some of its texts in a training step has ``choose_texts(input_ids, eos)``, which returns
+    the token ids and positions of EOS of these.
     """
 
     @staticmethod
@@ -107,7 +107,7 @@ class Template:
 class ClassName(Template):
     """The bare class name without template and full stop: the paper's rows of vanilla CLIP."""
 
-    class_texts: ClassVar[tuple[str, ...]] = ("{}",)
+    class_text: ClassVar[str] = "{}"
 
 
 @PROMPTINGS.register("learnable", reads=VECTOR_OPTIONS)

@@ -16,8 +16,3 @@ class VideoCLIPConfig(BackboneConfig):
     clip_name_or_path: str | None = None
     clip_sha256: str | None = None
     ensemble_weight: float | None = None
-
-    @property
-    def has_several_texts(self) -> bool:
-        """Whether a class has several texts, and its token ids are (S, Y, L)."""
-        return False

@@ -26,7 +26,6 @@ from tc_clip_pl.training.optimizer import (
     build_optimizer,
     build_scheduler,
     check_recipe,
-    exempt_vectors,
     group_parameters,
 )
 from tc_clip_pl.training.training_metrics import TrainingMetrics
@@ -135,7 +134,7 @@ class TCCLIPModule(EvaluationSteps):
             shard(self.model, self.device)
 
     def configure_optimizers(self) -> dict[str, Any]:
-        """Build the optimizer with its two parameter groups, and the scheduler, stepped once an optimizer step.
+        """Build the optimizer with its parameter groups, and the scheduler, stepped once an optimizer step.
 
         Raises:
             ValueError: If there is no optimizer, or the training has no end for the schedule to reach.
@@ -143,9 +142,12 @@ class TCCLIPModule(EvaluationSteps):
         if self.optimizer is None:
             raise ValueError("TCCLIPModule needs an optimizer to train: give it optimizer=, such as a partial AdamW.")
         model = self.model
-        groups = group_parameters(model, model.prompting_parameter_names(), model.position_parameter_names())
-        groups[0]["params"] += [parameter for parameter in self.objective.parameters() if parameter.requires_grad]
-        groups = groups if self.decay_vectors else exempt_vectors(groups)
+        undecayed = model.undecayed_parameter_names()
+        if not self.decay_vectors:
+            undecayed |= {name for name, parameter in model.named_parameters() if parameter.ndim == 1}
+        groups = group_parameters(model, model.prompting_parameter_names(), model.position_parameter_names(), undecayed)
+        if own := [parameter for parameter in self.objective.parameters() if parameter.requires_grad]:
+            groups.append({"name": "objective", "params": own})
         optimizer = build_optimizer(self.optimizer, groups, self.lr_factors)
         if self.lr_scheduler is None:
             return {"optimizer": optimizer}
@@ -169,11 +171,11 @@ class TCCLIPModule(EvaluationSteps):
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:
         """Return the loss of the objective, weighted for its optimizer step."""
         num_clips = len(batch.video)  # 0 if every clip of the batch was unreadable and skipped
-        if not num_clips:
+        if not num_clips and not self.objective.spans_processes:
             # The sum over no logits is a zero loss whose backward pass still reaches every parameter: it keeps this
             # rank in every collective.
-            zero = self.model(batch.video.new_zeros(1, *batch.video.shape[2:])).logits.float()[:0].sum()
-            return zero + sum(parameter.flatten()[:0].sum() for parameter in self.objective.parameters())
+            nothing = self.model(batch.video.new_zeros(1, *batch.video.shape[2:])).logits.float()[:0].sum()
+            return nothing + sum(0 * parameter.sum() for parameter in self.objective.parameters())
         video = batch.video.squeeze(1)
         loss, logits = self.objective(self.model, video, batch, self.label_smoothing)
         for metric in self.train_metrics.values():
