@@ -144,11 +144,12 @@ def load_official_state_dict(
     return model.eval()
 
 
-def convert_state_dict(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def convert_state_dict(state_dict: Mapping[str, Tensor], system: str = "TC-CLIP") -> dict[str, Tensor]:
     """Convert published names and layouts to those of `TCCLIP`.
 
     Args:
         state_dict: Weights under their published names, with or without the prefix ``module.``.
+        system: Whose checkpoint is expected, for the error.
 
     Returns:
         Weights under the names of `TCCLIP`.
@@ -166,7 +167,7 @@ def convert_state_dict(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
         else:
             unknown.append(name)
     if unknown:
-        raise ValueError(f"The checkpoint has {list_names('unknown', unknown)}: pass a published TC-CLIP checkpoint.")
+        raise ValueError(f"The checkpoint has {list_names('unknown', unknown)}: pass a published {system} checkpoint.")
     return converted
 
 
