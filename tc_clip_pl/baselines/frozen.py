@@ -14,18 +14,6 @@ def freeze_all_but(model: nn.Module, trained: Collection[str]) -> None:
             parameter.requires_grad_(False)
 
 
-def check_video(video: Tensor, image_size: int) -> None:
-    """Refuse a video of another shape than (B, T, 3, image_size, image_size).
-
-    Raises:
-        ValueError: Naming both shapes.
-    """
-    if video.ndim != 5 or video.shape[2:] != (3, image_size, image_size):
-        raise ValueError(
-            f"This model takes videos of shape (B, T, 3, {image_size}, {image_size}), not {tuple(video.shape)}."
-        )
-
-
 def encode_frames(model: BackboneModel, video: Tensor) -> Tensor:
     """Run a plain CLIP frame by frame.
 

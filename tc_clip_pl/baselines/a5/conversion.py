@@ -7,7 +7,7 @@ from torch import Tensor
 
 from tc_clip_pl.baselines.a5.config import A5Config
 from tc_clip_pl.baselines.a5.model import A5
-from tc_clip_pl.baselines.published import check_complete, convert_names
+from tc_clip_pl.baselines.conversion import convert_published, split_names
 
 LAYER = r"temporalModelling\.resblocks\.(\d+)"
 # Pattern of a published name -> our name.
@@ -34,8 +34,7 @@ def convert_a5(published: Mapping[str, Tensor], config: A5Config) -> dict[str, T
     Raises:
         ValueError: If a name is unknown, or a weight is missing, superfluous or of another shape.
     """
-    weights = convert_names(published, NAMES, CLIP_PREFIX, A5.title)
+    own, clip = split_names(published, NAMES, CLIP_PREFIX)
     with torch.device("meta"):
         expected = A5(config).state_dict()
-    check_complete(weights, expected, A5.title)
-    return weights
+    return convert_published(clip, {}, expected, A5.title, renamed=own)

@@ -9,7 +9,8 @@ from torch.nn.functional import normalize
 from tc_clip_pl.baselines.a5.config import A5Config
 from tc_clip_pl.baselines.a5.prompt_table import surround_names
 from tc_clip_pl.baselines.a5.temporal import TemporalTransformer
-from tc_clip_pl.baselines.frozen import check_video, encode_frames, freeze_all_but
+from tc_clip_pl.baselines.frozen import encode_frames, freeze_all_but
+from tc_clip_pl.baselines.video_shape import check_video
 from tc_clip_pl.modules.backbone.interface import BackboneModel, token_embedding
 from tc_clip_pl.modules.outputs import TCCLIPOutput
 from tc_clip_pl.modules.text_encoder import encode_text
@@ -81,8 +82,7 @@ class A5(VideoCLIP, BackboneModel):
 
     @torch.no_grad()
     def _embed_frames(self, video: Tensor) -> Tensor:
-        check_video(video, self.config.vision_config.image_size)
-        self.config.check_num_frames(video.shape[1])
+        check_video(video, self.config)
         return encode_frames(self, video)
 
     def _pool_frames(self, frame_embeds: Tensor) -> Tensor:

@@ -5,13 +5,13 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from tc_clip_pl.baselines.published import check_complete, convert_names
+from tc_clip_pl.baselines.conversion import convert_published, split_names
 from tc_clip_pl.baselines.vitaclip.config import VitaCLIPConfig
 from tc_clip_pl.baselines.vitaclip.model import VitaCLIP
 from tc_clip_pl.modules.backbone.interface import POSITION_TABLE
 
 BLOCK, LAYER = r"visual\.blocks\.(\d+)", r"vision_model.encoder.layers.\1"
-GLOBAL_PROMPTS, PATCH_BIAS = "visual.global_prompts", "visual.patch_embed.proj.bias"
+GLOBAL_PROMPTS, PATCH_BIAS = "global_prompts", "patch_bias"  # of all layers; of a convolution that CLIP has without
 PROJECTION = "visual_projection.weight"
 # Pattern of a published name -> our name.
 NAMES = {
@@ -21,6 +21,8 @@ NAMES = {
     r"visual\.pos_embed": POSITION_TABLE,
     r"visual\.time_embed": "vision_model.embeddings.time_embedding",
     r"visual\.patch_embed\.proj\.weight": "vision_model.embeddings.patch_embedding.weight",
+    r"visual\.patch_embed\.proj\.bias": PATCH_BIAS,
+    r"visual\.global_prompts": GLOBAL_PROMPTS,
     r"visual\.ln_pre\.(\w+)": r"vision_model.pre_layrnorm.\1",
     r"visual\.ln_post\.(\w+)": r"vision_model.post_layernorm.\1",
     r"visual\.proj": PROJECTION,
@@ -33,8 +35,6 @@ NAMES = {
     rf"{BLOCK}\.summary_attn_layer\.(.+)": rf"{LAYER}.prompts.summary_attn.\2",
 }
 CLIP_PREFIX = "textual."
-# Token embeddings of one run's class names, not learned: ours come from the tokenizer.
-IGNORED = ("prompt_learner.token_prefix", "prompt_learner.token_suffix")
 
 
 def convert_vitaclip(published: Mapping[str, Tensor], config: VitaCLIPConfig) -> dict[str, Tensor]:
@@ -47,19 +47,17 @@ def convert_vitaclip(published: Mapping[str, Tensor], config: VitaCLIPConfig) ->
     Raises:
         ValueError: If a name is unknown, or a weight is missing, superfluous or of another shape.
     """
-    named = {key.removeprefix("module."): value for key, value in published.items()}
-    named = {name: value for name, value in named.items() if name not in IGNORED}
-    stacked, patch_bias = named.pop(GLOBAL_PROMPTS, ()), named.pop(PATCH_BIAS, None)
-    weights = convert_names(named, NAMES, CLIP_PREFIX, VitaCLIP.title)
-    for layer, prompts in enumerate(stacked):
-        weights[f"vision_model.encoder.layers.{layer}.prompts.global_prompts"] = prompts
-    weights = {name: _arrange(name, value) for name, value in weights.items()}
+    own, text = split_names(published, NAMES, CLIP_PREFIX)
+    stacked, patch_bias = own.pop(GLOBAL_PROMPTS, ()), own.pop(PATCH_BIAS, None)
+    own = {name: _arrange(name, value) for name, value in own.items()}
+    own |= {
+        f"vision_model.encoder.layers.{layer}.prompts.{GLOBAL_PROMPTS}": value for layer, value in enumerate(stacked)
+    }
+    if patch_bias is not None and POSITION_TABLE in own:
+        own[POSITION_TABLE] = _fold_bias(own[POSITION_TABLE], patch_bias)
     with torch.device("meta"):
         expected = VitaCLIP(config).state_dict()
-    check_complete(weights, expected, VitaCLIP.title)
-    if patch_bias is not None:
-        weights[POSITION_TABLE] = _fold_bias(weights[POSITION_TABLE], patch_bias)
-    return weights
+    return convert_published(text, {}, expected, VitaCLIP.title, renamed=own)
 
 
 def _arrange(name: str, value: Tensor) -> Tensor:

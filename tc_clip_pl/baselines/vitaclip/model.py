@@ -23,8 +23,8 @@ logger = logging.getLogger(__name__)
 class VitaCLIP(VideoCLIP, BackboneModel):
     """The model of "Vita-CLIP: Video and text adaptive CLIP via Multimodal Prompting" (CVPR 2023).
 
-    Vectors per class serve the classes that they were trained for. Other classes are scored as in the authors' zero-shot
-    tests: by CLIP's text encoder on the bare names.
+    Vectors per class serve the classes that they were trained for. Other classes are scored as the authors do in
+    zero-shot tests: by CLIP's text encoder on the bare names.
 
     Args:
         config: CLIP's configuration with the choices of Vita-CLIP.

@@ -7,7 +7,7 @@ queries and MLP take [CLS] and patches alone. Added tokens have no positions, so
 import torch
 from torch import Tensor, nn
 
-from tc_clip_pl.baselines.frozen import check_video
+from tc_clip_pl.baselines.video_shape import check_video
 from tc_clip_pl.baselines.vitaclip.config import VitaCLIPConfig
 from tc_clip_pl.baselines.vitaclip.prompts import LayerPrompts
 from tc_clip_pl.modules.backbone.interface import (
@@ -99,8 +99,7 @@ class VitaVisionModel(VisionModel):
         Raises:
             ValueError: If the video has the wrong shape or another number of frames.
         """
-        check_video(video, self.vita_config.vision_config.image_size)
-        self.vita_config.check_num_frames(video.shape[1])
+        check_video(video, self.vita_config)
         tokens = self.normalize_input(self.embeddings(video))
         for layer in self.encoder.layers:
             tokens = layer(tokens, layer is self.encoder.layers[-1])  # nothing reads the patches of the last
