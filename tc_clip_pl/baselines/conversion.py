@@ -10,7 +10,11 @@ from tc_clip_pl.checkpoints.openai import rename_openai
 
 
 def convert_published(
-    published: Mapping[str, Tensor], keys: Mapping[str, str], expected: Mapping[str, Tensor], title: str
+    published: Mapping[str, Tensor],
+    keys: Mapping[str, str],
+    expected: Mapping[str, Tensor],
+    title: str,
+    renamed: Mapping[str, Tensor] | None = None,
 ) -> dict[str, Tensor]:
     """Convert a published state dict: CLIP's weights by OpenAI's names, the system's own by a table.
 
@@ -20,6 +24,7 @@ def convert_published(
             name; it must match the whole name.
         expected: State dict of the model that will load them.
         title: Name of the system, for errors.
+        renamed: Further weights, under our names and in our layout already.
 
     Returns:
         Weights under our names, which the model can load.
@@ -27,7 +32,7 @@ def convert_published(
     Raises:
         ValueError: If a name is unknown, or a weight is missing, left over or of another shape.
     """
-    converted = convert_state_dict(rename_openai(published), {**keys, **KEYS}, title)
+    converted = convert_state_dict(rename_openai(published), {**keys, **KEYS}, title) | dict(renamed or {})
     if missing := sorted(expected.keys() - converted.keys()):
         raise ValueError(f"The checkpoint lacks {list_names('needed', missing)}: pass a whole {title} checkpoint.")
     if extra := sorted(converted.keys() - expected.keys()):

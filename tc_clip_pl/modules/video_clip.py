@@ -53,6 +53,10 @@ class VideoCLIP(ClassTexts):
         """Return the names of those that learn at `positions_lr_factor` times the rate; by default none."""
         return set()
 
+    def undecayed_parameter_names(self) -> set[str]:
+        """Return the names of those that have no weight decay, whatever the optimizer's is; by default none."""
+        return set()
+
     def adapt_clip_weights(self, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Return CLIP's weights under the names and shapes of this model; by default they are the same."""
         return dict(weights)

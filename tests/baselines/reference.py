@@ -5,6 +5,9 @@ from pathlib import Path
 
 import torch
 
+from tc_clip_pl.checkpoints.official import KEYS, convert_state_dict
+from tc_clip_pl.checkpoints.openai import rename_openai
+
 FOLDER = Path(__file__).parent.parent / "parity" / "baselines"
 
 
@@ -52,3 +55,9 @@ def assert_gradient_norms(expected, gradients):
     for name, norm in expected.items():
         actual = torch.stack([gradient.double().norm() for gradient in gradients[name]]).norm()
         assert abs(actual - norm) <= 1e-3 * max(norm, 1e-3 * largest), name
+
+
+def published_gradients(model, keys, name, value):
+    """Our gradients of a published weight, which may have become several; None for a frozen one."""
+    parameters = dict(model.named_parameters())
+    return [parameters[ours].grad for ours in convert_state_dict(rename_openai({name: value}), {**keys, **KEYS})]

@@ -1,13 +1,20 @@
 """X-CLIP: equal to the authors' code, started and frozen as they do, and of one number of frames."""
 
+
 import pytest
 import torch
 from torch.nn.functional import cross_entropy, normalize
 
 from tc_clip_pl.baselines.xclip.config import XCLIPConfig
-from tc_clip_pl.baselines.xclip.conversion import convert_state_dict
+from tc_clip_pl.baselines.xclip.conversion import KEYS, convert_state_dict
 from tc_clip_pl.baselines.xclip.model import XCLIP
-from tests.baselines.reference import assert_gradient_norms, clip_sizes, load_weights_module, relative_error
+from tests.baselines.reference import (
+    assert_gradient_norms,
+    clip_sizes,
+    load_weights_module,
+    published_gradients,
+    relative_error,
+)
 
 weights = load_weights_module("xclip_etc_weights")
 
@@ -34,15 +41,9 @@ def gradients(case, model, loss, variant):
     loss.backward()
     prefix = f"grad_norm/{variant}/"
     expected = {k.removeprefix(prefix): v for k, v in case["expected"].items() if k.startswith(prefix)}
-    # A published weight that is all 1 shows where it goes.
     drawn = weights.make_state_dict(case)
-    parameters = dict(model.named_parameters())
-    found = {}
-    for name in drawn:
-        marked = convert_state_dict({k: torch.full_like(v, float(k == name)) for k, v in drawn.items()}, model)
-        grads = [parameters[key].grad for key, value in marked.items() if value.any()]
-        if any(gradient is not None for gradient in grads):
-            found[name] = grads
+    found = {name: published_gradients(model, KEYS, name, value) for name, value in drawn.items()}
+    found = {name: grads for name, grads in found.items() if grads[0] is not None}
     return expected, found
 
 

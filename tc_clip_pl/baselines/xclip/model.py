@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
+from tc_clip_pl.baselines.video_shape import check_video
 from tc_clip_pl.baselines.xclip.config import XCLIPConfig
 from tc_clip_pl.baselines.xclip.parts import (
     build_integration,
@@ -99,10 +100,7 @@ class XCLIP(VideoCLIP, BackboneModel):
 
     def _encode_frames(self, video: Tensor) -> tuple[Tensor, Tensor]:
         """Encode (B, T, 3, H, W) pixels: (B, T, E) frame embeddings and (B, T, P, D) patches of the last layer."""
-        size = self.config.vision_config.image_size
-        if video.ndim != 5 or video.shape[-2:] != (size, size):
-            raise ValueError(f"This model takes videos of shape (B, T, 3, {size}, {size}), not {tuple(video.shape)}.")
-        self.config.check_num_frames(video.shape[1])
+        check_video(video, self.config)
         output = self.vision_model(video.flatten(0, 1))
         frame_embeds = self.visual_projection(output.pooler_output).unflatten(0, video.shape[:2])
         return frame_embeds, output.last_hidden_state[:, 1:].unflatten(0, video.shape[:2])
