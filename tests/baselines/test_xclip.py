@@ -1,6 +1,5 @@
 """X-CLIP: equal to the authors' code, started and frozen as they do, and of one number of frames."""
 
-
 import pytest
 import torch
 from torch.nn.functional import cross_entropy, normalize

@@ -38,11 +38,11 @@ class A5Config(VideoCLIPConfig):
                 raise ValueError(f"{option} is {getattr(self, option)}: give a whole number of at least 0.")
         if not self.temperature > 0:
             raise ValueError(f"temperature is {self.temperature}: give a number above 0.")
-        if (left := self.text_config.max_position_embeddings - 2 - self.num_prompt_vectors) < 1:
+        room = self.text_config.max_position_embeddings
+        if self.num_prompt_vectors > room - 3:  # SOS, one token of a name, and EOS
             raise ValueError(
                 f"num_prefix_vectors={self.num_prefix_vectors} and num_postfix_vectors={self.num_postfix_vectors} "
-                f"leave {left} of the text encoder's {self.text_config.max_position_embeddings} tokens for a class "
-                "name: use fewer vectors."
+                f"leave no room for a class name in the text encoder's {room} tokens: use fewer vectors."
             )
         if self.num_temporal_layers and self.projection_dim % NUM_HEADS:
             raise ValueError(
@@ -59,6 +59,6 @@ class A5Config(VideoCLIPConfig):
         """Raise a ValueError if videos of ``num_frames`` frames cannot be encoded."""
         if self.num_temporal_layers and num_frames != self.num_frames:
             raise ValueError(
-                f"The temporal transformer of this A5 was made for {self.num_frames} frames; the video has "
-                f"{num_frames}: set model.options.num_frames."
+                f"The temporal transformer of this A5 was made for {self.num_frames} frames, not {num_frames}: set "
+                f"data.num_frames to {self.num_frames}, or train one with model.options.num_frames {num_frames}."
             )

@@ -1,15 +1,18 @@
 """A5: prompt vectors around the class name and attention over frame embeddings, around a frozen CLIP."""
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
+from transformers import PreTrainedTokenizerBase
 
 from tc_clip_pl.baselines.a5.config import A5Config
 from tc_clip_pl.baselines.a5.prompt_table import surround_names
 from tc_clip_pl.baselines.a5.temporal import TemporalTransformer
-from tc_clip_pl.baselines.frozen import encode_frames, freeze_all_but
+from tc_clip_pl.baselines.frozen import check_frames_of_saved, encode_frames, freeze_all_but
 from tc_clip_pl.baselines.video_shape import check_video
 from tc_clip_pl.modules.backbone.interface import BackboneModel, token_embedding
 from tc_clip_pl.modules.outputs import TCCLIPOutput
@@ -110,6 +113,13 @@ class A5(VideoCLIP, BackboneModel):
     def new_parameter_names(self) -> set[str]:
         """Return the names of the parameters that CLIP does not have: the only ones that are trained."""
         return {name for name, _ in self.named_parameters() if name.startswith(("prompt_table", "temporal."))}
+
+    @classmethod
+    def build_config(cls, stored: Mapping[str, Any], tokenizer: PreTrainedTokenizerBase, **overrides: Any) -> A5Config:
+        """Build the configuration; the number of frames of a saved model cannot be changed."""
+        if "num_frames" in overrides:
+            check_frames_of_saved(cls.config_class, stored, overrides["num_frames"])
+        return super().build_config(stored, tokenizer, **overrides)
 
     def start_new_parameters(self) -> None:
         """Start from N(0, 0.01) in the tables and PyTorch's defaults in the layers, over those of transformers."""

@@ -62,6 +62,6 @@ class VitaCLIPConfig(VideoCLIPConfig):
         """Raise a ValueError if videos of ``num_frames`` frames cannot be encoded."""
         if num_frames != self.num_frames:
             raise ValueError(
-                f"This Vita-CLIP was made for {self.num_frames} frames; the video has {num_frames}: set "
-                "model.options.num_frames."
+                f"This Vita-CLIP was made for {self.num_frames} frames, not {num_frames}: set data.num_frames to "
+                f"{self.num_frames}, or train one with model.options.num_frames {num_frames}."
             )

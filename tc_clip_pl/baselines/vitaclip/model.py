@@ -1,12 +1,14 @@
 """Vita-CLIP: learned prompts in the vision layers and before the class names of a frozen CLIP."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from transformers import PreTrainedTokenizerBase
 
-from tc_clip_pl.baselines.frozen import freeze_all_but
+from tc_clip_pl.baselines.frozen import check_frames_of_saved, freeze_all_but
 from tc_clip_pl.baselines.vitaclip.class_vectors import find_rows, insert_vectors, plain_name
 from tc_clip_pl.baselines.vitaclip.config import VitaCLIPConfig
 from tc_clip_pl.baselines.vitaclip.vision import VitaVisionModel
@@ -170,6 +172,15 @@ class VitaCLIP(VideoCLIP, BackboneModel):
         """Return the names of the parameters that CLIP does not have: prompts, time table and text vectors."""
         marks = (".prompts.", ".time_embedding", "text_vectors")
         return {name for name, _ in self.named_parameters() if any(mark in name for mark in marks)}
+
+    @classmethod
+    def build_config(
+        cls, stored: Mapping[str, Any], tokenizer: PreTrainedTokenizerBase, **overrides: Any
+    ) -> VitaCLIPConfig:
+        """Build the configuration; the number of frames of a saved model cannot be changed."""
+        if "num_frames" in overrides:
+            check_frames_of_saved(cls.config_class, stored, overrides["num_frames"])
+        return super().build_config(stored, tokenizer, **overrides)
 
     def start_new_parameters(self) -> None:
         """Start the prompts from their own random values, over those of transformers."""
