@@ -20,11 +20,6 @@ def insert_vectors(token_embeds: Tensor, vectors: Tensor) -> Tensor:
     return torch.cat((token_embeds[:, :1], vectors, token_embeds[:, 1:]), dim=1)
 
 
-def plain_name(class_name: str) -> str:
-    """Return a class name with spaces for its underscores."""
-    return class_name.replace("_", " ")
-
-
 def find_rows(class_names: Sequence[str], trained: Sequence[str]) -> tuple[list[int], list[str]]:
     """Look classes up among those that were trained.
 
@@ -35,6 +30,6 @@ def find_rows(class_names: Sequence[str], trained: Sequence[str]) -> tuple[list[
         >>> find_rows(["run", "fly"], ["walk", "run"])
         ([1], ['fly'])
     """
-    number = {plain_name(name): position for position, name in enumerate(trained)}
-    names = [plain_name(name) for name in class_names]
-    return [number[name] for name in names if name in number], [name for name in names if name not in number]
+    number = {name: position for position, name in enumerate(trained)}
+    unknown = [name for name in class_names if name not in number]
+    return [number[name] for name in class_names if name in number], unknown

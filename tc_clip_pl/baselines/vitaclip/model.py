@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedTokenizerBase
 
 from tc_clip_pl.baselines.frozen import check_frames_of_saved, freeze_all_but
-from tc_clip_pl.baselines.vitaclip.class_vectors import find_rows, insert_vectors, plain_name
+from tc_clip_pl.baselines.vitaclip.class_vectors import find_rows, insert_vectors
 from tc_clip_pl.baselines.vitaclip.config import VitaCLIPConfig
 from tc_clip_pl.baselines.vitaclip.vision import VitaVisionModel
 from tc_clip_pl.modules.backbone.interface import BackboneModel, token_embedding
@@ -117,7 +117,7 @@ class VitaCLIP(VideoCLIP, BackboneModel):
                 self.config.trained_classes = list(class_names)
                 self._add_vectors(len(class_names))
             self._find_vectors(class_names)
-        super().set_class_tokens(self.tokenize_classes([plain_name(name) for name in class_names]))
+        super().set_class_tokens(self.tokenize_classes(class_names))
 
     def set_class_tokens(self, input_ids: Tensor) -> None:
         """Set the classes, with vectors per class those that were trained, by the token ids of "{class name}.".
@@ -144,8 +144,8 @@ class VitaCLIP(VideoCLIP, BackboneModel):
         self.class_rows = None if unknown else torch.tensor(rows, device=self.device)
         if unknown:
             logger.warning(
-                "Vita-CLIP has no text vectors for %d of these %d classes (%s, ...): CLIP's text encoder on the bare "
-                "names scores them all.",
+                "Vita-CLIP has no text vectors for %d of these %d classes (%r for one): CLIP's text encoder scores them "
+                "all by their bare names.",
                 *(len(unknown), len(class_names), unknown[0]),
             )
 
