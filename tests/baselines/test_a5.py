@@ -136,7 +136,7 @@ def test_saved_and_loaded_it_is_the_same(model, tiny_video, tmp_path):
     with torch.no_grad():
         assert torch.equal(loaded(tiny_video.float()).logits, model(tiny_video.float()).logits)
     assert {name for name, p in loaded.named_parameters() if p.requires_grad} == loaded.new_parameter_names()
-    with pytest.raises(ValueError, match="made for 4 frames, not 8: set data.num_frames to 4"):
+    with pytest.raises(ValueError, match=r"made for 4 frames, not 8: set data\.num_frames to 4"):
         A5.from_pretrained(tmp_path / "saved", num_frames=8)
 
 

@@ -112,12 +112,17 @@ class VitaCLIP(VideoCLIP, BackboneModel):
         Raises:
             ValueError: If the model has no tokenizer, the list is empty, or a name is too long for the text encoder.
         """
-        if self.config.text_vectors == "per_class":
-            if self.config.trained_classes is None:
-                self.config.trained_classes = list(class_names)
-                self._add_vectors(len(class_names))
-            self._find_vectors(class_names)
-        super().set_class_tokens(self.tokenize_classes(class_names))
+        is_first = self.config.text_vectors == "per_class" and self.config.trained_classes is None
+        before, self.class_rows = self.class_rows, self._find_vectors(class_names)
+        try:
+            input_ids = self.tokenize_classes(class_names)
+        except ValueError:
+            self.class_rows = before  # the classes that were set before stay
+            raise
+        if is_first:
+            self.config.trained_classes = list(class_names)
+            self._add_vectors(len(class_names))
+        super().set_class_tokens(input_ids)
 
     def set_class_tokens(self, input_ids: Tensor) -> None:
         """Set the classes, with vectors per class those that were trained, by the token ids of "{class name}.".
@@ -139,15 +144,20 @@ class VitaCLIP(VideoCLIP, BackboneModel):
             self.class_rows = torch.arange(trained, device=self.device)
         super().set_class_tokens(input_ids)
 
-    def _find_vectors(self, class_names: Sequence[str]) -> None:
-        rows, unknown = find_rows(class_names, self.config.trained_classes)
-        self.class_rows = None if unknown else torch.tensor(rows, device=self.device)
-        if unknown:
-            logger.warning(
-                "Vita-CLIP has no text vectors for %d of these %d classes (%r for one): CLIP's text encoder scores them "
-                "all by their bare names.",
-                *(len(unknown), len(class_names), unknown[0]),
-            )
+    def _find_vectors(self, class_names: Sequence[str]) -> Tensor | None:
+        """Return the (Y,) positions of classes among the trained ones; None where one of them is not among these."""
+        if self.config.text_vectors == "shared":
+            return None
+        trained = self.config.trained_classes
+        rows, unknown = find_rows(class_names, class_names if trained is None else trained)
+        if not unknown:
+            return torch.tensor(rows, device=self.device)
+        logger.warning(
+            "Vita-CLIP has no text vectors for %d of these %d classes (%r for one): CLIP's text encoder scores them "
+            "all by their bare names.",
+            *(len(unknown), len(class_names), unknown[0]),
+        )
+        return None
 
     def _encode_classes(self) -> Tensor:
         embeds = token_embedding(self.text_model)(self.class_input_ids)
