@@ -32,11 +32,14 @@ class VideoCLIP(ClassTexts):
     Attributes:
         title: Its name in tables and model cards.
         config_class: The configuration, with `num_frames`, `clip_name_or_path`, `clip_sha256` and `ensemble_weight`.
+        pairs_clips_with_texts: Whether ``forward(video, label)`` embeds each clip and a text about its class, for
+            losses that compare the pairs of a batch.
         can_ensemble: Whether interpolating with CLIP's weights means anything: not where CLIP stays frozen.
     """
 
     title: ClassVar[str]
     config_class: ClassVar[type]
+    pairs_clips_with_texts: ClassVar[bool] = False
     can_ensemble: ClassVar[bool] = True
 
     # What a system says of itself

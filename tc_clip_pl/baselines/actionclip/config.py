@@ -1,6 +1,7 @@
 """The choices of ActionCLIP."""
 
 from tc_clip_pl.baselines.actionclip.heads import HEADS, MOST_FRAMES
+from tc_clip_pl.baselines.actionclip.templates import TEMPLATES
 from tc_clip_pl.modules.video_clip_config import VideoCLIPConfig
 
 HEAD_WIDTH = 64
@@ -14,9 +15,11 @@ class ActionCLIPConfig(VideoCLIPConfig):
             shift.
         head: How frame embeddings become a video embedding: Transf, meanP, LSTM, Conv_1D or Transf_cls.
         shift: Whether frames exchange channels of their patches before every vision layer.
+        templates: The sentences about a class, with {} in place of its name.
 
     Raises:
-        ValueError: If there is no such head, or it does not fit the CLIP or the number of frames.
+        ValueError: If there is no such head, it does not fit the CLIP or the number of frames, or a sentence has not
+            one {}.
     """
 
     model_type = "actionclip"
@@ -24,11 +27,16 @@ class ActionCLIPConfig(VideoCLIPConfig):
     num_frames: int = 16
     head: str = "Transf"
     shift: bool = False
+    templates: list[str] | tuple[str, ...] = TEMPLATES
 
     def __post_init__(self, **kwargs: object) -> None:
         super().__post_init__(**kwargs)
         if self.head not in HEADS:
             raise ValueError(f"head is {self.head!r}: choose one of {', '.join(HEADS)}.")
+        if not self.templates:
+            raise ValueError("templates is empty: give at least one sentence, such as 'a video of {}'.")
+        if wrong := [template for template in self.templates if template.count("{}") != 1]:
+            raise ValueError(f"The template {wrong[0]!r} must have one {{}}, where the class name goes.")
         if self.num_frames < 1:
             raise ValueError(f"num_frames is {self.num_frames}: give a positive whole number.")
         if self.projection_dim % self.num_head_parts:

@@ -1,4 +1,4 @@
-"""ActionCLIP: frame-wise CLIP, a head over frames, and sixteen sentences for every class."""
+"""ActionCLIP: frame-wise CLIP, a head over frames, and several sentences about every class."""
 
 from collections.abc import Sequence
 
@@ -9,14 +9,12 @@ from torch.nn.functional import normalize
 from tc_clip_pl.baselines.actionclip.config import ActionCLIPConfig
 from tc_clip_pl.baselines.actionclip.heads import HEADS
 from tc_clip_pl.baselines.actionclip.shift import ShiftLayer
-from tc_clip_pl.baselines.actionclip.templates import TEMPLATES, average_templates
+from tc_clip_pl.baselines.actionclip.templates import average_templates
 from tc_clip_pl.baselines.video_shape import check_video
 from tc_clip_pl.modules.backbone.interface import BackboneModel
 from tc_clip_pl.modules.outputs import TCCLIPOutput
 from tc_clip_pl.modules.video_clip import VideoCLIP
 from tc_clip_pl.ops.precision import without_autocast
-
-NUM_TEMPLATES = len(TEMPLATES)
 
 
 class ActionCLIP(VideoCLIP, BackboneModel):
@@ -30,6 +28,7 @@ class ActionCLIP(VideoCLIP, BackboneModel):
     config_class = ActionCLIPConfig
     title = "ActionCLIP"
     main_input_name = "video"
+    pairs_clips_with_texts = True
     class_text = "{}"  # the templates are filled in before
 
     def __init__(self, config: ActionCLIPConfig) -> None:
@@ -43,25 +42,32 @@ class ActionCLIP(VideoCLIP, BackboneModel):
         self.head = HEADS[config.head](config.projection_dim, config.num_head_parts, config.num_frames)
         self.post_init()
 
-    def forward(self, video: Tensor) -> TCCLIPOutput:
-        """Score every video against every class: the mean over templates of the class probabilities.
+    def forward(self, video: Tensor, label: Tensor | None = None) -> TCCLIPOutput:
+        """Score every video against every class, or embed each with a sentence about its own class.
 
         Args:
             video: (B, T, 3, H, W) normalized pixels.
+            label: (B,) class ids, for training; without them all classes are scored.
 
         Returns:
-            Log-probabilities as ``logits``: their softmax are the probabilities.
+            Without labels, ``logits`` whose softmax are the class probabilities, averaged over templates. With them,
+            ``text_embeds``: (B, E), of the class of each video in a template drawn evenly. Embeddings of videos and
+            texts have unit norm.
 
         Raises:
             RuntimeError: If no class names are set.
             ValueError: If the video has the wrong shape, or the model cannot take so many frames.
         """
-        sentences = self.encode_classes()
         frame_embeds = self._encode_frames(video)
         video_embeds = to_unit(self._pool(frame_embeds))
+        output = TCCLIPOutput(video_embeds=video_embeds, frame_embeds=frame_embeds)
+        if label is not None:
+            output.text_embeds = self._embed_sentences(label)
+            return output
+        sentences = self.encode_classes()
         with without_autocast(video_embeds):
-            cosines = torch.einsum("be,sye->bsy", video_embeds, sentences)
-        return TCCLIPOutput(logits=average_templates(cosines), video_embeds=video_embeds, frame_embeds=frame_embeds)
+            output.logits = average_templates(torch.einsum("be,sye->bsy", video_embeds, sentences))
+        return output
 
     def embed_videos(self, video: Tensor) -> Tensor:
         """Compute the (B, E) unit-norm embeddings of (B, T, 3, H, W) normalized pixels; no classes are needed."""
@@ -75,18 +81,12 @@ class ActionCLIP(VideoCLIP, BackboneModel):
         """
         return self.encode_classes().mean(0)
 
-    def embed_sentences(self, label: Tensor) -> Tensor:
-        """Compute the (B, E) unit-norm embeddings of a sentence for each of (B,) class ids, in a template drawn evenly.
-
-        Raises:
-            RuntimeError: If no class names are set.
-        """
-        if self.class_input_ids is None:
-            raise RuntimeError("No classes are set: call `set_class_names` or `set_class_tokens` first.")
-        template = torch.randint(NUM_TEMPLATES, label.shape, device=label.device)
-        return self._embed_tokens(self.class_input_ids.unflatten(0, (NUM_TEMPLATES, -1))[template, label])
-
     # Classes
+
+    @property
+    def num_templates(self) -> int:
+        """S, sentences about each class."""
+        return len(self.config.templates)
 
     def set_class_names(self, class_names: Sequence[str]) -> None:
         """Set the classes by name; the position in the list is the label.
@@ -94,27 +94,37 @@ class ActionCLIP(VideoCLIP, BackboneModel):
         Raises:
             ValueError: If the model has no tokenizer, the list is empty, or a name is too long for the text encoder.
         """
-        super().set_class_names([template.format(name) for template in TEMPLATES for name in class_names])
+        # Not `format`: other braces in a sentence stand for themselves.
+        templates = self.config.templates
+        super().set_class_names([template.replace("{}", name) for template in templates for name in class_names])
 
     def set_class_tokens(self, input_ids: Tensor) -> None:
         """Set the classes by the token ids of their sentences.
 
         Args:
-            input_ids: (16 * Y, L) int64, all classes in the first template, then all in the second, and so on.
+            input_ids: (S * Y, L) int64 for S templates, all classes in the first template, then all in the second, and
+                so on.
 
         Raises:
             ValueError: If the shape is wrong, a row has no EOS token, or a text is too long for the text encoder.
         """
-        if len(input_ids) % NUM_TEMPLATES:
+        if len(input_ids) % self.num_templates:
             raise ValueError(
-                f"ActionCLIP has {NUM_TEMPLATES} sentences for each class, and {len(input_ids)} are given: tokenize "
-                "every class in every template."
+                f"This ActionCLIP has {self.num_templates} sentences for each class, and {len(input_ids)} are given: "
+                "tokenize every class in every template."
             )
         super().set_class_tokens(input_ids)
 
     def _encode_classes(self) -> Tensor:
-        """Compute the (16, Y, E) unit-norm embeddings of all sentences."""
-        return self._embed_tokens(self.class_input_ids).unflatten(0, (NUM_TEMPLATES, -1))
+        """Compute the (S, Y, E) unit-norm embeddings of all sentences."""
+        return self._embed_tokens(self.class_input_ids).unflatten(0, (self.num_templates, -1))
+
+    def _embed_sentences(self, label: Tensor) -> Tensor:
+        """(B,) class ids to the (B, E) unit-norm embeddings of a sentence about each."""
+        if self.class_input_ids is None:
+            raise RuntimeError("No classes are set: call `set_class_names` or `set_class_tokens` first.")
+        template = torch.randint(self.num_templates, label.shape, device=label.device)
+        return self._embed_tokens(self.class_input_ids.unflatten(0, (self.num_templates, -1))[template, label])
 
     def _embed_tokens(self, input_ids: Tensor) -> Tensor:
         return to_unit(self.text_projection(self.text_model(input_ids).pooler_output))

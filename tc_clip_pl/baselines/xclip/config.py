@@ -3,7 +3,7 @@
 from tc_clip_pl.modules.video_clip_config import VideoCLIPConfig
 
 HEAD_WIDTH = 64
-"""Width of an attention head in the joint space."""
+"""Width of an attention head in the joint space, if that is wide enough."""
 
 
 class XCLIPConfig(VideoCLIPConfig):
@@ -25,11 +25,16 @@ class XCLIPConfig(VideoCLIPConfig):
         super().__post_init__(**kwargs)
         if self.num_frames < 1:
             raise ValueError(f"num_frames is {self.num_frames}: give a positive whole number.")
-        if self.projection_dim % HEAD_WIDTH:
+        if self.projection_dim % self.num_heads:
             raise ValueError(
-                f"X-CLIP needs a CLIP whose projection_dim ({self.projection_dim}) is a multiple of {HEAD_WIDTH}, the "
-                "width of its attention heads."
+                f"X-CLIP needs a CLIP whose projection_dim ({self.projection_dim}) divides into {self.num_heads} "
+                "attention heads: choose another CLIP."
             )
+
+    @property
+    def num_heads(self) -> int:
+        """Attention heads in the joint space."""
+        return max(1, self.projection_dim // HEAD_WIDTH)
 
     def check_num_frames(self, num_frames: int) -> None:
         """Raise a ValueError if videos of ``num_frames`` frames cannot be encoded."""

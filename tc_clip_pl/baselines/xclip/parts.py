@@ -11,7 +11,7 @@ from transformers.models.x_clip.modeling_x_clip import (
     XCLIPVisionEncoderLayer,
 )
 
-from tc_clip_pl.baselines.xclip.config import HEAD_WIDTH, XCLIPConfig
+from tc_clip_pl.baselines.xclip.config import XCLIPConfig
 
 FIRST_ALPHA = 0.1
 STD = 0.02
@@ -19,7 +19,7 @@ STD = 0.02
 
 def library_config(config: XCLIPConfig) -> LibraryConfig:
     """Describe the model to transformers, whose defaults are those of the base model alone."""
-    width, heads = config.projection_dim, config.projection_dim // HEAD_WIDTH
+    width, heads = config.projection_dim, config.num_heads
     shared = ("hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads", "layer_norm_eps")
     vision = {name: getattr(config.vision_config, name) for name in (*shared, "hidden_act")}
     vision |= {"num_frames": config.num_frames, "mit_hidden_size": width, "mit_intermediate_size": 4 * width}

@@ -15,7 +15,7 @@ from torch import Tensor
 from tc_clip_pl.modules.video_clip import VideoCLIP
 from tc_clip_pl.ops.precision import without_autocast
 from tc_clip_pl.training.objectives.base import Objective, StepResult
-from tc_clip_pl.training.objectives.gather import encode_rows, gather_rows, refuse_accumulation
+from tc_clip_pl.training.objectives.gather import at_least_one, gather_rows, refuse_accumulation
 
 SHARPNESS = 10.0
 """Scale of the targets before their softmax: a pair of one class has e^10 times the share of another pair."""
@@ -58,13 +58,14 @@ class BatchKL(Objective):
             ValueError: If labels are mixed or smoothed.
         """
         self.refuse_soft_targets(batch.label)
-        if label_smoothing:
-            raise ValueError("BatchKL has targets of its own: set model.label_smoothing to 0.")
-        label = gather_rows(batch.label)
-        if hasattr(model, "embed_sentences"):
-            videos = gather_rows(encode_rows(model.embed_videos, video))
-            texts = gather_rows(encode_rows(model.embed_sentences, batch.label))
+        self.refuse_smoothing(label_smoothing)
+        # A process whose clips were all skipped runs the model too, so that it joins every collective.
+        count, video, label = len(video), at_least_one(video), at_least_one(batch.label).long()
+        labels = gather_rows(label[:count])
+        if model.pairs_clips_with_texts:
+            output = model(video, label)
+            videos, texts = (gather_rows(rows[:count]) for rows in (output.video_embeds, output.text_embeds))
             with without_autocast(videos):
-                return StepResult(symmetric_kl(model.logit_scale.exp() * videos @ texts.T, label), None)
-        scores = encode_rows(lambda rows: model(rows).logits.float(), video)
-        return StepResult(symmetric_kl(gather_rows(scores)[:, label], label), scores)
+                return StepResult(symmetric_kl(model.logit_scale.exp() * videos @ texts.T, labels), None)
+        scores = model(video).logits.float()[:count]
+        return StepResult(symmetric_kl(gather_rows(scores)[:, labels], labels), scores)
