@@ -164,7 +164,7 @@ class TCCLIPModule(EvaluationSteps):
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:
         """Return the loss of the objective, weighted for its optimizer step."""
         num_clips = len(batch.video)  # 0 if every clip of the batch was unreadable and skipped
-        if not num_clips:
+        if not num_clips and not self.objective.spans_processes:
             # The sum over no logits is a zero loss whose backward pass still reaches every parameter: it keeps this
             # rank in every collective.
             return self.model(batch.video.new_zeros(1, *batch.video.shape[2:])).logits.float()[:0].sum()
