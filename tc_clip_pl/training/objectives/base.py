@@ -63,3 +63,8 @@ class Objective(nn.Module):
                 f"{type(self).__name__} compares whole clips, which mixup and cutmix would blend: set "
                 "data.augmentation.mix_probability to 0."
             )
+
+    def refuse_smoothing(self, label_smoothing: float) -> None:
+        """Raise a ValueError if targets are smoothed."""
+        if label_smoothing:
+            raise ValueError(f"{type(self).__name__} has no classes to smooth over: set model.label_smoothing to 0.")
