@@ -76,8 +76,7 @@ class MILNCE(Objective):
             # Now, not in the step that draws the clip; data without records have their clips looked up there.
             datasets = getattr(data, "datasets", {})
             self.clip_words.check(record.video_id for record in getattr(datasets.get("train"), "records", ()))
-        texts = [self._text(model, label, word) for label, words in enumerate(self.class_words) for word in ["", *words]]
-        self._length = model.tokenize(texts).shape[1]
+        self._length = self._longest(model)
         with torch.no_grad():
             model.logit_scale.fill_(-math.log(self.temperature))
 
@@ -103,6 +102,13 @@ class MILNCE(Objective):
         words = join_words(self.class_names[label], self.class_words[label], of_clip)
         drawn = draw_bag(words, self.bag_size, seed) or [""] * self.bag_size
         return [self._text(model, label, word) for word in drawn]
+
+    def _longest(self, model: VideoCLIP) -> int:
+        """Return the tokens of the longest text of a class and its words, which also checks that they fit."""
+        classes = list(zip(self.class_names, self.class_words, strict=True))
+        bags = [["", *join_words(name, words)] for name, words in classes]
+        texts = [self._text(model, label, word) for label, words in enumerate(bags) for word in words]
+        return model.tokenize(texts).shape[1]
 
     def _text(self, model: VideoCLIP, label: int, word: str) -> str:
         of_class = model.class_text.format(self.class_names[label])
