@@ -44,7 +44,6 @@ class EvaluationSuite(LightningDataModule):
         lists = Path(splits_dir).expanduser() if splits_dir else None
         # Copies: a data module given to a suite may be used elsewhere, with options of its own.
         self.train = train.with_options(self.options, lists) if train is not None else None
-        self.augmentation = augmentation
         if self.train is not None and augmentation is not None:
             self.train.augmentation = augmentation
         self.tests = {name: data.with_options(self.options, lists) for name, data in tests.items()}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -96,15 +96,16 @@ def report_table(report: Report, width: int) -> Group:
 
     Returns:
         Title, table and notes for a rich console. The table is the first of these that fits: the upright one, the
-        upright one with narrow columns, and the transposed one, whose headings wrap if they must.
+        upright one with narrow columns, and the transposed one, cut into as many below each other as it takes.
     """
     from rich.console import Console, Group
     from rich.text import Text
 
-    tables = [_build_upright(report), _build_upright(report, is_narrow=True), _build_transposed(report)]
+    upright = [_build_upright(report), _build_upright(report, is_narrow=True)]
     console = Console(width=10 * width)  # wide enough to measure what each table would take
-    table = next((table for table in tables if console.measure(table).maximum <= width), tables[-1])
-    return Group(Text(_title(report), style="bold"), table, *map(Text, report.notes))
+    fitting = [[table] for table in upright if console.measure(table).maximum <= width]
+    tables = fitting[0] if fitting else list(_build_transposed(report, width))
+    return Group(Text(_title(report), style="bold"), *tables, *map(Text, report.notes))
 
 
 def report_markdown(report: Report) -> str:
@@ -141,14 +142,34 @@ def _build_upright(report: Report, is_narrow: bool = False) -> Table:
     return table
 
 
-def _build_transposed(report: Report) -> Table:
-    methods, *rows = zip(*_grid(report), strict=True)
+def _build_transposed(report: Report, width: int) -> Iterator[Table]:
+    """Build tables with a column per method, as many columns in each as fit."""
+    columns = _grid(report)  # the first has the names of the rows
+    space = width - _longest(columns[0]) - 2  # the edges
+    part: list[int] = []
+    for number in range(1, len(columns)):
+        if part and sum(1 + _longest(columns[n], is_heading=True) for n in [*part, number]) > space:
+            yield _build_columns(report, part)
+            part = []
+        part.append(number)
+    yield _build_columns(report, part)
+
+
+def _longest(column: Sequence[str], is_heading: bool = False) -> int:
+    """Return the width of a column, whose heading may wrap between words and whose cells before "±"."""
+    heading, *cells = column
+    words = heading.split() if is_heading else [heading]
+    return max(len(text) for text in [*words, *(part for cell in cells for part in cell.split(" ± "))])
+
+
+def _build_columns(report: Report, numbers: Sequence[int]) -> Table:
+    columns = _grid(report)
+    names, *rows = zip(*(columns[n] for n in (0, *numbers)), strict=True)
     table = _empty_table(is_narrow=True)
-    table.add_column(no_wrap=True)
-    for method, is_paper in zip(_cells(methods[1:]), report.is_paper, strict=True):
-        # A heading that does not fit wraps between words, never inside one.
-        longest = max(map(len, method.plain.split()))
-        table.add_column(method, justify="right", min_width=longest, style="dim" if is_paper else "")
+    table.add_column(no_wrap=True, min_width=_longest(columns[0]))
+    for number, method in zip(numbers, _cells(names[1:]), strict=True):
+        least = _longest(columns[number], is_heading=True)
+        table.add_column(method, justify="right", min_width=least, style="dim" if report.is_paper[number - 1] else "")
     for row in rows:
         table.add_row(*_cells(row, is_narrow=True))
     return table

@@ -7,8 +7,6 @@ with the whole batch.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
 from lightning.pytorch import Trainer
 from torch import Tensor, distributed
@@ -44,14 +42,9 @@ def _gather_counts(rows: Tensor) -> list[int]:
     return torch.cat(counts).tolist()
 
 
-def encode_rows(encode: Callable[[Tensor], Tensor], rows: Tensor) -> Tensor:
-    """Encode the clips or texts of this process, also if it has none: every parameter must join every collective.
-
-    Args:
-        encode: From (B, ...) to (B, ...), for B of 1 or more.
-        rows: (B, ...); B may be 0.
-    """
-    return encode(rows) if len(rows) else encode(rows.new_zeros(1, *rows.shape[1:]))[:0]
+def at_least_one(rows: Tensor) -> Tensor:
+    """Return rows, or one of zeros where there are none: a process without clips runs the model too, to join in."""
+    return rows if len(rows) else rows.new_zeros(1, *rows.shape[1:])
 
 
 def refuse_accumulation(objective: Objective, trainer: Trainer) -> None:
