@@ -1,53 +1,27 @@
-"""Reference cases of the models that fine-tune a whole CLIP: settings, weights, video, expected outputs."""
+"""Reference cases of the models that fine-tune a whole CLIP."""
 
-import importlib.util
-from pathlib import Path
+from tests.baselines.reference import assert_gradient_norms, clip_sizes, load_weights_module, published_gradients
 
-from tc_clip_pl.checkpoints.official import convert_state_dict
-from tc_clip_pl.checkpoints.openai import rename_openai
-
-path = Path(__file__).parents[1] / "parity" / "baselines" / "openvclip_etc_weights.py"
-spec = importlib.util.spec_from_file_location("openvclip_etc_weights", path)
-weights = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(weights)
+weights = load_weights_module("openvclip_etc_weights")
 
 
 def sizes(case):
     """The arguments of a configuration that give a CLIP the sizes of a case."""
-    parts = {
-        part: {
-            "projection_dim": case["embed_dim"],
-            "hidden_act": "quick_gelu",
-            "hidden_size": case[f"{part}_width"],
-            "intermediate_size": 4 * case[f"{part}_width"],
-            "num_hidden_layers": case[f"{part}_layers"],
-            "num_attention_heads": case[f"{part}_width"] // 64,
-        }
-        for part in ("vision", "text")
-    }
-    parts["vision"] |= {"image_size": case["image_size"], "patch_size": case["patch_size"]}
-    parts["text"] |= {"vocab_size": 49408, "max_position_embeddings": 77, "eos_token_id": 49407}
-    parts = {f"{part}_config": values for part, values in parts.items()}
-    return {**parts, "projection_dim": case["embed_dim"], "num_frames": case["frames"]}
+    heads = {f"{side}_heads": case[f"{side}_width"] // 64 for side in ("vision", "text")}
+    return clip_sizes({**case, **heads, "projection_dim": case["embed_dim"]})
 
 
 def relative_error(actual, expected):
     return ((actual.double() - expected.double()).norm() / expected.double().norm()).item()
 
 
-def check_gradient_norms(model, state_dict, expected):
-    """Compare the norms under OpenAI's names, which the reference gives as `image_encoder.` and `text_encoder.`."""
-    norms = {key.removeprefix("grad_norm/"): norm for key, norm in expected.items() if key.startswith("grad_norm/")}
-    largest, parameters = max(norms.values()), dict(model.named_parameters())
+def check_gradients(model, case, keys=()):
+    """Compare the norms of all gradients of a model that was made from `case["weights"]`."""
+    norms = {key.removeprefix("grad_norm/"): n for key, n in case["expected"].items() if key.startswith("grad_norm/")}
     assert len(norms) > 50
-    renamed = rename_openai(state_dict)
-    seen = set()
-    for name, norm in norms.items():
-        source = name.replace("text_encoder.token_embedding", "token_embedding")
-        ours = convert_state_dict({source: renamed[source]})
-        gradients = [parameters[key].grad.double().norm() for key in ours]
-        actual = sum(gradient.square() for gradient in gradients).sqrt()
-        assert abs(actual - norm) <= 1e-3 * max(norm, 1e-3 * largest), name
-        seen |= ours.keys()
-    rest = {name for name, parameter in parameters.items() if parameter.grad is not None} - seen
-    assert not rest
+    shapes = {f"image_encoder.{key.removeprefix('visual.')}": value for key, value in case["weights"].items()}
+    shapes |= {f"text_encoder.{key}": value for key, value in case["weights"].items()} | case["weights"]
+    ours = {name: published_gradients(model, dict(keys), name, shapes[name]) for name in norms}
+    assert_gradient_norms(norms, ours)
+    compared = {id(gradient) for of_name in ours.values() for gradient in of_name}
+    assert all(parameter.grad is None or id(parameter.grad) in compared for parameter in model.parameters())

@@ -39,7 +39,7 @@ def test_ost_trains_and_is_tested_from_its_checkpoint_with_files_that_moved(fit_
     test = ("test", "--ckpt_path", last, "--pictures", "false")
     code, _, err = run(*test, on_demo=False)
     assert code == 1 and "There is no phrase file" in err
-    code, again, err = run(*test, "--model.options.spatial_descriptors", tmp_path / "moved.json", on_demo=False)
+    code, _, err = run(*test, "--model.options.spatial_descriptors", tmp_path / "moved.json", on_demo=False)
     assert code == 0, err
     results = [json.loads(file.read_text()) for file in sorted(tmp_path.rglob("results.json"))]
     assert results[0]["runs"][0]["test_sets"] == results[1]["runs"][0]["test_sets"]

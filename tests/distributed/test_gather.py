@@ -4,3 +4,8 @@
 def test_loss_and_gradients_are_those_of_the_whole_batch(launch_two):
     done = launch_two("gather_worker.py")
     assert done.returncode == 0, done.stderr
+
+
+def test_osts_loss_and_gradients_are_those_of_the_whole_batch(launch_two):
+    done = launch_two("pairwise_worker.py")
+    assert done.returncode == 0, done.stderr

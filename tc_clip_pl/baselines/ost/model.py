@@ -8,7 +8,6 @@ from tc_clip_pl.baselines.ost.config import OSTConfig
 from tc_clip_pl.baselines.ost.descriptors import class_texts
 from tc_clip_pl.baselines.ost.transport import matching_logits
 from tc_clip_pl.modules.tc_clip import TCCLIP
-from tc_clip_pl.modules.tokenizer import tokenize_texts
 from tc_clip_pl.modules.video_clip import VideoCLIP
 
 

@@ -29,13 +29,13 @@ def transport_plan(similarities: Tensor) -> tuple[Tensor, int]:
     num_frames, num_phrases = similarities.shape[-2:]
     kernel = ((similarities - 1) / ENTROPY).exp()
     rows, columns = torch.ones_like(kernel[..., :1]), torch.ones_like(kernel[..., :1, :])
-    for count in range(1, MAX_ROUNDS + 1):
+    rounds, change = 0, torch.inf
+    while change >= TOLERANCE and rounds < MAX_ROUNDS:
         before = rows
         rows = 1 / (num_frames * (kernel * columns).sum(-1, keepdim=True))
         columns = 1 / (num_phrases * (kernel * rows).sum(-2, keepdim=True))
-        if (rows - before).abs().mean() < TOLERANCE:
-            break
-    return rows * kernel * columns, count
+        rounds, change = rounds + 1, (rows - before).abs().mean()
+    return rows * kernel * columns, rounds
 
 
 def match_phrases(frames: Tensor, phrases: Tensor) -> Tensor:

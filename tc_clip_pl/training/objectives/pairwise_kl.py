@@ -4,18 +4,14 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-import torch
-import torch.nn.functional as F
 from lightning.pytorch import Trainer
 from torch import Tensor
 
 from tc_clip_pl.modules.tc_clip import TCCLIP
 from tc_clip_pl.modules.video_clip import VideoCLIP
 from tc_clip_pl.training.objectives.base import Objective, StepResult
-from tc_clip_pl.training.objectives.gather import gather_rows
-
-MATCH = 10.0
-"""Logit of a match in the targets."""
+from tc_clip_pl.training.objectives.batch_kl import symmetric_kl
+from tc_clip_pl.training.objectives.gather import at_least_one, gather_rows
 
 
 class PairwiseKL(Objective):
@@ -44,26 +40,12 @@ class PairwiseKL(Objective):
         """Compute the loss of the batch of all processes."""
         self.refuse_soft_targets(batch.label)
         self.refuse_smoothing(label_smoothing)
-        label, count = batch.label, len(batch.label)
-        if not count:  # the other processes wait for this one
-            video, label = video.new_zeros(1, *video.shape[1:]), label.new_zeros(1, dtype=torch.int64)
+        # A process whose clips were all skipped runs the model too, so that it joins every collective.
+        count, video, label = len(video), at_least_one(video), at_least_one(batch.label)
         # One text per video, not per class of the batch: compiled encoders want the same shape in every step.
         with model.other_texts(*model.texts_of(label)):
             output = model(video)
-        frames, texts, label = (
-            gather_rows(rows[:count]) for rows in (output.frame_embeds, output.text_embeds, label)
-        )
+        rows = (output.frame_embeds, output.text_embeds, label)
+        frames, texts, label = (gather_rows(of_process[:count]) for of_process in rows)
         logits = model.pool_logits(frames, texts, model.logit_scale)
-        return StepResult(pairwise_kl(logits, label) if len(label) else logits.sum(), None)
-
-
-def pairwise_kl(logits: Tensor, label: Tensor) -> Tensor:
-    """Return the divergences of matches from the softmax over texts and from the softmax over videos, added.
-
-    Args:
-        logits: (B, B), row i for video i, column j for the texts of the class of video j.
-        label: (B,) class ids.
-    """
-    targets = (MATCH * (label[:, None] == label).to(logits.dtype)).softmax(-1)
-    directions = (F.kl_div(scores.log_softmax(-1), targets, reduction="batchmean") for scores in (logits, logits.T))
-    return sum(directions)
+        return StepResult(2 * symmetric_kl(logits, label), None)  # OST adds both directions
