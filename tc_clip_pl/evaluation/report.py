@@ -50,8 +50,8 @@ def build_report(measurements: pd.DataFrame, layout: Layout, with_paper: bool = 
     Args:
         measurements: From `collect_measurements`, of any number of runs.
         layout: The columns, and the published rows.
-        with_paper: Whether to add the published rows, each below the measured row of the same method and weight, the
-            others at the end. Without them, empty columns are left out.
+        with_paper: Whether to add the published rows, each below the measured row of the same method and weight, in the
+            order of the paper; methods that it does not have come last. Without them, empty columns are left out.
     """
     rank = {row.method: number for number, row in enumerate(layout.paper_rows)}
     # Methods of the paper come in its order, the others after them; a stable sort keeps the order of their weights.
@@ -66,6 +66,7 @@ def build_report(measurements: pd.DataFrame, layout: Layout, with_paper: bool = 
         *([WEIGHT_NOTE] if layout.has_weight_column else []),
         *([CLIP_NOTE] if (measurements["weight"] == 0).any() else []),
         *([PAPER_NOTE] if any(is_paper) else []),
+        *([layout.note] if any(is_paper) and layout.note else []),
         *_explain_signs(table.loc[[not is_published for is_published in is_paper]], measurements),
     ]
     table["method"] += ["°" * is_published for is_published in is_paper]
@@ -155,6 +156,8 @@ def _show_cell(value: float, std: float, signs: str) -> str:
 def _add_paper_rows(table: pd.DataFrame, layout: Layout) -> pd.DataFrame:
     rows = [[row.method, row.weight, *row.metrics] for row in layout.paper_rows]
     paper = pd.DataFrame(rows, columns=[*ROW, *layout.shown]).assign(is_paper=True)
-    table = pd.concat([table, paper])
-    # Numbering methods and weights by first appearance moves each published row below the measured one.
-    return table.iloc[table.groupby(ROW, sort=False).ngroup().argsort(kind="stable")]
+    table = pd.concat([table, paper], ignore_index=True)
+    rank = {(row.method, row.weight): number for number, row in enumerate(layout.paper_rows)}
+    ranks = [rank.get(key, len(rank)) for key in zip(table["method"], table["w"], strict=True)]
+    # A stable sort keeps a measured row above the published one of the same method and weight.
+    return table.iloc[pd.Series(ranks, dtype=int).argsort(kind="stable")]

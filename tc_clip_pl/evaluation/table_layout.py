@@ -66,12 +66,14 @@ class Layout:
         columns: Columns by name.
         paper_rows: The published rows.
         protocols: Protocols whose runs the table shows.
+        note: A remark on the published rows, if any.
     """
 
     title: str
     columns: Mapping[str, Column]
     paper_rows: Sequence[PaperRow] = ()
     protocols: Sequence[str] = ()
+    note: str | None = None
 
     @property
     def shown(self) -> dict[str, Column]:
@@ -151,7 +153,7 @@ def _read_layout(name: str, table: Mapping[str, Any]) -> Layout:
         PaperRow(method, "" if weight is None else str(weight), list(map(str, metrics)))
         for method, weight, metrics in table["rows"]
     ]
-    return Layout(table["title"], columns, rows, table.get("protocols", [name]))
+    return Layout(table["title"], columns, rows, table.get("protocols", [name]), table.get("note"))
 
 
 def _read_column(column: Mapping[str, Any]) -> Column:

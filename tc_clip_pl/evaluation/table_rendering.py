@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from itertools import groupby
+from operator import itemgetter
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -95,16 +98,23 @@ def report_table(report: Report, width: int) -> Group:
         width: Characters per line.
 
     Returns:
-        Title, table and notes for a rich console. The table is the first of these that fits: the upright one, the
-        upright one with narrow columns, and the transposed one, whose headings wrap if they must.
+        Title, table and notes for a rich console. The table is the first of these that fits: the upright one, also
+        with less space and with two lines a row, the transposed one, and pieces of the upright one below each other. If
+        not even a piece fits, it is the transposed one, whose headings wrap.
     """
     from rich.console import Console, Group
     from rich.text import Text
 
-    tables = [_build_upright(report), _build_upright(report, is_narrow=True), _build_transposed(report)]
     console = Console(width=10 * width)  # wide enough to measure what each table would take
-    table = next((table for table in tables if console.measure(table).maximum <= width), tables[-1])
-    return Group(Text(_title(report), style="bold"), table, *map(Text, report.notes))
+
+    def fits(table: Table) -> bool:
+        return console.measure(table).maximum <= width
+
+    transposed = _build_transposed(report)
+    upright = [_build_upright(report, *how) for how in ((False, False), (True, False), (True, True))]
+    whole = next(([table] for table in (*upright, transposed) if fits(table)), None)
+    tables = whole or _build_pieces(report, fits) or [transposed]
+    return Group(Text(_title(report), style="bold"), *tables, *map(Text, report.notes))
 
 
 def report_markdown(report: Report) -> str:
@@ -126,7 +136,7 @@ def _grid(report: Report) -> list[list[str]]:
     return [[" ".join(filter(None, heading)) for heading in report.table], *report.table.to_numpy().tolist()]
 
 
-def _build_upright(report: Report, is_narrow: bool = False) -> Table:
+def _build_upright(report: Report, is_narrow: bool = False, wraps: bool = False) -> Table:
     table, previous = _empty_table(is_narrow), None
     for number, (group, name) in enumerate(report.table):
         # A group's heading stands once, over its first column.
@@ -137,8 +147,24 @@ def _build_upright(report: Report, is_narrow: bool = False) -> Table:
             table.add_column(heading, justify="right", no_wrap=True)
         previous = group
     for row, is_paper in zip(_grid(report)[1:], report.is_paper, strict=True):
-        table.add_row(*_cells(row, is_narrow), style="dim" if is_paper else "")
+        table.add_row(*_cells(row, wraps), style="dim" if is_paper else "")
     return table
+
+
+def _build_pieces(report: Report, fits: Callable[[Table], bool]) -> list[Table]:
+    """Return tables of some groups of columns each, as many as fit; none if there is a group that fits nowhere."""
+    names = [column for column in report.table if not column[0]]  # method and weight, which every piece repeats
+    groups = [list(group) for _, group in groupby(report.table.columns.difference(names, sort=False), itemgetter(0))]
+    tables: list[Table] = []
+    columns: list[tuple[str, str]] = []
+    for group in groups:
+        wider = _build_upright(replace(report, table=report.table[[*names, *columns, *group]]))
+        if columns and fits(wider):
+            columns, tables[-1] = [*columns, *group], wider
+        else:
+            columns = group
+            tables.append(_build_upright(replace(report, table=report.table[[*names, *group]])))
+    return tables if all(map(fits, tables)) else []
 
 
 def _build_transposed(report: Report) -> Table:
@@ -150,7 +176,7 @@ def _build_transposed(report: Report) -> Table:
         longest = max(map(len, method.plain.split()))
         table.add_column(method, justify="right", min_width=longest, style="dim" if is_paper else "")
     for row in rows:
-        table.add_row(*_cells(row, is_narrow=True))
+        table.add_row(*_cells(row, wraps=True))
     return table
 
 
@@ -161,8 +187,8 @@ def _empty_table(is_narrow: bool) -> Table:
     return Table(box=box.SIMPLE_HEAD, padding=(0, 0) if is_narrow else (0, 1), pad_edge=not is_narrow)
 
 
-def _cells(texts: Iterable[str], is_narrow: bool = False) -> list[Text]:
+def _cells(texts: Iterable[str], wraps: bool = False) -> list[Text]:
     """Return texts as cells; rich would read the brackets of a plain string, as in "[CLS]", as markup."""
     from rich.text import Text
 
-    return [Text(text.replace(" ± ", "\n±") if is_narrow else text) for text in texts]
+    return [Text(text.replace(" ± ", "\n±") if wraps else text) for text in texts]
