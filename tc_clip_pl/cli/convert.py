@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from jsonargparse import Namespace
 
     from datamodules.options import ClipOptions
-    from tc_clip_pl.modules.tc_clip import TCCLIP
+    from tc_clip_pl.modules.video_clip import VideoCLIP
 
 HELP = """\
 tcclip convert CKPT OUT [--clip CLIP] [--ensemble W] [--KEY VALUE ...]:
@@ -62,7 +62,7 @@ class Source:
         facts: What the model card says of it, line by line.
     """
 
-    model: TCCLIP
+    model: VideoCLIP
     input: ClipOptions
     facts: dict[str, str]
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from datamodules.options import ClipOptions
     from tc_clip_pl.modules.tc_clip import TCCLIP
+    from tc_clip_pl.modules.video_clip import VideoCLIP
 
 HELP = """\
 tcclip export OUT --model SOURCE --labels LABELS [--format torch_export|onnx]:
@@ -79,9 +80,12 @@ def _parse(argv: list[str]) -> Namespace:
     return options
 
 
-def _check(model: TCCLIP) -> None:
+def _check(model: VideoCLIP) -> None:
     from tc_clip_pl.checkpoints.export import POOLING
+    from tc_clip_pl.modules.tc_clip import TCCLIP
 
+    if not isinstance(model, TCCLIP):
+        raise UserError(f"{model.title} cannot be exported, only TC-CLIP and its frame-wise models.")
     if model.config.frame_pooling != POOLING:
         raise UserError(f"A model with frame_pooling {model.config.frame_pooling} cannot be exported, only {POOLING}.")
 

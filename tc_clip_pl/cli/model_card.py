@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from datamodules.options import ClipOptions
-    from tc_clip_pl.modules.config import TCCLIPConfig
+    from tc_clip_pl.modules.video_clip_config import VideoCLIPConfig
 
 CARD = """\
 ---
@@ -21,9 +21,9 @@ pipeline_tag: video-classification
 {facts}
 
 ```python
-from tc_clip_pl import TCCLIP
+from {home} import {system}
 
-model = TCCLIP.from_pretrained("FOLDER")
+model = {system}.from_pretrained("FOLDER")
 model.set_class_names(["brush hair", "ride bike"])
 logits = model(video).logits  # video: {video}, normalized
 ```
@@ -33,7 +33,7 @@ logits = model(video).logits  # video: {video}, normalized
 """
 
 
-def model_card(config: TCCLIPConfig, options: ClipOptions, facts: Mapping[str, str]) -> str:
+def model_card(config: VideoCLIPConfig, options: ClipOptions, facts: Mapping[str, str]) -> str:
     """Return a model card in Markdown, with the metadata of Hugging Face's hub.
 
     Args:
@@ -41,22 +41,26 @@ def model_card(config: TCCLIPConfig, options: ClipOptions, facts: Mapping[str, s
         options: How its clips are sampled and normalized.
         facts: What is known of its origin, by name.
     """
+    from tc_clip_pl.modules.systems import find_system
     from tc_clip_pl.training.weight_ensembling import describe_weight
 
-    clip = config.clip_name_or_path
+    system, clip = find_system(config.model_type), config.clip_name_or_path
     on_hub = clip is not None and clip.count("/") == 1 and not Path(clip).is_absolute()
     name = "unknown" if clip is None else clip if on_hub else Path(clip).name  # a path here says nothing elsewhere
+    choices = getattr(config, "reference_tokens", None)
     known = {
         **facts,
         "CLIP": f"{name}, SHA-256 of its weights {config.clip_sha256 or 'unknown'}",
         "Weights": describe_weight(1.0 if config.ensemble_weight is None else config.ensemble_weight),
-        "Model": f"reference tokens {config.reference_tokens}, prompting {config.prompting}",
+        "Model": system.title if choices is None else f"reference tokens {choices}, prompting {config.prompting}",
         "Input": f"{options.num_frames} frames of {options.image_size} x {options.image_size} pixels",
         "Test views": f"{options.num_temporal_views} temporal x {options.num_spatial_views} spatial",
     }
     return CARD.format(
         base=f"base_model: {clip}\n" if on_hub else "",
-        method="a frame-wise CLIP" if config.reference_tokens == "none" else "TC-CLIP",
+        method="a frame-wise CLIP" if choices == "none" else system.title,
+        system=system.__name__,
+        home=system.__module__,
         facts="\n".join(f"- {name}: {value}" for name, value in known.items()),
         video=f"(B, {options.num_frames}, 3, {options.image_size}, {options.image_size})",
     )

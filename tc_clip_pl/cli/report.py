@@ -63,7 +63,9 @@ def report(argv: Sequence[str]) -> None:
     parser.add_argument("--json", type=Path)
     options = parser.parse_args(list(argv))
     if not options.dir and (options.paper is None or options.json):
-        raise UserError("Name the output folders of `tcclip fit`, `test` or `sweep`, or a --paper table to print alone.")
+        raise UserError(
+            "Give the output folders of `tcclip fit`, `test` or `sweep`, or just the name of a --paper table."
+        )
     print_folders(options.dir, options.paper, options.output, options.format == "markdown")
     if options.json is not None:
         from tc_clip_pl.evaluation.record import write_record

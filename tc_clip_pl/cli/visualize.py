@@ -76,9 +76,12 @@ def visualize(argv: list[str]) -> None:
         from tc_clip_pl.inference.clip_loader import read_clip
         from tc_clip_pl.inference.labels import read_labels
         from tc_clip_pl.inference.model_source import load_source
+        from tc_clip_pl.modules.tc_clip import TCCLIP
     silence_library_logs()
     labels, query = read_labels(options.labels), _read_patch(options.patch)
     model, clip_options = load_source(name_model(options.model), **DRAWN)
+    if not isinstance(model, TCCLIP):
+        raise UserError(f"{model.title} cannot be drawn, only TC-CLIP and its frame-wise models.")
     clip = read_clip(options.video, replace(clip_options, num_temporal_views=1, num_spatial_views=1))
     look = partial(_look, clip=clip, options=clip_options, labels=labels, device=options.device)
     _write(options, clip[0], look(model), _look_beside(model, options.beside, look), query, labels)

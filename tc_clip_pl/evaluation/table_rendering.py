@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import groupby
 from operator import itemgetter
@@ -99,8 +99,8 @@ def report_table(report: Report, width: int) -> Group:
 
     Returns:
         Title, table and notes for a rich console. The table is the first of these that fits: the upright one, also
-        with less space and with two lines a row, the transposed one, and pieces of the upright one below each other. If
-        not even a piece fits, it is the transposed one, whose headings wrap.
+        with less space and with two lines a row; the transposed one; pieces of the upright one below each other; and
+        pieces of the transposed one.
     """
     from rich.console import Console, Group
     from rich.text import Text
@@ -110,10 +110,10 @@ def report_table(report: Report, width: int) -> Group:
     def fits(table: Table) -> bool:
         return console.measure(table).maximum <= width
 
-    transposed = _build_transposed(report)
-    upright = [_build_upright(report, *how) for how in ((False, False), (True, False), (True, True))]
-    whole = next(([table] for table in (*upright, transposed) if fits(table)), None)
-    tables = whole or _build_pieces(report, fits) or [transposed]
+    upright = (_build_upright(report, *how) for how in ((False, False), (True, False), (True, True)))
+    tables = next(([table] for table in upright if fits(table)), None) or list(_build_transposed(report, width))
+    if len(tables) > 1:
+        tables = _build_pieces(report, fits) or tables
     return Group(Text(_title(report), style="bold"), *tables, *map(Text, report.notes))
 
 
@@ -167,14 +167,34 @@ def _build_pieces(report: Report, fits: Callable[[Table], bool]) -> list[Table]:
     return tables if all(map(fits, tables)) else []
 
 
-def _build_transposed(report: Report) -> Table:
-    methods, *rows = zip(*_grid(report), strict=True)
+def _build_transposed(report: Report, width: int) -> Iterator[Table]:
+    """Build tables with a column per method, as many columns in each as fit."""
+    columns = _grid(report)  # the first has the names of the rows
+    space = width - _longest(columns[0]) - 2  # the edges
+    part: list[int] = []
+    for number in range(1, len(columns)):
+        if part and sum(1 + _longest(columns[n], is_heading=True) for n in [*part, number]) > space:
+            yield _build_columns(report, part)
+            part = []
+        part.append(number)
+    yield _build_columns(report, part)
+
+
+def _longest(column: Sequence[str], is_heading: bool = False) -> int:
+    """Return the width of a column, whose heading may wrap between words and whose cells before "±"."""
+    heading, *cells = column
+    words = heading.split() if is_heading else [heading]
+    return max(len(text) for text in [*words, *(part for cell in cells for part in cell.split(" ± "))])
+
+
+def _build_columns(report: Report, numbers: Sequence[int]) -> Table:
+    columns = _grid(report)
+    names, *rows = zip(*(columns[n] for n in (0, *numbers)), strict=True)
     table = _empty_table(is_narrow=True)
-    table.add_column(no_wrap=True)
-    for method, is_paper in zip(_cells(methods[1:]), report.is_paper, strict=True):
-        # A heading that does not fit wraps between words, never inside one.
-        longest = max(map(len, method.plain.split()))
-        table.add_column(method, justify="right", min_width=longest, style="dim" if is_paper else "")
+    table.add_column(no_wrap=True, min_width=_longest(columns[0]))
+    for number, method in zip(numbers, _cells(names[1:]), strict=True):
+        least = _longest(columns[number], is_heading=True)
+        table.add_column(method, justify="right", min_width=least, style="dim" if report.is_paper[number - 1] else "")
     for row in rows:
         table.add_row(*_cells(row, wraps=True))
     return table

@@ -10,8 +10,10 @@ from typing import Any
 from datamodules.errors import DataError
 from datamodules.input_contract import FIELDS, FILE_NAME, read_input_contract
 from datamodules.options import ClipOptions
-from tc_clip_pl.modules.loading import find_file, is_plain_clip
+from tc_clip_pl.modules.loading import find_file, is_plain_clip, read_config
+from tc_clip_pl.modules.systems import find_system
 from tc_clip_pl.modules.tc_clip import TCCLIP
+from tc_clip_pl.modules.video_clip import VideoCLIP
 from tc_clip_pl.training.checkpoint import CheckpointFacts, load_model, read_facts
 
 DEFAULT = "world"
@@ -21,7 +23,7 @@ ZERO_SHOT = {"reference_tokens": "none", "prompting": "template"}
 LAST_CHECKPOINT = "checkpoints/last.ckpt"
 
 
-def load_source(source: str | Path, **overrides: Any) -> tuple[TCCLIP, ClipOptions]:
+def load_source(source: str | Path, **overrides: Any) -> tuple[VideoCLIP, ClipOptions]:
     """Load a model and the options of its input.
 
     Args:
@@ -44,7 +46,7 @@ def load_source(source: str | Path, **overrides: Any) -> tuple[TCCLIP, ClipOptio
     if is_plain_clip(name):
         model = TCCLIP.from_pretrained(name, **(overrides or ZERO_SHOT))
         return model, replace(_sizes(model), **_clip_colors(name))
-    model = TCCLIP.from_pretrained(name)
+    model = find_system(read_config(name)["model_type"]).from_pretrained(name)
     contract = find_file(name, FILE_NAME)
     return model, _sizes(model) if contract is None else read_input_contract(contract.parent)
 
@@ -78,7 +80,7 @@ def _find_checkpoint(folder: Path) -> Path | None:
     return found[0]
 
 
-def _sizes(model: TCCLIP) -> ClipOptions:
+def _sizes(model: VideoCLIP) -> ClipOptions:
     return ClipOptions(num_frames=model.config.num_frames, image_size=model.config.vision_config.image_size)
 
 

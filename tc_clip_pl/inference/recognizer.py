@@ -22,7 +22,7 @@ from tc_clip_pl.inference.labels import check_labels
 from tc_clip_pl.inference.model_source import load_source
 from tc_clip_pl.inference.pipeline import batched, map_batches
 from tc_clip_pl.inference.replica import Replica
-from tc_clip_pl.modules.tc_clip import TCCLIP
+from tc_clip_pl.modules.video_clip import VideoCLIP
 
 Device = torch.device | str
 Result = TypeVar("Result")
@@ -45,7 +45,7 @@ class Recognizer:
         (('a star moving left', 0.93), ('showing a red disc', 0.07))
     """
 
-    def __init__(self, model: TCCLIP, options: ClipOptions, device: Device | Sequence[Device] | None = None) -> None:
+    def __init__(self, model: VideoCLIP, options: ClipOptions, device: Device | Sequence[Device] | None = None) -> None:
         options.check()
         model.config.check_num_frames(options.num_frames)
         device = device or ("cuda" if torch.cuda.is_available() else "cpu")

@@ -17,6 +17,7 @@ from datamodules.transforms.augmentation import normalize
 from tc_clip_pl.modules.acceleration import choose_kernels, use_kernels
 from tc_clip_pl.modules.outputs import TCCLIPOutput
 from tc_clip_pl.modules.tc_clip import TCCLIP
+from tc_clip_pl.modules.video_clip import VideoCLIP
 
 Result = TypeVar("Result")
 
@@ -30,10 +31,11 @@ class Replica:
         device: Where it runs; bf16 autocast on a GPU.
     """
 
-    def __init__(self, model: TCCLIP, options: ClipOptions, device: torch.device) -> None:
+    def __init__(self, model: VideoCLIP, options: ClipOptions, device: torch.device) -> None:
         self.model, self.options, self.device = model.to(device).eval(), options, device
-        # Not compiled: that takes longer than an answer. The weights stay, so that small batches can be replayed.
-        use_kernels(self.model, choose_kernels("auto", device, fastest="triton"), device, weights_are_fixed=True)
+        if isinstance(model, TCCLIP):
+            # Not compiled: that takes longer than an answer. The weights stay, so that small batches can be replayed.
+            use_kernels(model, choose_kernels("auto", device, fastest="triton"), device, weights_are_fixed=True)
         self._labels: tuple[str, ...] = ()
         self._lock = threading.Lock()
 
@@ -80,7 +82,8 @@ class Replica:
             return normalize_rows(self.model.embed_classes().float(), dim=-1).cpu()
 
     def _views(self, video: Tensor, look_inside: bool) -> Iterator[TCCLIPOutput]:
-        function = partial(self.model, return_sources=look_inside, return_attentions=look_inside)
+        inside = {"return_sources": True, "return_attentions": True} if look_inside else {}
+        function = partial(self.model, **inside)
         for view in video.unbind(1):  # one at a time, so that memory does not grow with the views
             yield self._autocast(function, view)
 

@@ -8,22 +8,26 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedTokenizerBase
 
-from tc_clip_pl.modules.backbone.interface import find_eos
+from tc_clip_pl.modules.backbone.interface import BackboneConfig, find_eos
 from tc_clip_pl.modules.class_cache import ClassCache
-from tc_clip_pl.modules.config import TCCLIPConfig
-from tc_clip_pl.modules.tokenizer import tokenize_class_names
+from tc_clip_pl.modules.tokenizer import CLASS_TEXT, tokenize_class_names
 
 
 class ClassTexts(nn.Module):
-    """The half of a TC-CLIP that holds the classes; it precedes the backbone's model among the bases.
+    """The half of a system that holds the classes; it precedes the backbone's model among the bases.
 
     Attributes:
+        class_text: The text of a class, with {} in place of its name.
+        num_added_tokens: By how many tokens the model makes a text longer; may be negative.
         tokenizer: The tokenizer of the CLIP that the model was made from, or None.
         class_input_ids: (Y, L) token ids of the classes, or None before they are set.
         class_eos: (Y,) positions of EOS once the prompt vectors are in place, or None.
     """
 
-    def __init__(self, config: TCCLIPConfig) -> None:
+    class_text: str = CLASS_TEXT
+    num_added_tokens: int = 0
+
+    def __init__(self, config: BackboneConfig) -> None:
         super().__init__(config)
         self.register_buffer("class_input_ids", None, persistent=False)
         self.register_buffer("class_eos", None, persistent=False)
@@ -41,7 +45,9 @@ class ClassTexts(nn.Module):
             raise ValueError(
                 "This model has no tokenizer: set its `tokenizer`, or give token ids to `set_class_tokens`."
             )
-        self.set_class_tokens(tokenize_class_names(self.tokenizer, class_names, self.config))
+        room = self.config.text_config.max_position_embeddings
+        text, num_added = self.class_text, self.num_added_tokens
+        self.set_class_tokens(tokenize_class_names(self.tokenizer, class_names, text, room, num_added))
 
     def set_class_tokens(self, input_ids: Tensor) -> None:
         """Set the classes by the token ids of "{prompt template} {class name}.".
@@ -55,7 +61,7 @@ class ClassTexts(nn.Module):
         if input_ids.ndim != 2 or len(input_ids) == 0:
             raise ValueError(f"Class tokens are (Y, L) with at least one class, not {tuple(input_ids.shape)}.")
         eos = find_eos(input_ids, self.config.text_config.eos_token_id)
-        length, added = int(eos.max()) + 1, self.config.num_added_tokens
+        length, added = int(eos.max()) + 1, self.num_added_tokens
         room = self.config.text_config.max_position_embeddings
         if length + added > room:
             raise ValueError(

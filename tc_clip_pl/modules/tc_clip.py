@@ -19,7 +19,7 @@ from tc_clip_pl.modules.fast_text import FastText
 from tc_clip_pl.modules.outputs import TCCLIPOutput, VideoEncoding
 from tc_clip_pl.modules.prompt_learner import PromptLearner
 from tc_clip_pl.modules.text_prompting import PROMPTINGS, TextSide
-from tc_clip_pl.modules.tokenizer import tokenize_template
+from tc_clip_pl.modules.tokenizer import CLASS_TEXT, tokenize_template
 from tc_clip_pl.modules.video_clip import VideoCLIP
 from tc_clip_pl.modules.video_prompting import PromptGenerationLayer
 from tc_clip_pl.modules.vision_encoder import TCVisionModel
@@ -46,6 +46,7 @@ class TCCLIP(VideoCLIP, BackboneModel):
         >>> model(video).logits  # doctest: +SKIP
     """
 
+    title = "TC-CLIP"
     config: TCCLIPConfig
     config_class = TCCLIPConfig
     main_input_name = "video"
@@ -150,7 +151,17 @@ class TCCLIP(VideoCLIP, BackboneModel):
             run_layer=run_layer,
         )
 
-    # Parameters
+    # What `VideoCLIP` asks of a system
+
+    @property
+    def class_text(self) -> str:
+        """The text of a class, with {} in place of its name; the prompting may have its own."""
+        return getattr(self.prompting, "class_text", CLASS_TEXT)
+
+    @property
+    def num_added_tokens(self) -> int:
+        """By how many tokens the prompt vectors make a text longer than the template does; may be negative."""
+        return self.config.num_added_tokens
 
     def new_parameter_names(self) -> set[str]:
         """Return the names of the parameters that CLIP does not have: bias, prompt vectors and prompting block."""
@@ -171,8 +182,6 @@ class TCCLIP(VideoCLIP, BackboneModel):
     def freeze_fixed(self) -> None:
         """Freeze the token embedding table."""
         token_embedding(self.text_model).requires_grad_(False)
-
-    # Starting from CLIP
 
     @classmethod
     def build_config(

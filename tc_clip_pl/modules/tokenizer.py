@@ -6,12 +6,9 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
-from tc_clip_pl.modules.config import TCCLIPConfig
-from tc_clip_pl.modules.text_prompting import PROMPTINGS
-
 PROMPT_TEMPLATE = "a photo of a"
 CLASS_TEXT = f"{PROMPT_TEMPLATE} {{}}."
-"""Text of a class, for every prompting that has no `class_text` of its own."""
+"""Text of a class, for every system and prompting that has no `class_text` of its own."""
 
 
 def tokenize_template(tokenizer: PreTrainedTokenizerBase) -> list[int]:
@@ -20,14 +17,16 @@ def tokenize_template(tokenizer: PreTrainedTokenizerBase) -> list[int]:
 
 
 def tokenize_class_names(
-    tokenizer: PreTrainedTokenizerBase, class_names: Sequence[str], config: TCCLIPConfig
+    tokenizer: PreTrainedTokenizerBase, class_names: Sequence[str], text: str, room: int, num_added: int = 0
 ) -> Tensor:
-    """Tokenize the text of every class: "a photo of a {class name}.", or what the prompting makes of the name.
+    """Tokenize the text of every class, such as "a photo of a {class name}.".
 
     Args:
         tokenizer: The tokenizer of the backbone.
         class_names: Y names.
-        config: Configuration of the model that will read the tokens.
+        text: Text of a class, with {} in place of its name.
+        room: Tokens that the text encoder takes.
+        num_added: By how many tokens the model makes a text longer.
 
     Returns:
         (Y, L) token ids, padded to the longest text. Attention is causal, so padding after EOS changes nothing, and
@@ -38,13 +37,11 @@ def tokenize_class_names(
     """
     if not class_names:
         raise ValueError("The list of class names is empty: give at least one class.")
-    text = getattr(PROMPTINGS[config.prompting], "class_text", CLASS_TEXT)
     ids = tokenizer([text.format(name) for name in class_names])["input_ids"]
-    room = config.text_config.max_position_embeddings
     for name, row in zip(class_names, ids, strict=True):
-        if len(row) + config.num_added_tokens > room:
+        if len(row) + num_added > room:
             raise ValueError(
-                f"The class name {name!r} needs {len(row) + config.num_added_tokens} tokens with its prompt, and the "
+                f"The class name {name!r} needs {len(row) + num_added} tokens with its prompt, and the "
                 f"text encoder takes {room}: shorten it."
             )
     rows = [torch.tensor(row) for row in ids]

@@ -30,10 +30,12 @@ class VideoCLIP(ClassTexts):
     A system defines `forward(video)`, from (B, T, 3, H, W) normalized pixels to an output with (B, Y) `logits`.
 
     Attributes:
+        title: Its name in tables and model cards.
         config_class: The configuration, with `num_frames`, `clip_name_or_path`, `clip_sha256` and `ensemble_weight`.
         can_ensemble: Whether interpolating with CLIP's weights means anything: not where CLIP stays frozen.
     """
 
+    title: ClassVar[str]
     config_class: ClassVar[type]
     can_ensemble: ClassVar[bool] = True
 
@@ -60,6 +62,22 @@ class VideoCLIP(ClassTexts):
 
     def freeze_fixed(self) -> None:
         """Freeze the parameters that this system never trains; by default none."""
+
+    def embed_videos(self, video: Tensor) -> Tensor:
+        """Compute the (B, E) unit-norm embeddings of (B, T, 3, H, W) normalized pixels, without classes, for search.
+
+        Raises:
+            ValueError: If the system has none.
+        """
+        raise ValueError(f"{self.title} has no embeddings for search: use a TC-CLIP or a plain CLIP.")
+
+    def embed_classes(self) -> Tensor:
+        """Compute the (Y, E) embeddings of the classes without a video, for search.
+
+        Raises:
+            ValueError: If the system has none.
+        """
+        raise ValueError(f"{self.title} has no embeddings for search: use a TC-CLIP or a plain CLIP.")
 
     @classmethod
     def build_config(cls, stored: Mapping[str, Any], tokenizer: PreTrainedTokenizerBase, **overrides: Any) -> Any:
@@ -125,6 +143,8 @@ class VideoCLIP(ClassTexts):
         """
         source = str(name_or_path)
         stored, kind = read_config(source), cls.config_class.model_type
+        if stored["model_type"] not in (kind, BackboneConfig.model_type):
+            raise ValueError(f"{source} holds a {stored['model_type']}, not a {kind}: set model.system accordingly.")
         unknown = sorted(set(overrides) - set(cls.config_class().to_dict()))
         if unknown:
             name = cls.config_class.__name__
@@ -134,13 +154,11 @@ class VideoCLIP(ClassTexts):
         if stored["model_type"] == kind:
             model = load_checked(super().from_pretrained, source, config=config)
             model.freeze_fixed()  # transformers makes new parameters, which require gradients
-        elif stored["model_type"] == BackboneConfig.model_type:
+        else:
             config.clip_name_or_path = recorded_name(source)
             clip = load_clip(source)
             config.clip_sha256 = hash_weights(clip.state_dict())
             model = cls.from_clip(clip, config)
-        else:
-            raise ValueError(f"{source} holds a {stored['model_type']}, not a {kind}: set model.system accordingly.")
         model.tokenizer = tokenizer
         return model.eval()
 

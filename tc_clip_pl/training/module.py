@@ -140,7 +140,8 @@ class TCCLIPModule(EvaluationSteps):
             raise ValueError("TCCLIPModule needs an optimizer to train: give it optimizer=, such as a partial AdamW.")
         model = self.model
         groups = group_parameters(model, model.prompting_parameter_names(), model.position_parameter_names())
-        groups[0]["params"] += [parameter for parameter in self.objective.parameters() if parameter.requires_grad]
+        if own := [parameter for parameter in self.objective.parameters() if parameter.requires_grad]:
+            groups.append({"name": "objective", "params": own})
         optimizer = build_optimizer(self.optimizer, groups, self.lr_factors)
         if self.lr_scheduler is None:
             return {"optimizer": optimizer}
@@ -167,7 +168,8 @@ class TCCLIPModule(EvaluationSteps):
         if not num_clips:
             # The sum over no logits is a zero loss whose backward pass still reaches every parameter: it keeps this
             # rank in every collective.
-            return self.model(batch.video.new_zeros(1, *batch.video.shape[2:])).logits.float()[:0].sum()
+            nothing = self.model(batch.video.new_zeros(1, *batch.video.shape[2:])).logits.float()[:0].sum()
+            return nothing + sum(0 * parameter.sum() for parameter in self.objective.parameters())
         video = batch.video.squeeze(1)
         loss, logits = self.objective(self.model, video, batch, self.label_smoothing)
         for metric in self.train_metrics.values():

@@ -71,7 +71,8 @@ def test_variant_is_printed_above_the_papers_row(run_sweep):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ABLATIONS)
-def test_all_variants_run(name, run_sweep):
+def test_all_variants_run(name, run_sweep, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")  # every method a line, however many columns there are
     code, out = run_sweep(name)
     assert code == 0, out
     for variant in variants_of(name):

@@ -295,17 +295,34 @@ def test_table_with_too_many_columns_is_transposed():
     assert all(f"dataset_{n}, K=2 top-1" in text for n in range(10))
 
 
-def test_table_that_fits_nowhere_is_transposed():
-    found = frame({}, {"method": "a"}, {"method": "b"}, {"method": "c"})
-    table = report_table(build_report(found, layout_of(found)), width=5).renderables[1]
-    assert len(table.columns) == 1 + 4  # a column of headings, and one for each method
+def test_transposed_table_is_cut_where_it_would_be_too_wide():
+    names = [f"a long name of method number {n}" for n in range(8)]
+    found = frame(*({"method": name, "dataset": f"dataset_{n}"} for n in range(4) for name in names))
+    report = build_report(found, layout_of(found))
+    tables = [each for each in report_table(report, width=60).renderables if hasattr(each, "columns")]
+    assert [len(table.columns) for table in tables] == [1 + 5, 1 + 3]  # a column of headings, and one for each method
+    text = printed(report, width=60)
+    assert max(map(len, text.splitlines())) <= 60 and "…" not in text and text.count("number") == 8
 
 
 def test_published_numbers_are_dimmed():
     report = build_report(frame({}), paper_layout("few_shot"), with_paper=True)
-    upright, transposed = (report_table(report, width).renderables[1] for width in (200, 5))
-    assert [row.style for row in upright.rows[:3]] == ["", "dim", "dim"]
-    assert [column.style for column in transposed.columns[1:4]] == ["", "dim", "dim"]
+    upright, *pieces = (table for width in (200, 80) for table in report_table(report, width).renderables[1:])
+    pieces = [table for table in pieces if hasattr(table, "rows")]
+    assert len(pieces) == 2
+    for table in (upright, *pieces):
+        assert [row.style for row in table.rows[4:7]] == ["dim", "", "dim"]
+    transposed = report_table(report, 5).renderables[1:]  # one method each
+    assert [table.columns[1].style for table in transposed[4:7]] == ["dim", "", "dim"]
+
+
+def test_wide_table_is_cut_between_groups():
+    report = build_report(frame({}, {"method": "mine"}), paper_layout("base_to_novel"), with_paper=True)
+    text = printed(report, width=80)
+    headings = [line.split() for line in text.splitlines() if "HMDB" in line or "UCF" in line or "All" in line]
+    assert headings == [["K400", "HMDB"], ["UCF", "SSv2"], ["All"]]
+    assert text.count("FROSTER° ") == 3 + 1  # once in each piece, and in the note
+    assert max(map(len, text.splitlines())) <= 80
 
 
 def test_markdown_has_as_many_rulers_as_columns():
