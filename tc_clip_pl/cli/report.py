@@ -52,7 +52,8 @@ def report(argv: Sequence[str]) -> None:
         argv: Arguments after `tcclip report`.
 
     Raises:
-        UserError: If a directory or its results are missing, or no run has the protocol of the table.
+        UserError: If nothing to print is named, a directory or its results are missing, or no run has the protocol of
+            the table.
         ValueError: If a results file is unreadable, or the paper has no such table.
     """
     parser = argparse.ArgumentParser("tcclip report", add_help=False, allow_abbrev=False)
@@ -63,9 +64,7 @@ def report(argv: Sequence[str]) -> None:
     parser.add_argument("--json", type=Path)
     options = parser.parse_args(list(argv))
     if not options.dir and (options.paper is None or options.json):
-        raise UserError(
-            "Give the output folders of `tcclip fit`, `test` or `sweep`, or just the name of a --paper table."
-        )
+        raise UserError("Give output folders of `tcclip fit`, `test` or `sweep`, or just the name of a --paper table.")
     print_folders(options.dir, options.paper, options.output, options.format == "markdown")
     if options.json is not None:
         from tc_clip_pl.evaluation.record import write_record
