@@ -27,7 +27,7 @@ MAY_IMPORT = {
     "tc_clip_pl.ops": {"registry"},
     "tc_clip_pl.kernels": {"ops"},
     "tc_clip_pl.modules": {"registry", "ops", "kernels"},
-    "tc_clip_pl.baselines": {"registry", "ops", "modules"},
+    "tc_clip_pl.baselines": {"registry", "ops", "modules", "checkpoints"},
     "tc_clip_pl.checkpoints": {"ops", "modules"},
     "tc_clip_pl.visualization": {"ops", "modules"},
     "tc_clip_pl.evaluation": {"registry", "ops"},
