@@ -19,7 +19,7 @@ from tc_clip_pl.cli.data_module import check_test_names
 from tc_clip_pl.cli.errors import UserError, explain_parser_error
 from tc_clip_pl.cli.trainer_settings import check_training_length, check_training_numbers
 from tc_clip_pl.evaluation.table_layout import paper_layout
-from tc_clip_pl.training.build import build_module, read_image_size
+from tc_clip_pl.training.build import TC_CLIP, build_module, read_image_size
 from tc_clip_pl.training.checkpoint import CheckpointFacts, read_facts
 from tc_clip_pl.training.weight_ensembling import WeightSpaceEnsemble
 
@@ -122,7 +122,10 @@ class ExperimentArguments(LightningCLI):
 
     def _match_frames(self, config: Namespace) -> None:
         data = config.data.get("init_args") or {}
-        if config.model.config.num_frames is None:
+        if config.model.system != TC_CLIP:
+            given = {"num_frames": data["num_frames"]} if "num_frames" in data else {}
+            config.model.options = {**given, **(config.model.options or {})}
+        elif config.model.config.num_frames is None:
             config.model.config.num_frames = data.get("num_frames")
         source = self.checkpoint.path if self.checkpoint else config.model.pretrained
         if "image_size" in data and data["image_size"] != (size := read_image_size(str(source))):

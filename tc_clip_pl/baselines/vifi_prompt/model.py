@@ -151,10 +151,10 @@ class ViFiPrompt(VideoCLIP, BackboneModel):
 
     @torch.no_grad()
     def start_new_parameters(self) -> None:
-        """Start up to four vectors of the first text layer from the words "a photo of a", all others from N(0, 0.02)."""
-        words = list(self.config.prompt_token_ids)[: self.config.num_prompts]
-        if self.config.num_prompts <= len(self.config.prompt_token_ids):
-            self.text_prompts[0] = token_embedding(self.text_model).weight[words]
+        """Start the first text layer's vectors from "a photo of a" if they are no more than that; others are random."""
+        words, count = list(self.config.prompt_token_ids), self.config.num_prompts
+        if count <= len(words):
+            self.text_prompts[0] = token_embedding(self.text_model).weight[words[:count]]
 
 
 def _call_without_mask(layer: nn.Module, tokens: Tensor) -> Tensor:
