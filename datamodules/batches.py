@@ -78,7 +78,7 @@ class BatchDataModule(LightningDataModule):
         video = augment_clips(batch.video.squeeze(1), batch.seed, augmentation)  # (B, 1, T, 3, H, W) -> (B, T, 3, H, W)
         video = normalize(video, self.options.mean, self.options.std)
         label, mixers = batch.label, build_mixers(settings.mixup_alpha, settings.cutmix_alpha, self.num_classes)
-        if mixers:
+        if mixers and settings.mix_probability > 0:
             video, label = mix_pairs(video, label, batch.seed, mixers, settings.mix_probability, self.num_classes)
         return replace(batch, video=video.unsqueeze(1), label=label)  # (B, T, 3, H, W) -> (B, 1, T, 3, H, W)
 

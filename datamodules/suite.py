@@ -12,6 +12,7 @@ from datamodules.errors import DataError
 from datamodules.options import ClipOptions
 from datamodules.splits.request import SplitRequest
 from datamodules.splits.split import EvaluationSet
+from datamodules.transforms.augmentation import Augmentation
 from datamodules.video.batch import VideoBatch
 
 
@@ -25,6 +26,7 @@ class EvaluationSuite(LightningDataModule):
         tests: The datasets to test on, by any names; `--data.tests.<name>.root` changes the root of one of them.
         train: The dataset to train on; not needed, and not read, when only testing.
         splits_dir: A copy of the published list and label files, for the datasets that have no `splits_dir`.
+        augmentation: Augmentation of training clips, in place of that of `train`.
         **options: The fields of `ClipOptions`.
     """
 
@@ -33,6 +35,7 @@ class EvaluationSuite(LightningDataModule):
         tests: dict[str, VideoDataModule],
         train: VideoDataModule | None = None,
         splits_dir: str | None = None,
+        augmentation: Augmentation | None = None,
         **options: Any,
     ) -> None:
         super().__init__()
@@ -41,6 +44,8 @@ class EvaluationSuite(LightningDataModule):
         lists = Path(splits_dir).expanduser() if splits_dir else None
         # Copies: a data module given to a suite may be used elsewhere, with options of its own.
         self.train = train.with_options(self.options, lists) if train is not None else None
+        if self.train is not None and augmentation is not None:
+            self.train.augmentation = augmentation
         self.tests = {name: data.with_options(self.options, lists) for name, data in tests.items()}
         self.test_sets: list[EvaluationSet] = []
         self._is_training = train is not None
@@ -147,6 +152,8 @@ class EvaluationSuite(LightningDataModule):
         self.options.check()
         for data in self.members:
             data.check_options()
+        if self.train is not None and self._given[0].augmentation not in (Augmentation(), self.train.augmentation):
+            raise DataError("The suite and data.train have different augmentations; set one, with --data.augmentation.")
         for data in self._given:
             for field in fields(ClipOptions):
                 own, common = getattr(data.options, field.name), getattr(self.options, field.name)

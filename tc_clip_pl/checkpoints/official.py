@@ -144,29 +144,33 @@ def load_official_state_dict(
     return model.eval()
 
 
-def convert_state_dict(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Convert published names and layouts to those of `TCCLIP`.
+def convert_state_dict(
+    state_dict: Mapping[str, Tensor], keys: Mapping[str, str] = KEYS, title: str = "TC-CLIP"
+) -> dict[str, Tensor]:
+    """Convert published names and layouts to those of `TCCLIP`, or of another system.
 
     Args:
         state_dict: Weights under their published names, with or without the prefix ``module.``.
+        keys: Pattern of a published name -> our name, as `KEYS`.
+        title: Name of the system, for the error.
 
     Returns:
-        Weights under the names of `TCCLIP`.
+        Weights under our names.
 
     Raises:
-        ValueError: If a name matches no pattern of `KEYS`. Skipping it would hide that the model is another one.
+        ValueError: If a name matches no pattern of ``keys``. Skipping it would hide that the model is another one.
     """
     converted, unknown = {}, []
     for key, value in state_dict.items():
         name = key.removeprefix("module.")
         if name in IGNORED:
             continue
-        if target := _translate(name):
+        if target := _translate(name, keys):
             converted.update(_convert(target, value))
         else:
             unknown.append(name)
     if unknown:
-        raise ValueError(f"The checkpoint has {list_names('unknown', unknown)}: pass a published TC-CLIP checkpoint.")
+        raise ValueError(f"The checkpoint has {list_names('unknown', unknown)}: pass a published {title} checkpoint.")
     return converted
 
 
@@ -177,9 +181,9 @@ def list_names(kind: str, names: Sequence[str]) -> str:
     return f"{len(names)} {kind} weight{'s' * (len(names) > 1)} ({listed}{more})"
 
 
-def _translate(name: str) -> str | None:
+def _translate(name: str, keys: Mapping[str, str]) -> str | None:
     """Return our name of a published weight; None if it is unknown."""
-    matches = ((re.fullmatch(pattern, name), target) for pattern, target in KEYS.items())
+    matches = ((re.fullmatch(pattern, name), target) for pattern, target in keys.items())
     return next((match.expand(target) for match, target in matches if match), None)
 
 

@@ -32,11 +32,14 @@ class VideoCLIP(ClassTexts):
     Attributes:
         title: Its name in tables and model cards.
         config_class: The configuration, with `num_frames`, `clip_name_or_path`, `clip_sha256` and `ensemble_weight`.
+        pairs_clips_with_texts: Whether ``forward(video, label)`` embeds each clip and a text about its class, for
+            losses that compare the pairs of a batch.
         can_ensemble: Whether interpolating with CLIP's weights means anything: not where CLIP stays frozen.
     """
 
     title: ClassVar[str]
     config_class: ClassVar[type]
+    pairs_clips_with_texts: ClassVar[bool] = False
     can_ensemble: ClassVar[bool] = True
 
     # What a system says of itself
@@ -51,6 +54,10 @@ class VideoCLIP(ClassTexts):
 
     def position_parameter_names(self) -> set[str]:
         """Return the names of those that learn at `positions_lr_factor` times the rate; by default none."""
+        return set()
+
+    def undecayed_parameter_names(self) -> set[str]:
+        """Return the names of those that have no weight decay, whatever the optimizer's is; by default none."""
         return set()
 
     def adapt_clip_weights(self, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -131,7 +131,7 @@ class TCCLIPModule(EvaluationSteps):
             shard(self.model, self.device)
 
     def configure_optimizers(self) -> dict[str, Any]:
-        """Build the optimizer with its two parameter groups, and the scheduler, stepped once an optimizer step.
+        """Build the optimizer with its parameter groups, and the scheduler, stepped once an optimizer step.
 
         Raises:
             ValueError: If there is no optimizer, or the training has no end for the schedule to reach.
@@ -139,7 +139,12 @@ class TCCLIPModule(EvaluationSteps):
         if self.optimizer is None:
             raise ValueError("TCCLIPModule needs an optimizer to train: give it optimizer=, such as a partial AdamW.")
         model = self.model
-        groups = group_parameters(model, model.prompting_parameter_names(), model.position_parameter_names())
+        groups = group_parameters(
+            model,
+            model.prompting_parameter_names(),
+            model.position_parameter_names(),
+            model.undecayed_parameter_names(),
+        )
         if own := [parameter for parameter in self.objective.parameters() if parameter.requires_grad]:
             groups.append({"name": "objective", "params": own})
         optimizer = build_optimizer(self.optimizer, groups, self.lr_factors)
@@ -165,7 +170,7 @@ class TCCLIPModule(EvaluationSteps):
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:
         """Return the loss of the objective, weighted for its optimizer step."""
         num_clips = len(batch.video)  # 0 if every clip of the batch was unreadable and skipped
-        if not num_clips:
+        if not num_clips and not self.objective.spans_processes:
             # The sum over no logits is a zero loss whose backward pass still reaches every parameter: it keeps this
             # rank in every collective.
             nothing = self.model(batch.video.new_zeros(1, *batch.video.shape[2:])).logits.float()[:0].sum()

@@ -15,8 +15,15 @@ SchedulerFactory = Callable[[Optimizer, int, int], LRScheduler]
 """Makes a scheduler, stepped once an optimizer step, of (optimizer, total_steps, steps_per_epoch)."""
 
 
+WITHOUT_DECAY = "_undecayed"
+"""Ends the name of a group whose weights do not decay."""
+
+
 def group_parameters(
-    model: Module, prompting_names: Collection[str], position_names: Collection[str] = ()
+    model: Module,
+    prompting_names: Collection[str],
+    position_names: Collection[str] = (),
+    undecayed_names: Collection[str] = (),
 ) -> list[dict]:
     """Split the trainable parameters into CLIP's with the attention bias ("backbone") and those with other rates.
 
@@ -24,15 +31,19 @@ def group_parameters(
         model: Holds the parameters; frozen ones stay out.
         prompting_names: Names of the prompt vectors and the VP block.
         position_names: Names of a joint positional embedding.
+        undecayed_names: Names of those without weight decay.
 
     Returns:
         Groups for an optimizer, each with a `name`; an empty group is left out.
     """
     group_of = {**dict.fromkeys(prompting_names, "prompting"), **dict.fromkeys(position_names, "positions")}
     groups = {name: {"name": name, "params": []} for name in ("backbone", "prompting", "positions")}
+    for name in [f"{name}{WITHOUT_DECAY}" for name in groups]:
+        groups[name] = {"name": name, "params": [], "weight_decay": 0.0}
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
-            groups[group_of.get(name, "backbone")]["params"].append(parameter)
+            ending = WITHOUT_DECAY if name in undecayed_names else ""
+            groups[group_of.get(name, "backbone") + ending]["params"].append(parameter)
     return [group for group in groups.values() if group["params"]]
 
 
@@ -76,7 +87,7 @@ def build_optimizer(factory: OptimizerFactory, groups: list[dict], lr_factors: M
     optimizer = factory(groups)
     # Afterwards, not in the groups: only the factory knows the rate that is to be multiplied.
     for group in optimizer.param_groups:
-        group["lr"] *= lr_factors.get(group["name"], 1.0)
+        group["lr"] *= lr_factors.get(group["name"].removesuffix(WITHOUT_DECAY), 1.0)
     return optimizer
 
 

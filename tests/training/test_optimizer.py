@@ -53,6 +53,19 @@ def test_settings_of_the_factory_hold_for_both_groups():
     assert {(*g["betas"], g["eps"], g["weight_decay"]) for g in optimizer.param_groups} == {(0.9, 0.98, 1e-8, 0.001)}
 
 
+def test_named_parameters_are_without_decay_at_the_rate_of_their_group():
+    model = _toy()
+    groups = group_parameters(model, PROMPTING, undecayed_names={"clip.bias", "prompting.bias"})
+    optimizer = build_optimizer(RECIPE, groups, {"prompting": 10})
+    found = {group["name"]: (group["lr"], group["weight_decay"], group["params"]) for group in optimizer.param_groups}
+    assert found == {
+        "backbone": (0.1, 0.001, [model["clip"].weight]),
+        "prompting": (1.0, 0.001, [model["prompting"].weight]),
+        "backbone_undecayed": (0.1, 0.0, [model["clip"].bias]),
+        "prompting_undecayed": (1.0, 0.0, [model["prompting"].bias]),
+    }
+
+
 def test_weight_decay_reaches_biases_too():
     layer = nn.Linear(1, 1)
     torch.nn.init.ones_(layer.bias)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from lightning.pytorch import Trainer
 from torch import Tensor, nn
@@ -26,7 +26,13 @@ class Objective(nn.Module):
     """A loss, with what it needs in training alone: a teacher, projections. Its parameters are trained too.
 
     A frozen model that should neither be trained nor saved is kept out of the module tree, for example in a tuple.
+
+    Attributes:
+        spans_processes: Whether processes exchange rows (`gather.py`): one whose clips were all skipped then calls the
+            objective too, with B = 0.
     """
+
+    spans_processes: ClassVar[bool] = False
 
     def prepare(self, model: VideoCLIP, trainer: Trainer) -> None:
         """Get ready for training, before the optimizer is built.
@@ -44,7 +50,7 @@ class Objective(nn.Module):
 
         Args:
             model: The model, in training mode; its class names are set.
-            video: (B, T, 3, H, W), normalized; B is at least 1.
+            video: (B, T, 3, H, W), normalized; B is at least 1, unless the objective `spans_processes`.
             batch: Has `label`, (B,) class ids or (B, Y) soft targets, and `video_id`.
             label_smoothing: Share of each target spread evenly over the classes.
         """
@@ -57,3 +63,8 @@ class Objective(nn.Module):
                 f"{type(self).__name__} compares whole clips, which mixup and cutmix would blend: set "
                 "data.augmentation.mix_probability to 0."
             )
+
+    def refuse_smoothing(self, label_smoothing: float) -> None:
+        """Raise a ValueError if targets are smoothed."""
+        if label_smoothing:
+            raise ValueError(f"{type(self).__name__} has no classes to smooth over: set model.label_smoothing to 0.")

@@ -1,0 +1,45 @@
+"""From the names and layouts in published checkpoints of the compared systems to ours."""
+
+from collections.abc import Mapping
+
+from torch import Tensor
+
+from tc_clip_pl.checkpoints.official import KEYS, convert_state_dict, list_names
+from tc_clip_pl.checkpoints.openai import rename_openai
+
+
+def convert_published(
+    published: Mapping[str, Tensor],
+    keys: Mapping[str, str],
+    expected: Mapping[str, Tensor],
+    title: str,
+    renamed: Mapping[str, Tensor] | None = None,
+) -> dict[str, Tensor]:
+    """Convert a published state dict: CLIP's weights by OpenAI's names, the system's own by a table.
+
+    Args:
+        published: Weights under their published names.
+        keys: Pattern of a name that CLIP does not have, with OpenAI's ``visual.`` read as ``image_encoder.`` -> our
+            name; it must match the whole name.
+        expected: State dict of the model that will load them.
+        title: Name of the system, for errors.
+        renamed: Further weights, under our names and in our layout already.
+
+    Returns:
+        Weights under our names, which the model can load.
+
+    Raises:
+        ValueError: If a name is unknown, or a weight is missing, left over or of another shape.
+    """
+    converted = convert_state_dict(rename_openai(published), {**keys, **KEYS}, title) | dict(renamed or {})
+    if missing := sorted(expected.keys() - converted.keys()):
+        raise ValueError(f"The checkpoint lacks {list_names('needed', missing)}: pass a whole {title} checkpoint.")
+    if extra := sorted(converted.keys() - expected.keys()):
+        raise ValueError(f"The checkpoint has {list_names('superfluous', extra)}: it is of another {title}.")
+    for name, tensor in converted.items():
+        if tensor.shape != expected[name].shape:
+            raise ValueError(
+                f"The checkpoint is of another {title}: {name} is {tuple(tensor.shape)} instead of "
+                f"{tuple(expected[name].shape)}."
+            )
+    return converted

@@ -1,0 +1,145 @@
+"""X-CLIP: CLIP with messages between frames, an integration of frame embeddings, and video-specific prompting."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import normalize
+
+from tc_clip_pl.baselines.video_shape import check_video
+from tc_clip_pl.baselines.xclip.config import XCLIPConfig
+from tc_clip_pl.baselines.xclip.parts import (
+    build_integration,
+    build_message_layers,
+    build_prompting,
+    library_config,
+    start_integration,
+    start_messages,
+    start_prompting,
+)
+from tc_clip_pl.modules.backbone.interface import BackboneModel
+from tc_clip_pl.modules.outputs import TCCLIPOutput
+from tc_clip_pl.modules.video_clip import VideoCLIP
+from tc_clip_pl.ops.cosine_logits import cosine_logits
+
+FROZEN = ("text_model.", "text_projection.", "logit_scale")
+NEW = ("mit.", "prompts_")
+
+
+class XCLIP(VideoCLIP, BackboneModel):
+    """A CLIP for videos whose text encoder stays frozen. CLIP's parameters keep their names.
+
+    Args:
+        config: CLIP's configuration with the number of frames.
+    """
+
+    config: XCLIPConfig
+    config_class = XCLIPConfig
+    title = "X-CLIP"
+    main_input_name = "video"
+    class_text = "{}"
+
+    def __init__(self, config: XCLIPConfig) -> None:
+        super().__init__(config)
+        library, width = library_config(self.config), config.vision_config.hidden_size
+        self.vision_model.encoder.layers = build_message_layers(library)
+        self.mit = build_integration(library)
+        self.prompts_visual_layernorm = nn.LayerNorm(width, eps=config.vision_config.layer_norm_eps)
+        self.prompts_visual_projection = nn.Parameter(torch.empty(width, config.projection_dim))
+        self.prompts_generator = build_prompting(library)
+        self.post_init()
+        self.freeze_fixed()
+
+    def forward(self, video: Tensor) -> TCCLIPOutput:
+        """Score every video against every class: cosines of the video and of the texts prompted by it (Sec. 3).
+
+        Args:
+            video: (B, T, 3, H, W) normalized pixels.
+
+        Raises:
+            RuntimeError: If no class names are set.
+            ValueError: If the video has the wrong shape, or another number of frames than the model.
+        """
+        classes = self.encode_classes()
+        frame_embeds, patches = self._encode_frames(video)
+        text_embeds = classes.expand(len(video), -1, -1)
+        text_embeds = text_embeds + self.prompts_generator(text_embeds, self._project_patches(patches))
+        video_embeds = self._integrate(frame_embeds)
+        return TCCLIPOutput(
+            logits=cosine_logits(video_embeds, text_embeds, self.logit_scale),
+            video_embeds=video_embeds,
+            frame_embeds=frame_embeds,
+            text_embeds=text_embeds,
+        )
+
+    def embed_videos(self, video: Tensor) -> Tensor:
+        """Compute the (B, E) unit-norm embeddings of (B, T, 3, H, W) normalized pixels; no classes are needed."""
+        return self._integrate(self._encode_frames(video)[0])
+
+    def embed_classes(self) -> Tensor:
+        """Compute the (Y, E) embeddings of the classes before any video has prompted them, not normalized.
+
+        Raises:
+            RuntimeError: If no class names are set.
+        """
+        return self.encode_classes()
+
+    def encode_classes(self) -> Any:
+        """Encode the classes; as the text encoder is frozen, training keeps the result as evaluation does.
+
+        Raises:
+            RuntimeError: If no class names are set.
+        """
+        if self.class_input_ids is None or any(p.requires_grad for p in self._text_parameters()):
+            return super().encode_classes()
+        with torch.no_grad():
+            return self._class_cache.get(self.device.type, self._encode_classes)
+
+    def _encode_classes(self) -> Tensor:
+        return self.text_projection(self.text_model(self.class_input_ids).pooler_output)
+
+    def _encode_frames(self, video: Tensor) -> tuple[Tensor, Tensor]:
+        """Encode (B, T, 3, H, W) pixels: (B, T, E) frame embeddings and (B, T, P, D) patches of the last layer."""
+        check_video(video, self.config)
+        output = self.vision_model(video.flatten(0, 1))
+        frame_embeds = self.visual_projection(output.pooler_output).unflatten(0, video.shape[:2])
+        return frame_embeds, output.last_hidden_state[:, 1:].unflatten(0, video.shape[:2])
+
+    def _integrate(self, frame_embeds: Tensor) -> Tensor:
+        """(B, T, E) frame embeddings to (B, E) video embeddings of unit norm (Sec. 3.2)."""
+        return normalize(self.mit(frame_embeds).pooler_output, dim=-1)
+
+    def _project_patches(self, patches: Tensor) -> Tensor:
+        """(B, T, P, D) patches to the (B, P, E) that the prompting reads (Sec. 3.3)."""
+        # The projection is linear, so the mean over frames can come first.
+        return self.prompts_visual_layernorm(patches).mean(1) @ self.prompts_visual_projection
+
+    # Parameters
+
+    def new_parameter_names(self) -> set[str]:
+        """Return the names of messages, integration and prompting."""
+        return {name for name, _ in self.named_parameters() if name.startswith(NEW) or ".message_" in name}
+
+    def undecayed_parameter_names(self) -> set[str]:
+        """Return the names of vectors and of position tables, which have no weight decay."""
+        named = self.named_parameters()
+        return {name for name, parameter in named if parameter.ndim < 2 or "position_embedding" in name}
+
+    def freeze_fixed(self) -> None:
+        """Freeze the text encoder, its projection and the temperature: the authors do so in all settings."""
+        for name, parameter in self.named_parameters():
+            if name.startswith(FROZEN):
+                parameter.requires_grad_(False)
+
+    def start_new_parameters(self) -> None:
+        """Draw what CLIP does not have, as the authors do."""
+        for layer in self.vision_model.encoder.layers:
+            start_messages(layer)
+        start_integration(self.mit)
+        start_prompting(self.prompts_generator)
+        self.prompts_visual_layernorm.reset_parameters()
+        # The layer norm behind it hides its scale, which sets how fast it learns.
+        nn.init.normal_(self.prompts_visual_projection, std=1.0)
+
+    def _text_parameters(self) -> list[nn.Parameter]:
+        return [*self.text_model.parameters(), *self.text_projection.parameters()]
