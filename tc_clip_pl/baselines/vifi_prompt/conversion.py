@@ -6,13 +6,14 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
+from tc_clip_pl.baselines.conversion import convert_published
 from tc_clip_pl.baselines.vifi_prompt.config import ViFiPromptConfig
 from tc_clip_pl.baselines.vifi_prompt.model import ViFiPrompt
-from tc_clip_pl.checkpoints import official
+from tc_clip_pl.checkpoints.official import TOKEN_EMBEDDING
 from tc_clip_pl.checkpoints.openai import rename_openai
 
 # Published name of the vectors of a layer, counted from 0 -> our parameter, which has those of all layers.
-NAMES = {
+VECTORS = {
     r"image_encoder\.VPT": "vision_prompts",
     r"image_encoder\.transformer\.resblocks\.(\d+)\.VPT_shallow": "vision_prompts",
     r"prompt_learner\.ctx": "text_prompts",
@@ -34,19 +35,20 @@ def convert_state_dict(
         ValueError: If a name is unknown, or a weight is missing, left over or of another shape.
     """
     layers: dict[str, dict[int, Tensor]] = {}
-    clip = {}
+    others = {}
     for name, value in rename_openai(published).items():
-        found = ((re.fullmatch(pattern, name), ours) for pattern, ours in NAMES.items())
+        found = ((re.fullmatch(pattern, name), ours) for pattern, ours in VECTORS.items())
         match, ours = next(((match, ours) for match, ours in found if match), (None, None))
         if match is None:
-            clip[name] = value
+            others[name] = value
         else:
             layers.setdefault(ours, {})[int(match.group(1)) if match.groups() else 0] = value
-    converted = official.convert_state_dict(clip) | {name: _stack(name, each) for name, each in layers.items()}
+    renamed = {name: _stack(name, each) for name, each in layers.items()}
     if token_embedding is not None:
-        converted[official.TOKEN_EMBEDDING] = token_embedding
-    _check(converted, config)
-    return converted
+        renamed[TOKEN_EMBEDDING] = token_embedding
+    with torch.device("meta"):
+        expected = ViFiPrompt(config).state_dict()
+    return convert_published(others, {}, expected, ViFiPrompt.title, renamed)
 
 
 def _stack(name: str, layers: Mapping[int, Tensor]) -> Tensor:
@@ -54,23 +56,3 @@ def _stack(name: str, layers: Mapping[int, Tensor]) -> Tensor:
     if missing := sorted(set(range(max(layers) + 1)) - layers.keys()):
         raise ValueError(f"The checkpoint has {name} of deeper layers, but none of layer {missing[0]}.")
     return torch.stack([layers[number] for number in range(len(layers))])
-
-
-def _check(converted: Mapping[str, Tensor], config: ViFiPromptConfig) -> None:
-    with torch.device("meta"):
-        expected = ViFiPrompt(config).state_dict()
-    title = ViFiPrompt.title
-    if missing := sorted(expected.keys() - converted.keys()):
-        raise ValueError(
-            f"The checkpoint lacks {official.list_names('needed', missing)}: pass a whole checkpoint of {title}."
-        )
-    if extra := sorted(converted.keys() - expected.keys()):
-        raise ValueError(
-            f"The checkpoint has {official.list_names('superfluous', extra)}: pass one of {title} on this CLIP."
-        )
-    for name, tensor in converted.items():
-        if tensor.shape != expected[name].shape:
-            raise ValueError(
-                f"The checkpoint has {name} of shape {tuple(tensor.shape)}, and this configuration wants "
-                f"{tuple(expected[name].shape)}: set the numbers that it was trained with."
-            )

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedTokenizerBase
 
+from tc_clip_pl.baselines.video_shape import check_video
 from tc_clip_pl.baselines.vifi_prompt.config import ViFiPromptConfig
 from tc_clip_pl.baselines.vifi_prompt.prompts import (
     append_prompts,
@@ -98,9 +99,8 @@ class ViFiPrompt(VideoCLIP, BackboneModel):
 
     def _embed_frames(self, video: Tensor) -> Tensor:
         """(B, T, 3, H, W) normalized pixels to (B, T, E) frame embeddings, not normalized."""
-        size, vision = self.config.vision_config.image_size, self.vision_model
-        if video.ndim != 5 or video.shape[2:] != (3, size, size):
-            raise ValueError(f"This model takes videos of shape (B, T, 3, {size}, {size}), not {tuple(video.shape)}.")
+        check_video(video, self.config)
+        vision = self.vision_model
         # The vectors have no position, but pass the layer norm before the first layer.
         tokens = append_prompts(vision.embeddings(video.flatten(0, 1)), self.vision_prompts[0])
         layers = (partial(_call_without_mask, layer) for layer in vision.encoder.layers)
