@@ -32,6 +32,7 @@ from tc_clip_pl.cli.trainer_settings import (
 from tc_clip_pl.cli.write_outputs import run_folder, write_predictions, write_report
 from tc_clip_pl.evaluation.results import EvaluationRun
 from tc_clip_pl.modules.names import recorded_name
+from tc_clip_pl.training.cost_monitor import CostMonitor
 from tc_clip_pl.training.finite_loss import FiniteLoss
 from tc_clip_pl.training.interrupts import KeepInterrupts
 from tc_clip_pl.training.skipped_clips import SkippedClips
@@ -125,7 +126,7 @@ class TCCLIPCLI(ExperimentArguments):
         settings = {**config.trainer.as_dict(), **kwargs}
         kwargs["plugins"] = with_safe_checkpoints(settings["plugins"])
         # Not among the configured callbacks: replacing their list should not switch these off.
-        fixed = [FiniteLoss(config.max_bad_steps), KeepInterrupts(), RunFolderNotes(self.command[1:])]
+        fixed = [FiniteLoss(config.max_bad_steps), KeepInterrupts(), RunFolderNotes(self.command[1:]), CostMonitor()]
         callbacks = [*usable_callbacks(settings), *fixed]
         try:
             return super().instantiate_trainer(**kwargs, callbacks=callbacks)

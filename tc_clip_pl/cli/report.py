@@ -116,7 +116,7 @@ def report_folders(folders: Sequence[Path], paper: str | None = None) -> Report:
     layout = paper_layout(table)
     # A sweep says itself which table its runs are for.
     swept = {path for path in runs if tables[path] == table}
-    others = {path: run for path, run in runs.items() if path not in swept and run.protocol not in layout.protocols}
+    others = {path: run for path, run in runs.items() if path not in swept and not layout.takes(run.protocol)}
     kept = [run for path, run in runs.items() if path not in others]
     if not kept:
         found = ", ".join(sorted({run.protocol for run in others.values()}))

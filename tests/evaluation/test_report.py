@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
-from tc_clip_pl.evaluation.collect_runs import collect_measurements
+from tc_clip_pl.evaluation.collect_runs import COSTS, collect_measurements
 from tc_clip_pl.evaluation.method_names import name_methods
 from tc_clip_pl.evaluation.report import build_report, build_report_of_protocol
 from tc_clip_pl.evaluation.run_identity import FinishedRun
@@ -19,13 +19,14 @@ OFF_IN_THE_PAPER = {("ActionCLIP", "all_base", 58.5), ("Open-VCLIP", "hmdb_hm", 
 MEASUREMENT = {
     "method": "TC-CLIP", "checkpoint": None, "weight": 1.0, "dataset": "hmdb51", "part": "split1", "num_shots": 2,
     "top1": 0.5, "top5": 0.9, "partial": None, "is_chosen": False,
+    "parameters": None, "multiply_adds": None, "views_per_second": None, "memory_gib": None,
 }  # fmt: skip
 
 
 def frame(*changes):
     """The measurement above, once for each dictionary of changes."""
     rows = pd.DataFrame([MEASUREMENT | each for each in changes], columns=list(MEASUREMENT), dtype=object)
-    return rows.astype({"weight": float, "top1": float, "top5": float})
+    return rows.astype(dict.fromkeys(["weight", "top1", "top5", *COSTS], float))
 
 
 def results(part="split1", top1=0.5, weight=1.0, sha="a", shots=2, **model):
