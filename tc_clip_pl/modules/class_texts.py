@@ -41,13 +41,21 @@ class ClassTexts(nn.Module):
         Raises:
             ValueError: If the model has no tokenizer, the list is empty, or a name is too long for the text encoder.
         """
+        self.set_class_tokens(self.tokenize_classes(class_names))
+
+    def tokenize_classes(self, class_names: Sequence[str]) -> Tensor:
+        """Return the (Y, L) token ids of the texts of classes.
+
+        Raises:
+            ValueError: If the model has no tokenizer, the list is empty, or a name is too long for the text encoder.
+        """
         if self.tokenizer is None:
             raise ValueError(
                 "This model has no tokenizer: set its `tokenizer`, or give token ids to `set_class_tokens`."
             )
         room = self.config.text_config.max_position_embeddings
         text, num_added = self.class_text, self.num_added_tokens
-        self.set_class_tokens(tokenize_class_names(self.tokenizer, class_names, text, room, num_added))
+        return tokenize_class_names(self.tokenizer, class_names, text, room, num_added)
 
     def set_class_tokens(self, input_ids: Tensor) -> None:
         """Set the classes by the token ids of "{prompt template} {class name}.".
