@@ -93,6 +93,20 @@ class ClassTexts(nn.Module):
         self.class_eos = (eos + added).to(self.device)
         self.clear_class_cache()
 
+    def set_blank_classes(self, num_classes: int, length: int | None = None) -> None:
+        """Set classes of texts without words, to count or time the model; a system with several texts overrides it.
+
+        Args:
+            num_classes: Y.
+            length: Tokens of a text, prompt vectors included; the longest possible by default.
+        """
+        text = self.config.text_config
+        shape = num_classes, (length or text.max_position_embeddings) - self.num_added_tokens
+        input_ids = torch.zeros(shape, dtype=torch.int64)
+        # An eos_token_id of 2 is an old mistake in CLIP's configurations: EOS is then found as the highest token id.
+        input_ids[:, -1] = text.vocab_size - 1 if text.eos_token_id == 2 else text.eos_token_id
+        self.set_class_tokens(input_ids)
+
     def encode_classes(self) -> Any:
         """Encode the classes as far as no video is needed; without gradient, evaluation keeps the result.
 

@@ -10,6 +10,7 @@ SYSTEMS = {
     "xclip": "tc_clip_pl.baselines.xclip.model.XCLIP",
     "actionclip": "tc_clip_pl.baselines.actionclip.model.ActionCLIP",
     "ost": "tc_clip_pl.baselines.ost.model.OST",
+    "vifi_prompt": "tc_clip_pl.baselines.vifi_prompt.model.ViFiPrompt",
 }
 
 

@@ -23,3 +23,6 @@ class VideoCLIPConfig(BackboneConfig):
     clip_name_or_path: str | None = None
     clip_sha256: str | None = None
     ensemble_weight: float | None = None
+
+    def check_num_frames(self, num_frames: int) -> None:
+        """Raise a ValueError if videos of ``num_frames`` frames cannot be encoded; by default all can."""
