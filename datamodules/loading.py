@@ -51,7 +51,8 @@ def find_clips(
     """
     skips = options.on_bad_video == "skip"
     records, missing = find_records(split, root, skip_missing=skips)
-    check_folders(records, class_names, split.files[0])
+    if not split.is_predicted:
+        check_folders(records, class_names, split.files[0])
     check_heads(records, skips)
     return records, missing
 

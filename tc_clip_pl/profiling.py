@@ -8,8 +8,11 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from tc_clip_pl.modules.config import TCCLIPConfig
+from tc_clip_pl.modules.systems import find_system
 from tc_clip_pl.modules.tc_clip import TCCLIP
 from tc_clip_pl.modules.text_encoder import encode_text
+from tc_clip_pl.modules.video_clip import VideoCLIP
+from tc_clip_pl.modules.video_clip_config import VideoCLIPConfig
 from tc_clip_pl.ops.prompting_tokens import PROMPTING_TOKENS
 
 
@@ -19,10 +22,11 @@ class Cost:
 
     Attributes:
         parameters: Number of parameters without the token embedding table, as in Table 6.
-        vision: Multiply-adds of the vision encoder, with all tokens in all layers.
+        vision: Multiply-adds of the vision encoder, in TC-CLIP with all tokens in all layers; of another system, of all
+            but its text encoder.
         text: Multiply-adds of one pass of the text encoder.
-        prompting: Multiply-adds of the prompting block.
-        executed: Multiply-adds of `TCCLIP.forward`, which skips tokens that nothing reads.
+        prompting: Multiply-adds of TC-CLIP's prompting block.
+        executed: Multiply-adds of the forward pass, which in TC-CLIP skips tokens that nothing reads.
     """
 
     parameters: int
@@ -41,45 +45,42 @@ class Cost:
         return {**asdict(self), "total": self.total}
 
 
-def class_tokens(config: TCCLIPConfig, num_classes: int, length: int | None = None) -> Tensor:
-    """Return (Y, L) token ids of class texts of a given length.
-
-    Args:
-        config: Configuration of the model.
-        num_classes: Y.
-        length: Tokens of a text, prompt vectors included; the longest possible by default.
-    """
-    text = config.text_config
-    # Prompt vectors beyond those that replace template tokens lengthen the text inside the model.
-    added = config.num_prompt_vectors - len(config.prompt_token_ids) if config.has_prompt_vectors else 0
-    input_ids = torch.zeros(num_classes, (length or text.max_position_embeddings) - added, dtype=torch.int64)
-    # An eos_token_id of 2 is an old mistake in CLIP's configurations: EOS is then found as the highest token id.
-    input_ids[:, -1] = text.vocab_size - 1 if text.eos_token_id == 2 else text.eos_token_id
-    return input_ids
-
-
-def count_cost(config: TCCLIPConfig) -> Cost:
+def count_cost(config: VideoCLIPConfig, system: type[VideoCLIP] | None = None) -> Cost:
     """Count parameters and multiply-adds on a meta device, which allocates no weights.
 
     Args:
         config: Configuration of the model.
+        system: Its class; by default the one of `SYSTEMS` that the configuration belongs to.
 
-    Returns:
-        The counts.
+    Raises:
+        RuntimeError: If the forward pass of the system depends on values, which a meta device does not have.
     """
     with torch.device("meta"):
-        model = TCCLIP(config).eval()
-    model.set_class_tokens(class_tokens(config, 1))
-    text, size = config.text_config, config.vision_config.image_size
+        model = (system or find_system(config.model_type))(config).eval()
+    model.set_blank_classes(1)
+    size = config.vision_config.image_size
     video = torch.empty(1, config.num_frames, 3, size, size, device="meta")
-    embeds = torch.empty(1, text.max_position_embeddings, text.hidden_size, device="meta")
-    return Cost(
-        parameters=count_parameters(model),
-        vision=count_multiply_adds(lambda: encode_video(model, video)),
-        text=count_multiply_adds(lambda: model.text_projection(encode_text(model.text_model, embeds, model.class_eos))),
-        prompting=count_prompting(model, embeds[0]),
-        executed=count_multiply_adds(lambda: model(video)),
-    )
+    executed = count_multiply_adds(lambda: model(video))
+    parts = _count_parts(model, video) if type(model) is TCCLIP else _count_sides(model, executed)
+    return Cost(count_parameters(model), **parts, executed=executed)
+
+
+def _count_parts(model: TCCLIP, video: Tensor) -> dict[str, int]:
+    config, project = model.config.text_config, model.text_projection
+    embeds = torch.empty(1, config.max_position_embeddings, config.hidden_size, device="meta")
+    return {
+        "vision": count_multiply_adds(lambda: encode_video(model, video)),
+        "text": count_multiply_adds(lambda: project(encode_text(model.text_model, embeds, model.class_eos))),
+        "prompting": count_prompting(model, embeds[0]),
+    }
+
+
+def _count_sides(model: VideoCLIP, executed: int) -> dict[str, int]:
+    """Split what any system executes: the encoding of its texts, and all else."""
+    of_class = count_multiply_adds(model.encode_classes)
+    # Of several texts of a class, one is counted, as in Table 6.
+    num_texts = model.class_input_ids.shape[:-1].numel()
+    return {"vision": executed - of_class, "text": of_class // num_texts, "prompting": 0}
 
 
 def encode_video(model: TCCLIP, video: Tensor) -> Tensor:
@@ -121,7 +122,7 @@ def _count_prompting_tokens(config: TCCLIPConfig) -> int:
     return PROMPTING_TOKENS[config.prompting_tokens](states, context).shape[1]
 
 
-def count_parameters(model: TCCLIP) -> int:
+def count_parameters(model: VideoCLIP) -> int:
     """Count the parameters without the token embedding table, which is not trained."""
     return sum(p.numel() for p in model.parameters()) - model.text_model.embeddings.token_embedding.weight.numel()
 

@@ -55,7 +55,7 @@ MAY_IMPORT = {
     "datamodules.batches": {"options", "transforms", "video", "loading"},
     "datamodules.base": {"errors", "options", "splits", "transforms", "video", "loading", "batches"},
     "datamodules.datasets": {"errors", "options", "splits", "base"},
-    "datamodules.suite": {"errors", "options", "splits", "video", "base"},
+    "datamodules.suite": {"errors", "options", "splits", "transforms", "video", "base"},
     "datamodules.make_splits": {"errors", "options", "splits"},
     "datamodules.check": {"errors", "options", "parallel", "shards", "splits", "video"},
     "datamodules.transcode": {"errors", "parallel", "shards", "splits", "video"},

@@ -13,7 +13,6 @@ from tc_clip_pl.modules.acceleration import use_kernels
 from tc_clip_pl.modules.backbone.interface import VisionModel
 from tc_clip_pl.modules.config import TCCLIPConfig
 from tc_clip_pl.modules.tc_clip import TCCLIP
-from tc_clip_pl.profiling import class_tokens
 
 CLASS_TOKENS = 12  # tokens of a typical class text
 AUTO, PLAIN, COMPILED = "auto", "plain", "compiled"
@@ -38,7 +37,7 @@ class TCScorer(nn.Module):
 
     def set_num_classes(self, num_classes: int) -> None:
         """Set the classes, of texts of typical length."""
-        self.model.set_class_tokens(class_tokens(self.model.config, num_classes, CLASS_TOKENS))
+        self.model.set_blank_classes(num_classes, CLASS_TOKENS)
 
     def score(self, video: Tensor) -> Tensor:
         """Score videos."""

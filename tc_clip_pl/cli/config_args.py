@@ -10,6 +10,7 @@ from typing import Any
 from tc_clip_pl.cli.configs import find_config
 from tc_clip_pl.cli.errors import UserError
 
+TC_CLIP = "tc_clip"
 SECTIONS = ("model", "trainer", "ensembling")  # not `data`, which may be no more than the name of a class
 
 
@@ -36,6 +37,25 @@ def configs_first(arguments: list[str]) -> tuple[list[str], list[Path]]:
         paths.append(find_config(value))
         read_config(paths[-1])  # jsonargparse would not name the file that is wrong
     return [part for path in paths for part in ("--config", str(path))] + rest, paths
+
+
+def without_other_options(options: list[str], configs: list[Path]) -> list[str]:
+    """Leave TC-CLIP's options in an experiment alone where another configuration selects another system.
+
+    The sizes of `demo.yaml`, for example, mean nothing to an A5. Options of the command line are kept: `build_module`
+    refuses them.
+
+    Args:
+        options: Options of a subcommand, configurations first.
+        configs: These configurations.
+    """
+    models = [read_config(config).get("model") or {} for config in configs]
+    systems = [model["system"] for model in models if "system" in model]
+    if not systems or systems[-1] == TC_CLIP:
+        return options
+    names = dict.fromkeys(name for model in models if "system" not in model for name in model.get("config") or {})
+    ahead = 2 * len(configs)
+    return [*options[:ahead], *(f"--model.config.{name}=null" for name in names), *options[ahead:]]
 
 
 def classes_to_data(options: list[str]) -> list[str]:

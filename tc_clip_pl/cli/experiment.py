@@ -15,7 +15,7 @@ from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from tc_clip_pl.cli.checkpoint_config import find_checkpoint, record_run, recorded_run
 from tc_clip_pl.cli.class_check import check_tested_classes
 from tc_clip_pl.cli.clip_check import check_clips
-from tc_clip_pl.cli.config_args import classes_to_data, configs_first, import_plugins
+from tc_clip_pl.cli.config_args import classes_to_data, configs_first, import_plugins, without_other_options
 from tc_clip_pl.cli.data_module import build_data, build_data_parser, find_data_modules
 from tc_clip_pl.cli.errors import UserError, explain_parser_error
 from tc_clip_pl.cli.experiment_arguments import ExperimentArguments
@@ -32,6 +32,7 @@ from tc_clip_pl.cli.trainer_settings import (
 from tc_clip_pl.cli.write_outputs import run_folder, write_predictions, write_report
 from tc_clip_pl.evaluation.results import EvaluationRun
 from tc_clip_pl.modules.names import recorded_name
+from tc_clip_pl.training.cost_monitor import CostMonitor
 from tc_clip_pl.training.finite_loss import FiniteLoss
 from tc_clip_pl.training.interrupts import KeepInterrupts
 from tc_clip_pl.training.skipped_clips import SkippedClips
@@ -49,6 +50,7 @@ def run_experiment(argv: list[str]) -> None:
         ValueError, OSError: If the data, the model or the checkpoint is.
     """
     options, configs = configs_first(argv[1:])
+    options = without_other_options(options, configs)
     name = configs[0].stem if configs else "experiment"
     if argv[0] == "predict":
         options = classes_to_data(options)
@@ -124,7 +126,7 @@ class TCCLIPCLI(ExperimentArguments):
         settings = {**config.trainer.as_dict(), **kwargs}
         kwargs["plugins"] = with_safe_checkpoints(settings["plugins"])
         # Not among the configured callbacks: replacing their list should not switch these off.
-        fixed = [FiniteLoss(config.max_bad_steps), KeepInterrupts(), RunFolderNotes(self.command[1:])]
+        fixed = [FiniteLoss(config.max_bad_steps), KeepInterrupts(), RunFolderNotes(self.command[1:]), CostMonitor()]
         callbacks = [*usable_callbacks(settings), *fixed]
         try:
             return super().instantiate_trainer(**kwargs, callbacks=callbacks)
@@ -133,6 +135,8 @@ class TCCLIPCLI(ExperimentArguments):
 
     def after_instantiate_classes(self) -> None:
         """Print the number of parameters."""
+        if self.subcommand == "fit" and hasattr(self.datamodule, "class_names"):
+            self.model.model.set_class_names(self.datamodule.class_names)  # some systems have parameters for each class
         sizes = [(p.numel(), p.requires_grad) for p in self.model.parameters()]
         trained = sum(size for size, is_trained in sizes if is_trained)
         rank_zero_info(f"Parameters: {sum(s for s, _ in sizes) / 1e6:.2f} M, trained: {trained / 1e6:.2f} M.")

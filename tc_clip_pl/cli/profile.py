@@ -2,6 +2,7 @@
 
 import argparse
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,7 @@ from tc_clip_pl.cli.configs import find_config
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from tc_clip_pl.modules.config import TCCLIPConfig
+    from tc_clip_pl.modules.video_clip_config import VideoCLIPConfig
 
 HELP = """\
 tcclip profile [--config NAME ...] [--clip NAME]:
@@ -18,7 +19,8 @@ count parameters (without token embeddings) and multiply-adds
 
 Counts one view and one class text of 77 tokens, without loading weights.
 `as published` counts all tokens in all layers, like the paper; `executed` is
-what runs here. `tcclip benchmark` measures the speed.
+what runs here. Systems other than TC-CLIP (`model.system`) have all that is not
+text in the column `vision`. `tcclip benchmark` measures the speed.
 
   --config NAME ...      configurations to profile (the rows of the paper's
                          Tables 6 and 14)
@@ -28,12 +30,22 @@ what runs here. `tcclip benchmark` measures the speed.
 
 MIN_WIDTH = 100  # characters, for the table
 BASE = "openai/clip-vit-base-patch16"
+TC_CLIP = "tc_clip"
 PAPER_ROWS: dict[str, dict[str, Any]] = {
     "ViFi-CLIP (frame-wise)": {"reference_tokens": "none", "prompting": "template"},
     "TC-CLIP": {},
     "TC-CLIP§ (layers 4, 8, 12)": {"tc_layers": [4, 8, 12]},
     "TC-CLIP, late fusion": {"prompting": "late_fusion"},
 }
+
+
+@dataclass(frozen=True)
+class Model:
+    """What a configuration says of its model: the CLIP, the system, and the options of this."""
+
+    clip: str
+    system: str
+    options: dict[str, Any]
 
 
 def profile(argv: list[str]) -> None:
@@ -48,9 +60,9 @@ def profile(argv: list[str]) -> None:
     """
     options = _parse(argv)
     rows = {Path(name).stem: _read_model(find_config(name)) for name in options.config} or {
-        name: (options.clip, overrides) for name, overrides in PAPER_ROWS.items()
+        name: Model(options.clip, TC_CLIP, overrides) for name, overrides in PAPER_ROWS.items()
     }
-    configs = {name: _build_config(clip, overrides) for name, (clip, overrides) in rows.items()}
+    configs = {name: _build_config(model) for name, model in rows.items()}
     costs = _profile_all(configs)
     if options.format == "json":
         print(json.dumps(costs, indent=2))
@@ -69,27 +81,30 @@ def _parse(argv: list[str]) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def _read_model(path: Path) -> tuple[str, dict[str, Any]]:
-    """Return the CLIP that a configuration names and the options of the model that it sets."""
+def _read_model(path: Path) -> Model:
+    """Return what a configuration says of its model; options that are null are left open."""
     import yaml
 
     model = (yaml.safe_load(path.read_text(encoding="utf-8")) or {}).get("model") or {}
-    return model.get("pretrained", BASE), model.get("config") or {}
+    system = model.get("system", TC_CLIP)
+    options = model.get("config" if system == TC_CLIP else "options") or {}
+    return Model(model.get("pretrained", BASE), system, {k: v for k, v in options.items() if v is not None})
 
 
-def _build_config(clip: str, overrides: dict[str, Any]) -> "TCCLIPConfig":
+def _build_config(model: Model) -> "VideoCLIPConfig":
     """Build the configuration of a model from its CLIP, whose sizes are known or read from its folder."""
     from tc_clip_pl.modules.backbone.interface import backbone_options
-    from tc_clip_pl.modules.config import TCCLIPConfig
     from tc_clip_pl.modules.loading import read_config
     from tc_clip_pl.modules.names import locate
+    from tc_clip_pl.modules.systems import find_system
 
-    if not Path(locate(clip)).is_dir():
-        return TCCLIPConfig(**backbone_options(clip), **overrides)
-    return TCCLIPConfig.from_dict({**read_config(clip), "model_type": TCCLIPConfig.model_type, **overrides})
+    config_class = find_system(model.system).config_class
+    if not Path(locate(model.clip)).is_dir():
+        return config_class(**backbone_options(model.clip), **model.options)
+    return config_class.from_dict({**read_config(model.clip), "model_type": config_class.model_type, **model.options})
 
 
-def _profile_all(configs: "dict[str, TCCLIPConfig]") -> dict[str, dict[str, Any]]:
+def _profile_all(configs: "dict[str, VideoCLIPConfig]") -> dict[str, dict[str, Any]]:
     """Return costs by name of the configuration."""
     from rich.console import Console
     from rich.progress import track

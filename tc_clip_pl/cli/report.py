@@ -17,11 +17,12 @@ if TYPE_CHECKING:
     from tc_clip_pl.evaluation.run_identity import FinishedRun
 
 HELP = """\
-tcclip report DIR ... [--paper TABLE]:
+tcclip report [DIR ...] [--paper TABLE]:
 join the results of several runs in one table
 
   tcclip report outputs/few_shot_hmdb outputs/few_shot_ucf --paper few_shot
   tcclip report outputs/table_8a
+  tcclip report --paper zero_shot
 
 Reads every results.json below the directories. Runs of the same method share a
 row: seeds and splits are averaged (mean ± population standard deviation), base
@@ -34,9 +35,10 @@ marked as partial.
                              its published rows: zero_shot, few_shot,
                              base_to_novel, fully_supervised, temporal,
                              few_shot_from_k400, base_to_novel_from_k400,
-                             table_1, table_6, table_7, table_8a, ... table_14
+                             table_1, table_6, table_7, table_8a, ... table_15
                              (sweeps of `ablations/` select their table
-                             themselves); runs of another protocol are left out
+                             themselves); runs of another protocol are left
+                             out; without DIR, the published rows alone
   --format table|markdown    output format (table)
   --output FILE              also write the table to a Markdown file
   --json FILE                also write every measurement, with commands,
@@ -50,16 +52,19 @@ def report(argv: Sequence[str]) -> None:
         argv: Arguments after `tcclip report`.
 
     Raises:
-        UserError: If a directory or its results are missing, or no run has the protocol of the table.
+        UserError: If nothing to print is named, a directory or its results are missing, or no run has the protocol of
+            the table.
         ValueError: If a results file is unreadable, or the paper has no such table.
     """
     parser = argparse.ArgumentParser("tcclip report", add_help=False, allow_abbrev=False)
-    parser.add_argument("dir", type=Path, nargs="+")
+    parser.add_argument("dir", type=Path, nargs="*")
     parser.add_argument("--paper")
     parser.add_argument("--format", choices=("table", "markdown"), default="table")
     parser.add_argument("--output", type=Path)
     parser.add_argument("--json", type=Path)
     options = parser.parse_args(list(argv))
+    if not options.dir and (options.paper is None or options.json):
+        raise UserError("Give output folders of `tcclip fit`, `test` or `sweep`, or just the name of a --paper table.")
     print_folders(options.dir, options.paper, options.output, options.format == "markdown")
     if options.json is not None:
         from tc_clip_pl.evaluation.record import write_record
@@ -73,7 +78,7 @@ def print_folders(
     """Print the report of all results below some folders.
 
     Args:
-        folders: Parent folders of results.json files, or the files themselves.
+        folders: Parent folders of results.json files, or the files themselves; none prints the published rows.
         paper: The paper's table to compare with; by default the one that all runs were swept for.
         markdown_file: A Markdown file to write in addition.
         as_markdown: Whether to print Markdown.
@@ -100,6 +105,8 @@ def report_folders(folders: Sequence[Path], paper: str | None = None) -> Report:
     from tc_clip_pl.evaluation.report import build_report, build_report_of_protocol
     from tc_clip_pl.evaluation.table_layout import paper_layout
 
+    if not folders:
+        return build_report(collect_measurements([]), paper_layout(paper), with_paper=True)
     runs, tables = _read_runs(folders)
     table = paper or _common(list(tables.values()))
     if table is None:
@@ -109,7 +116,7 @@ def report_folders(folders: Sequence[Path], paper: str | None = None) -> Report:
     layout = paper_layout(table)
     # A sweep says itself which table its runs are for.
     swept = {path for path in runs if tables[path] == table}
-    others = {path: run for path, run in runs.items() if path not in swept and run.protocol not in layout.protocols}
+    others = {path: run for path, run in runs.items() if path not in swept and not layout.takes(run.protocol)}
     kept = [run for path, run in runs.items() if path not in others]
     if not kept:
         found = ", ".join(sorted({run.protocol for run in others.values()}))

@@ -14,6 +14,7 @@ from tc_clip_pl.evaluation.run_identity import FinishedRun
 IDENTITY = ["method", "checkpoint", "weight", "dataset", "part", "num_shots"]
 ACCURACIES = ["top1", "top5"]
 REMARKS = ["partial", "is_chosen"]
+COSTS = ["parameters", "multiply_adds", "views_per_second", "memory_gib"]
 
 
 def collect_measurements(runs: Sequence[FinishedRun]) -> pd.DataFrame:
@@ -24,7 +25,7 @@ def collect_measurements(runs: Sequence[FinishedRun]) -> pd.DataFrame:
         a run without one; `weight`: share of the fine-tuned weights; `dataset` and `part`, such as `hmdb51` and
         `split1`; `num_shots`: K, None if trained on all clips; `top1` and `top5`: fractions, `top5` NaN with at most
         five classes; `partial`: a reason such as "16 of 3783 clips", None if all were tested; `is_chosen`: whether the
-        tested epoch was chosen on these clips.
+        tested epoch was chosen on these clips; and the `COSTS` of the run, NaN where they are unknown.
     """
     rows = [
         row
@@ -32,14 +33,15 @@ def collect_measurements(runs: Sequence[FinishedRun]) -> pd.DataFrame:
         for row in _measurements_of(run, {"method": method, "num_shots": run.num_shots})
     ]
     # dtype=object: a column of K and None would otherwise turn into floats and NaN, which match no K.
-    measurements = pd.DataFrame(rows, columns=[*IDENTITY, *ACCURACIES, *REMARKS], dtype=object)
+    measurements = pd.DataFrame(rows, columns=[*IDENTITY, *ACCURACIES, *REMARKS, *COSTS], dtype=object)
     # A checkpoint tested twice in the same way is one measurement; seeds differ in their checkpoint and all count.
-    return measurements.drop_duplicates(IDENTITY).astype(dict.fromkeys(["weight", *ACCURACIES], float))
+    return measurements.drop_duplicates(IDENTITY).astype(dict.fromkeys(["weight", *ACCURACIES, *COSTS], float))
 
 
 def _measurements_of(run: FinishedRun, common: Mapping[str, Any]) -> list[dict[str, Any]]:
     # Without a file, as after a training without checkpoints, the seeds and the split tell two runs apart.
     checkpoint, partial = run.checkpoint or str(run.draw), run.partial_tests()
+    cost = run.results.get("cost") or {}  # earlier versions wrote none
     return [
         {
             **common,
@@ -53,6 +55,7 @@ def _measurements_of(run: FinishedRun, common: Mapping[str, Any]) -> list[dict[s
             "partial": partial.get(name),
             # The base classes choose the epoch; the novel ones are only tested.
             "is_chosen": run.is_chosen_on_test and entry["part"] != "novel",
+            **{name: cost.get(name) for name in COSTS},
         }
         for tested in run.results["runs"]
         for name, entry in tested["test_sets"].items()

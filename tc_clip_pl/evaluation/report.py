@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pandas as pd
 
@@ -17,6 +17,13 @@ INCOMPLETE, PARTIAL, CHOSEN = "*", "†", "‡"
 INCOMPLETE_NOTE = f"{INCOMPLETE} average of only some of the column's datasets or K"
 PARTIAL_NOTE = f"{PARTIAL} partial test, not comparable: "
 CHOSEN_NOTE = f"{CHOSEN} tested at its best epoch on these clips, which flatters it; `last` is not chosen"
+# Cost -> what one of it is in the table's unit, and decimals.
+COSTS = {
+    "parameters": (1e-6, 1),
+    "multiply_adds": (1e-9, 1),
+    "views_per_second": (1, 1),
+    "memory_gib": (1, 1),
+}
 EMPTY = "-"
 ROW = ["method", "w"]
 
@@ -50,9 +57,11 @@ def build_report(measurements: pd.DataFrame, layout: Layout, with_paper: bool = 
     Args:
         measurements: From `collect_measurements`, of any number of runs.
         layout: The columns, and the published rows.
-        with_paper: Whether to add the published rows, each below the measured row of the same method and weight, the
-            others at the end. Without them, empty columns are left out.
+        with_paper: Whether to add the published rows, each below the measured row of the same method and weight, in the
+            order of the paper; methods that it does not have come last. Without them, empty columns are left out.
     """
+    if layout.has_data_columns:
+        layout = replace(layout, columns={**layout_of(measurements).columns, **layout.columns})
     rank = {row.method: number for number, row in enumerate(layout.paper_rows)}
     # Methods of the paper come in its order, the others after them; a stable sort keeps the order of their weights.
     ordered = measurements.sort_values("method", key=lambda m: m.map(rank).fillna(len(rank)), kind="stable")
@@ -66,6 +75,7 @@ def build_report(measurements: pd.DataFrame, layout: Layout, with_paper: bool = 
         *([WEIGHT_NOTE] if layout.has_weight_column else []),
         *([CLIP_NOTE] if (measurements["weight"] == 0).any() else []),
         *([PAPER_NOTE] if any(is_paper) else []),
+        *([layout.note] if layout.note and (any(is_paper) or not layout.paper_rows) else []),
         *_explain_signs(table.loc[[not is_published for is_published in is_paper]], measurements),
     ]
     table["method"] += ["°" * is_published for is_published in is_paper]
@@ -85,9 +95,13 @@ def _fill_cells(measurements: pd.DataFrame, columns: Mapping[str, Column]) -> pd
     rows = measurements.set_index(ROW).index.unique()
     stats: dict[str, pd.DataFrame] = {}
     for name, column in columns.items():
-        found = _average(measurements, column) if column.select else _combine(column, stats)
+        if column.metric in COSTS:
+            found = _average_cost(measurements, column.metric)
+        else:
+            found = _average(measurements, column) if column.select else _combine(column, stats)
         stats[name] = found.reindex(rows)
-    cells = {name: [_show_cell(*cell) for cell in found.to_numpy()] for name, found in stats.items()}
+    shown = {name: found.assign(metric=columns[name].metric) for name, found in stats.items()}
+    cells = {name: [_show_cell(*cell) for cell in found.to_numpy()] for name, found in shown.items()}
     return pd.DataFrame(cells, index=rows)
 
 
@@ -113,6 +127,12 @@ def _average(measurements: pd.DataFrame, column: Column) -> pd.DataFrame:
     std = groups["std"].first().where(has_std)
     signs = (groups.size() < expected).map({True: INCOMPLETE, False: ""}) + signs
     return pd.DataFrame({"value": groups["mean"].mean(), "std": std, "signs": signs})
+
+
+def _average_cost(measurements: pd.DataFrame, name: str) -> pd.DataFrame:
+    """Return the same for a cost, averaged over all runs of a row."""
+    value = measurements.groupby(ROW, sort=False)[name].mean()
+    return pd.DataFrame({"value": value, "std": math.nan, "signs": ""})
 
 
 def _combine(column: Column, stats: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
@@ -144,10 +164,13 @@ def _explain_signs(table: pd.DataFrame, measurements: pd.DataFrame) -> list[str]
     return [note for sign, note in notes.items() if sign in text]
 
 
-def _show_cell(value: float, std: float, signs: str) -> str:
-    """Return a fraction in percent with its signs and spread, such as `60.0*` or `60.0 ± 8.2`."""
+def _show_cell(value: float, std: float, signs: str, metric: str) -> str:
+    """Return a fraction in percent with its signs and spread, such as `60.0*` or `60.0 ± 8.2`, or a cost."""
     if math.isnan(value):
         return EMPTY
+    if metric in COSTS:
+        unit, decimals = COSTS[metric]
+        return f"{unit * value:.{decimals}f}"
     spread = "" if math.isnan(std) else f" ± {100 * std:.1f}"
     return f"{100 * value:.1f}{signs}{spread}"
 
@@ -155,6 +178,8 @@ def _show_cell(value: float, std: float, signs: str) -> str:
 def _add_paper_rows(table: pd.DataFrame, layout: Layout) -> pd.DataFrame:
     rows = [[row.method, row.weight, *row.metrics] for row in layout.paper_rows]
     paper = pd.DataFrame(rows, columns=[*ROW, *layout.shown]).assign(is_paper=True)
-    table = pd.concat([table, paper])
-    # Numbering methods and weights by first appearance moves each published row below the measured one.
-    return table.iloc[table.groupby(ROW, sort=False).ngroup().argsort(kind="stable")]
+    table = pd.concat([table, paper], ignore_index=True)
+    rank = {(row.method, row.weight): number for number, row in enumerate(layout.paper_rows)}
+    ranks = [rank.get(key, len(rank)) for key in zip(table["method"], table["w"], strict=True)]
+    # A stable sort keeps a measured row above the published one of the same method and weight.
+    return table.iloc[pd.Series(ranks, dtype=int).argsort(kind="stable")]

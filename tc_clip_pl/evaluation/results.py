@@ -52,6 +52,7 @@ def build_results(
     skipped: Sequence[str] = (),
     machine: Mapping[str, Any] | None = None,
     minutes: float | None = None,
+    cost: Mapping[str, float | None] | None = None,
 ) -> dict[str, Any]:
     """Collect the metrics of a run with everything that produced them.
 
@@ -71,6 +72,7 @@ def build_results(
         skipped: Clips that could not be read, as "path: reason".
         machine: Device, number of processes and precision of the run.
         minutes: Duration of the command so far.
+        cost: `parameters`, `multiply_adds`, `views_per_second` and `memory_gib`, as far as they are known.
 
     Returns:
         Plain values, ready for JSON. Accuracies are fractions; `top5` is None with at most five classes. `partial` is
@@ -90,6 +92,7 @@ def build_results(
         "versions": installed_versions(),
         "machine": dict(machine or {}),
         "minutes": minutes,
+        "cost": dict(cost or {}),
         "config": dict(config),
     }
 

@@ -29,7 +29,7 @@ class Column:
     Attributes:
         group: First line of the heading.
         name: Second line of the heading.
-        metric: `top1` or `top5`.
+        metric: `top1`, `top5`, or a cost of the run.
         select: Accepted values by key, one of `SELECTABLE`; a key that is missing accepts all.
         mean_of: Other columns, by name, whose mean this one shows.
         harmonic_mean_of: Likewise for the harmonic mean.
@@ -65,13 +65,17 @@ class Layout:
         title: Title without the unit.
         columns: Columns by name.
         paper_rows: The published rows.
-        protocols: Protocols whose runs the table shows.
+        protocols: Protocols whose runs the table shows; None for all.
+        has_data_columns: Whether columns for all measured data come first, as in `layout_of`.
+        note: A remark on the published rows, if any.
     """
 
     title: str
     columns: Mapping[str, Column]
     paper_rows: Sequence[PaperRow] = ()
-    protocols: Sequence[str] = ()
+    protocols: Sequence[str] | None = ()
+    note: str | None = None
+    has_data_columns: bool = False
 
     @property
     def shown(self) -> dict[str, Column]:
@@ -82,6 +86,10 @@ class Layout:
         """Return group and name of a column; one that is not of the layout, such as `method`, has no group."""
         column = self.columns.get(name, Column("", name))
         return column.group, column.name
+
+    def takes(self, protocol: str) -> bool:
+        """Return whether the table shows the runs of a protocol."""
+        return self.protocols is None or protocol in self.protocols
 
     @property
     def has_weight_column(self) -> bool:
@@ -151,7 +159,8 @@ def _read_layout(name: str, table: Mapping[str, Any]) -> Layout:
         PaperRow(method, "" if weight is None else str(weight), list(map(str, metrics)))
         for method, weight, metrics in table["rows"]
     ]
-    return Layout(table["title"], columns, rows, table.get("protocols", [name]))
+    more = table.get("note"), table.get("data_columns", False)
+    return Layout(table["title"], columns, rows, table.get("protocols", [name]), *more)
 
 
 def _read_column(column: Mapping[str, Any]) -> Column:

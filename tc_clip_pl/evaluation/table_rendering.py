@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import groupby
+from operator import itemgetter
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -95,16 +98,22 @@ def report_table(report: Report, width: int) -> Group:
         width: Characters per line.
 
     Returns:
-        Title, table and notes for a rich console. The table is the first of these that fits: the upright one, the
-        upright one with narrow columns, and the transposed one, cut into as many below each other as it takes.
+        Title, table and notes for a rich console. The table is the first of these that fits: the upright one, also
+        with less space and with two lines a row; the transposed one; pieces of the upright one below each other; and
+        pieces of the transposed one.
     """
     from rich.console import Console, Group
     from rich.text import Text
 
-    upright = [_build_upright(report), _build_upright(report, is_narrow=True)]
     console = Console(width=10 * width)  # wide enough to measure what each table would take
-    fitting = [[table] for table in upright if console.measure(table).maximum <= width]
-    tables = fitting[0] if fitting else list(_build_transposed(report, width))
+
+    def fits(table: Table) -> bool:
+        return console.measure(table).maximum <= width
+
+    upright = (_build_upright(report, *how) for how in ((False, False), (True, False), (True, True)))
+    tables = next(([table] for table in upright if fits(table)), None) or list(_build_transposed(report, width))
+    if len(tables) > 1:
+        tables = _build_pieces(report, fits) or tables
     return Group(Text(_title(report), style="bold"), *tables, *map(Text, report.notes))
 
 
@@ -127,7 +136,7 @@ def _grid(report: Report) -> list[list[str]]:
     return [[" ".join(filter(None, heading)) for heading in report.table], *report.table.to_numpy().tolist()]
 
 
-def _build_upright(report: Report, is_narrow: bool = False) -> Table:
+def _build_upright(report: Report, is_narrow: bool = False, wraps: bool = False) -> Table:
     table, previous = _empty_table(is_narrow), None
     for number, (group, name) in enumerate(report.table):
         # A group's heading stands once, over its first column.
@@ -138,8 +147,24 @@ def _build_upright(report: Report, is_narrow: bool = False) -> Table:
             table.add_column(heading, justify="right", no_wrap=True)
         previous = group
     for row, is_paper in zip(_grid(report)[1:], report.is_paper, strict=True):
-        table.add_row(*_cells(row, is_narrow), style="dim" if is_paper else "")
+        table.add_row(*_cells(row, wraps), style="dim" if is_paper else "")
     return table
+
+
+def _build_pieces(report: Report, fits: Callable[[Table], bool]) -> list[Table]:
+    """Return tables of some groups of columns each, as many as fit; none if there is a group that fits nowhere."""
+    names = [column for column in report.table if not column[0]]  # method and weight, which every piece repeats
+    groups = [list(group) for _, group in groupby(report.table.columns.difference(names, sort=False), itemgetter(0))]
+    tables: list[Table] = []
+    columns: list[tuple[str, str]] = []
+    for group in groups:
+        wider = _build_upright(replace(report, table=report.table[[*names, *columns, *group]]))
+        if columns and fits(wider):
+            columns, tables[-1] = [*columns, *group], wider
+        else:
+            columns = group
+            tables.append(_build_upright(replace(report, table=report.table[[*names, *group]])))
+    return tables if all(map(fits, tables)) else []
 
 
 def _build_transposed(report: Report, width: int) -> Iterator[Table]:
@@ -171,7 +196,7 @@ def _build_columns(report: Report, numbers: Sequence[int]) -> Table:
         least = _longest(columns[number], is_heading=True)
         table.add_column(method, justify="right", min_width=least, style="dim" if report.is_paper[number - 1] else "")
     for row in rows:
-        table.add_row(*_cells(row, is_narrow=True))
+        table.add_row(*_cells(row, wraps=True))
     return table
 
 
@@ -182,8 +207,8 @@ def _empty_table(is_narrow: bool) -> Table:
     return Table(box=box.SIMPLE_HEAD, padding=(0, 0) if is_narrow else (0, 1), pad_edge=not is_narrow)
 
 
-def _cells(texts: Iterable[str], is_narrow: bool = False) -> list[Text]:
+def _cells(texts: Iterable[str], wraps: bool = False) -> list[Text]:
     """Return texts as cells; rich would read the brackets of a plain string, as in "[CLS]", as markup."""
     from rich.text import Text
 
-    return [Text(text.replace(" ± ", "\n±") if is_narrow else text) for text in texts]
+    return [Text(text.replace(" ± ", "\n±") if wraps else text) for text in texts]

@@ -25,6 +25,8 @@ class ClassCache:
             device_type: Of the weights, such as "cuda": autocast is set per type.
             encode: Makes a new encoding; called without gradient.
         """
+        if device_type == "meta":  # there are no values to keep, and autocast does not know the device
+            return encode()
         # Autocast decides the dtype, and tensors made in inference mode must not leave it.
         mode = (
             torch.is_autocast_enabled(device_type),

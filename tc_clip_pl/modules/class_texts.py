@@ -1,7 +1,7 @@
 """The classes that a model scores videos against: their texts, and how long their encoding stays valid."""
 
-from collections.abc import Callable, Hashable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import torch
@@ -10,7 +10,7 @@ from transformers import PreTrainedTokenizerBase
 
 from tc_clip_pl.modules.backbone.interface import BackboneConfig, find_eos
 from tc_clip_pl.modules.class_cache import ClassCache
-from tc_clip_pl.modules.tokenizer import CLASS_TEXT, tokenize_class_names
+from tc_clip_pl.modules.tokenizer import CLASS_TEXT, tokenize_class_names, tokenize_texts
 
 
 class ClassTexts(nn.Module):
@@ -19,14 +19,17 @@ class ClassTexts(nn.Module):
     Attributes:
         class_text: The text of a class, with {} in place of its name; a tuple if a class has several texts.
         num_added_tokens: By how many tokens the model makes a text longer; may be negative.
+        texts_per_class: S, texts that describe a class.
         tokenizer: The tokenizer of the CLIP that the model was made from, or None.
-        class_input_ids: (Y, L) token ids of the classes, (S, Y, L) if a class has S texts, or None before they are set.
-        class_eos: (Y,) or (S, Y) positions of EOS once the prompt vectors are in place, or None.
+        class_input_ids: (Y, L) token ids of the classes, (S, Y, L) if `class_text` is a tuple of S texts, (Y * S, L)
+            with `texts_per_class`; None before they are set.
+        class_eos: Positions of EOS once the prompt vectors are in place, of the same shape without L, or None.
         encoded_texts: Token ids and positions of EOS that were encoded last: in training these may be some of all.
     """
 
     class_text: str | tuple[str, ...] = CLASS_TEXT
     num_added_tokens: int = 0
+    texts_per_class: int = 1
 
     def __init__(self, config: BackboneConfig) -> None:
         super().__init__(config)
@@ -43,13 +46,33 @@ class ClassTexts(nn.Module):
         Raises:
             ValueError: If the model has no tokenizer, the list is empty, or a name is too long for the text encoder.
         """
+        self.set_class_tokens(self.tokenize_classes(class_names))
+
+    def tokenize_classes(self, class_names: Sequence[str]) -> Tensor:
+        """Return the (Y, L) token ids of the texts of classes.
+
+        Raises:
+            ValueError: If the model has no tokenizer, the list is empty, or a name is too long for the text encoder.
+        """
+        room = self.config.text_config.max_position_embeddings
+        text, num_added = self.class_text, self.num_added_tokens
+        return tokenize_class_names(self._get_tokenizer(), class_names, text, room, num_added)
+
+    def tokenize(self, texts: Sequence[str]) -> Tensor:
+        """Return the (X, L) token ids of texts, padded after EOS.
+
+        Raises:
+            ValueError: If the model has no tokenizer, or a text is too long for the text encoder.
+        """
+        room = self.config.text_config.max_position_embeddings
+        return tokenize_texts(self._get_tokenizer(), texts, room, self.num_added_tokens)
+
+    def _get_tokenizer(self) -> PreTrainedTokenizerBase:
         if self.tokenizer is None:
             raise ValueError(
                 "This model has no tokenizer: set its `tokenizer`, or give token ids to `set_class_tokens`."
             )
-        room = self.config.text_config.max_position_embeddings
-        text, num_added = self.class_text, self.num_added_tokens
-        self.set_class_tokens(tokenize_class_names(self.tokenizer, class_names, text, room, num_added))
+        return self.tokenizer
 
     def set_class_tokens(self, input_ids: Tensor) -> None:
         """Set the classes by the token ids of "{prompt template} {class name}.".
@@ -74,6 +97,20 @@ class ClassTexts(nn.Module):
         self.class_eos = (eos + added).to(self.device)
         self.clear_class_cache()
 
+    def set_blank_classes(self, num_classes: int, length: int | None = None) -> None:
+        """Set classes of texts without words, to count or time the model; a system with several texts overrides it.
+
+        Args:
+            num_classes: Y.
+            length: Tokens of a text, prompt vectors included; the longest possible by default.
+        """
+        text = self.config.text_config
+        shape = num_classes, (length or text.max_position_embeddings) - self.num_added_tokens
+        input_ids = torch.zeros(shape, dtype=torch.int64)
+        # An eos_token_id of 2 is an old mistake in CLIP's configurations: EOS is then found as the highest token id.
+        input_ids[:, -1] = text.vocab_size - 1 if text.eos_token_id == 2 else text.eos_token_id
+        self.set_class_tokens(input_ids)
+
     def encode_classes(self) -> Any:
         """Encode the classes as far as no video is needed; the result is kept in evaluation, or if the text is frozen.
 
@@ -88,6 +125,29 @@ class ClassTexts(nn.Module):
             self.clear_class_cache()
             return self._encode_classes()
         return self._class_cache.get(self.class_input_ids.device.type, self._encode_classes)
+
+    def texts_of(self, classes: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the (A * S, L) token ids of (A,) classes and their positions of EOS, as `other_texts` takes them."""
+        rows = (self.class_input_ids, self.class_eos)
+        ids, eos = (of_all.unflatten(0, (-1, self.texts_per_class))[classes].flatten(0, 1) for of_all in rows)
+        return ids, eos
+
+    @contextmanager
+    def other_texts(self, input_ids: Tensor, eos: Tensor) -> Iterator[None]:
+        """Score videos against other texts than the classes inside the context; the classes come back after it.
+
+        Args:
+            input_ids: (X, L), as `class_input_ids`.
+            eos: (X,), as `class_eos`.
+        """
+        classes = self.class_input_ids, self.class_eos
+        self.class_input_ids, self.class_eos = input_ids.to(self.device), eos.to(self.device)
+        self.clear_class_cache()
+        try:
+            yield
+        finally:
+            self.class_input_ids, self.class_eos = classes
+            self.clear_class_cache()
 
     def clear_class_cache(self) -> None:
         """Drop the encoding of the classes that evaluation keeps between batches.

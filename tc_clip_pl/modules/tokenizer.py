@@ -1,7 +1,6 @@
-"""Class names to token ids."""
+"""Class names and other texts to token ids."""
 
 from collections.abc import Sequence
-from itertools import cycle
 
 import torch
 from torch import Tensor
@@ -35,8 +34,7 @@ def tokenize_class_names(
         num_added: By how many tokens the model makes a text longer.
 
     Returns:
-        (Y, L) token ids, padded to the longest text; (S, Y, L) if there are several texts. Attention is causal, so
-        padding after EOS changes nothing, and there is no need to pad to the full length of the text encoder.
+        (Y, L) token ids, as from `tokenize_texts`; (S, Y, L) if there are several texts.
 
     Raises:
         ValueError: If the list is empty or a name is too long for the text encoder.
@@ -45,13 +43,31 @@ def tokenize_class_names(
         raise ValueError("The list of class names is empty: give at least one class.")
     texts = (text,) if isinstance(text, str) else text
     filled = [each.format(name, short=name.partition(":")[0]) for each in texts for name in class_names]
-    ids = tokenizer(filled)["input_ids"]
-    for name, row in zip(cycle(class_names), ids):
+    ids = tokenize_texts(tokenizer, filled, room, num_added)
+    return ids if isinstance(text, str) else ids.unflatten(0, (len(texts), -1))
+
+
+def tokenize_texts(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], room: int, num_added: int = 0) -> Tensor:
+    """Tokenize texts.
+
+    Args:
+        tokenizer: The tokenizer of the backbone.
+        texts: Y texts, at least one.
+        room: Tokens that the text encoder takes.
+        num_added: By how many tokens the model makes a text longer.
+
+    Returns:
+        (Y, L) token ids, padded to the longest text. Attention is causal, so padding after EOS changes nothing, and
+        there is no need to pad to the full length of the text encoder.
+
+    Raises:
+        ValueError: If a text is too long for the text encoder.
+    """
+    ids = tokenizer(list(texts))["input_ids"]
+    for text, row in zip(texts, ids, strict=True):
         if len(row) + num_added > room:
             raise ValueError(
-                f"The class name {name!r} needs {len(row) + num_added} tokens with its prompt, and the "
-                f"text encoder takes {room}: shorten it."
+                f"The text {text!r} needs {len(row) + num_added} tokens, and the text encoder takes {room}: shorten it."
             )
     rows = [torch.tensor(row) for row in ids]
-    padded = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=0)
-    return padded if isinstance(text, str) else padded.unflatten(0, (len(texts), -1))
+    return torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=0)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
+from lightning.pytorch.utilities import rank_zero_info
 from torch import Tensor
 
 from tc_clip_pl.modules.systems import find_system
@@ -178,6 +179,8 @@ def load_model(ckpt_path: str | Path) -> VideoCLIP:
 def load_weights(model: VideoCLIP, ckpt_path: str | Path) -> None:
     """Load the weights of a training checkpoint into a model of the same architecture.
 
+    Another system's checkpoint that holds no more than a CLIP, such as a ViFi-CLIP's, gives what the model has of CLIP.
+
     Args:
         model: Any system.
         ckpt_path: A file such as `last.ckpt`.
@@ -186,15 +189,27 @@ def load_weights(model: VideoCLIP, ckpt_path: str | Path) -> None:
         FileNotFoundError: If there is no such file.
         ValueError: If it is not a training checkpoint of this project, or belongs to another model.
     """
-    _load_state_dict(model, read_checkpoint(ckpt_path))
+    checkpoint = read_checkpoint(ckpt_path)
+    weights, own = _model_weights(checkpoint), model.state_dict()
+    is_other = checkpoint["tc_clip"]["config"].get("model_type") != model.config.model_type
+    new = model.new_parameter_names()
+    if is_other and (adapted := model.adapt_clip_weights(weights)).keys() == own.keys() - new:
+        weights = {**adapted, **{name: own[name] for name in new}}
+        rank_zero_info(f"{ckpt_path} is a fine-tuned CLIP; the {len(new)} tensors that {model.title} adds start anew.")
+    check_state_dict(weights, own)
+    model.load_state_dict(weights)
 
 
 def _load_state_dict(model: VideoCLIP, checkpoint: Mapping[str, Any]) -> None:
-    # The rest of the LightningModule's state, if any, is not the model's.
-    weights = checkpoint["state_dict"].items()
-    state_dict = {name.removeprefix(MODEL_PREFIX): value for name, value in weights if name.startswith(MODEL_PREFIX)}
+    state_dict = _model_weights(checkpoint)
     check_state_dict(state_dict, model.state_dict())
     model.load_state_dict(state_dict)
+
+
+def _model_weights(checkpoint: Mapping[str, Any]) -> dict[str, Tensor]:
+    # The rest of the LightningModule's state, if any, is not the model's.
+    weights = checkpoint["state_dict"].items()
+    return {name.removeprefix(MODEL_PREFIX): value for name, value in weights if name.startswith(MODEL_PREFIX)}
 
 
 def check_state_dict(given: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> None:

@@ -94,6 +94,8 @@ class WarmupSchedule(LRScheduler, ABC):
         ValueError: If the warm-up is negative, or the final rate is negative or above a peak.
     """
 
+    lag = 0  # optimizer steps by which every rate comes late
+
     def __init__(
         self,
         optimizer: Optimizer,
@@ -124,19 +126,46 @@ class WarmupSchedule(LRScheduler, ABC):
 
     def get_lr(self) -> list[float]:
         """Return the rate of each group at the current step."""
-        lengths = (self.warmup_steps, self.total_steps)
-        return [self.rate(self.last_epoch, peak, self.final_lr, *lengths) for peak in self.base_lrs]
+        lengths, step = (self.warmup_steps, self.total_steps), max(0, self.last_epoch - self.lag)
+        return [self.rate(step, peak, self.final_lr, *lengths) for peak in self.base_lrs]
 
     def state_dict(self) -> dict[str, Any]:
         """Return the position without the settings: a resumed run may be longer than the one it continues."""
-        settings = ("total_steps", "warmup_steps", "final_lr")
+        settings = ("total_steps", "warmup_steps", "final_lr", "lag")
         return {name: value for name, value in super().state_dict().items() if name not in settings}
 
 
 class ReleasedSchedule(WarmupSchedule):
-    """The schedule of the published runs: the cosine counts from step 0 and is under way when the warm-up ends."""
+    """The schedule of the published runs: the cosine counts from step 0 and is under way when the warm-up ends.
+
+    Args:
+        optimizer: As in `WarmupSchedule`, like the next four.
+        total_steps: Optimizer steps of the whole training.
+        steps_per_epoch: Optimizer steps of one epoch.
+        warmup_epochs: Length of the warm-up.
+        final_lr: Rate at the end of training.
+        lag: Optimizer steps by which every rate comes late: 1 is the code of ViFi-CLIP, MAXI and OST, which sets the
+            rate of a step after that step, so that the first two have rate 0.
+
+    Raises:
+        ValueError: As `WarmupSchedule`, or if the lag is negative.
+    """
 
     rate = staticmethod(released_rate)
+
+    def __init__(
+        self,
+        optimizer: Optimizer,
+        total_steps: int,
+        steps_per_epoch: int,
+        warmup_epochs: float = 5.0,
+        final_lr: float = 2e-8,
+        lag: int = 0,
+    ) -> None:
+        if lag < 0:
+            raise ValueError(f"model.lr_scheduler.lag is {lag}; it must be at least 0.")
+        self.lag = lag
+        super().__init__(optimizer, total_steps, steps_per_epoch, warmup_epochs, final_lr)
 
 
 class TextbookSchedule(WarmupSchedule):

@@ -40,3 +40,18 @@ def test_runs_of_another_protocol_are_left_out_of_a_paper_table(write, capsys):
 def test_versions_that_differ_are_noted(write, capsys):
     assert main(["report", write("2.4", "few_shot"), write("2.5", "few_shot")]) == 0
     assert "torch differs: 2.4, 2.5" in capsys.readouterr().out
+
+
+def test_table_of_the_paper_is_printed_alone(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "80")
+    assert main(["report", "--paper", "zero_shot", "--output", str(tmp_path / "table.md")]) == 0
+    out = capsys.readouterr().out
+    assert max(map(len, out.splitlines())) <= 80
+    assert " ".join(["Open-VCLIP°", "0.5", "53.9", "±", "1.2", "83.4", "±", "1.2"]) in " ".join(out.split())
+    assert (tmp_path / "table.md").read_text().count("°") >= 15
+
+
+@pytest.mark.parametrize("argv", [[], ["--paper", "zero_shot", "--json", "x.json"]])
+def test_report_of_nothing(argv, capsys):
+    assert main(["report", *argv]) == 1
+    assert "Give output folders of `tcclip fit`" in capsys.readouterr().err

@@ -25,8 +25,9 @@ def test_augment_mixes_and_normalizes(synthetic_root):
     mixed = data.augment(batch)
     assert mixed.video.shape == batch.video.shape and mixed.video.dtype == torch.float32
     assert mixed.label.shape == (4, 10) and torch.allclose(mixed.label.sum(1), torch.ones(4))
-    plain = module(synthetic_root, augmentation=Augmentation(mixup_alpha=0, cutmix_alpha=0)).augment(batch)
-    assert torch.equal(plain.label, batch.label)
+    for off in ({"mixup_alpha": 0, "cutmix_alpha": 0}, {"mix_probability": 0}):
+        plain = module(synthetic_root, augmentation=Augmentation(**off)).augment(batch)
+        assert torch.equal(plain.label, batch.label)
 
 
 def test_normalize_is_what_evaluation_gets(synthetic_root):

@@ -4,3 +4,13 @@
 def test_loss_and_gradients_are_those_of_the_whole_batch(launch_two):
     done = launch_two("gather_worker.py")
     assert done.returncode == 0, done.stderr
+
+
+def test_actionclip_matches_the_pairs_of_both_processes(launch_two, tiny_clip_folder):
+    done = launch_two("batch_kl_worker.py", tiny_clip_folder)
+    assert done.returncode == 0, done.stderr
+
+
+def test_osts_loss_and_gradients_are_those_of_the_whole_batch(launch_two):
+    done = launch_two("pairwise_worker.py")
+    assert done.returncode == 0, done.stderr

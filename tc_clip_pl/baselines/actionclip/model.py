@@ -98,6 +98,10 @@ class ActionCLIP(VideoCLIP, BackboneModel):
         templates = self.config.templates
         super().set_class_names([template.replace("{}", name) for template in templates for name in class_names])
 
+    def set_blank_classes(self, num_classes: int, length: int | None = None) -> None:
+        """Set classes of sentences without words, to count or time the model."""
+        super().set_blank_classes(self.num_templates * num_classes, length)
+
     def set_class_tokens(self, input_ids: Tensor) -> None:
         """Set the classes by the token ids of their sentences.
 

@@ -1,4 +1,8 @@
-"""The runs of a sweep: configurations x swept values x named variants, each in its own folder."""
+"""The runs of a sweep: configurations x swept values x named variants, each in its own folder.
+
+In a sweep file, the keys below an experiment with a list of values are swept; one value is set in all of its runs. Of a
+variant, `config` names a configuration to lay over the experiment, and `subcommand: test` trains nothing.
+"""
 
 from __future__ import annotations
 
@@ -25,10 +29,11 @@ class SweepRun:
 
     Attributes:
         name: Name of its folder.
-        argv: Arguments of `tcclip fit`, without the output folder.
+        argv: Arguments of the subcommand, without the output folder.
         variant: Name of its variant, if the sweep has any.
         settings: Swept values by key.
         table: The paper's table to compare with, if any.
+        subcommand: fit, which tests what it has trained, or test.
     """
 
     name: str
@@ -36,6 +41,7 @@ class SweepRun:
     variant: str | None
     settings: dict[str, Any]
     table: str | None
+    subcommand: str = "fit"
 
     def describe(self) -> dict[str, Any]:
         """Return what a report needs to know about the run, and its arguments."""
@@ -49,14 +55,15 @@ class Sweep:
 
     Attributes:
         name: Name of its folder.
-        configs: Swept values of each experiment; an experiment is one or several configurations, later ones override.
+        configs: Values of each experiment, swept if they are a list; an experiment is one or several configurations,
+            later ones override.
         settings: Values that all runs share.
         variants: Named combinations of values.
         table: The paper's table to compare with, if any.
     """
 
     name: str
-    configs: Mapping[tuple[str, ...], Mapping[str, Sequence[Any]]]
+    configs: Mapping[tuple[str, ...], Mapping[str, Any]]
     settings: Mapping[str, Any] = field(default_factory=dict)
     variants: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     table: str | None = None
@@ -65,18 +72,28 @@ class Sweep:
         """Return all runs.
 
         Args:
-            argv: Arguments of every run; swept values come after them and so take precedence.
+            argv: Arguments of every run. They override what an experiment sets, and swept values and those of variants
+                override them.
         """
         runs = []
-        for configs, grid in self.configs.items():
-            paths = [text for name in configs for text in ("--config", str(find_config(name).resolve()))]
+        for configs, given in self.configs.items():
+            grid = {key: values for key, values in given.items() if isinstance(values, list)}
+            fixed = _to_argv({key: value for key, value in given.items() if key not in grid})
             for values in itertools.product(*grid.values()):
                 swept = dict(zip(grid, values, strict=True))
-                for variant, overrides in (self.variants or {None: {}}).items():
-                    changes = _to_argv({**self.settings, **swept, **overrides})
-                    name = run_name([Path(config).stem for config in configs], swept, variant)
-                    runs.append(SweepRun(name, [*paths, *argv, *changes], variant, swept, self.table))
+                for variant in self.variants or [None]:
+                    runs.append(self._run(configs, [*fixed, *argv], swept, variant))
         return runs
+
+    def _run(
+        self, configs: Sequence[str], argv: Sequence[str], swept: Mapping[str, Any], variant: str | None
+    ) -> SweepRun:
+        overrides = dict(self.variants.get(variant, {}))
+        overlays, subcommand = _as_list(overrides.pop("config", [])), overrides.pop("subcommand", "fit")
+        paths = [text for name in (*configs, *overlays) for text in ("--config", str(find_config(name).resolve()))]
+        argv = [*paths, *argv, *_to_argv({**self.settings, **swept, **overrides})]
+        name = run_name([Path(config).stem for config in configs], swept, variant)
+        return SweepRun(name, argv, variant, dict(swept), self.table, subcommand)
 
 
 def read_sweep(arguments: Sequence[str], configs: Sequence[str]) -> Sweep:
@@ -160,6 +177,10 @@ def _read_file(path: Path) -> dict[str, Any]:
 def _grid_of(experiments: Mapping[tuple[str, ...], Any], configs: Sequence[str]) -> dict[str, Any]:
     """Return the swept values that a sweep file gives for a configuration, which may be named by its path."""
     return next((grid for (name,), grid in experiments.items() if _stem(name) == _stem(configs[0])), {})
+
+
+def _as_list(names: str | list[str]) -> list[str]:
+    return [names] if isinstance(names, str) else names
 
 
 def _stem(name: str) -> str:

@@ -16,9 +16,9 @@ JOBS_FOLDER = "jobs"
 
 
 def fit_argv(run: SweepRun, folder: Path, checkpoint: Path | None = None) -> list[str]:
-    """Return the arguments of `tcclip` that start a run in its folder, or go on from a checkpoint."""
+    """Return the arguments of `tcclip` that start a run in its folder, or go on from a checkpoint of training."""
     resume = ["--ckpt_path", str(checkpoint)] if checkpoint else []
-    return ["fit", *run.argv, *resume, "--output_dir", str(folder)]
+    return [run.subcommand, *run.argv, *resume, "--output_dir", str(folder)]
 
 
 def find_checkpoint(run: SweepRun, folder: Path) -> Path | None:

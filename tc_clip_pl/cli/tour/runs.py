@@ -14,9 +14,8 @@ from tc_clip_pl.cli.sweep.runs import find_checkpoint, fit_argv, is_finished, pr
 from tc_clip_pl.evaluation.results import find_results, read_results
 
 FRAME_WISE, TC_CLIP = "frame-wise", "TC-CLIP"
-_NO_CONTEXT = ["--model.config.num_context_tokens=null", "--model.config.merges_per_round=null"]
 CONFIGS = {
-    FRAME_WISE: ["--config", "demo.yaml", "--config", "models/vifi_clip.yaml", *_NO_CONTEXT],
+    FRAME_WISE: ["--config", "demo.yaml", "--config", "models/vifi_clip.yaml"],
     TC_CLIP: ["--config", "demo.yaml"],
 }
 """Method -> what makes it; the same data, steps and learning rate."""
