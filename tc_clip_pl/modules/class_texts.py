@@ -104,12 +104,16 @@ class ClassTexts(nn.Module):
             num_classes: Y.
             length: Tokens of a text, prompt vectors included; the longest possible by default.
         """
+        self.set_class_tokens(self.blank_tokens(num_classes, length))
+
+    def blank_tokens(self, num_classes: int, length: int | None = None) -> Tensor:
+        """Return the (Y, L) token ids of texts without words; arguments as in `set_blank_classes`."""
         text = self.config.text_config
         shape = num_classes, (length or text.max_position_embeddings) - self.num_added_tokens
         input_ids = torch.zeros(shape, dtype=torch.int64)
         # An eos_token_id of 2 is an old mistake in CLIP's configurations: EOS is then found as the highest token id.
         input_ids[:, -1] = text.vocab_size - 1 if text.eos_token_id == 2 else text.eos_token_id
-        self.set_class_tokens(input_ids)
+        return input_ids
 
     def encode_classes(self) -> Any:
         """Encode the classes as far as no video is needed; the result is kept in evaluation, or if the text is frozen.
