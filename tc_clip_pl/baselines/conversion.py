@@ -1,5 +1,6 @@
 """From the names and layouts in published checkpoints of the compared systems to ours."""
 
+import re
 from collections.abc import Mapping
 
 from torch import Tensor
@@ -43,3 +44,26 @@ def convert_published(
                 f"{tuple(expected[name].shape)}."
             )
     return converted
+
+
+def split_names(
+    published: Mapping[str, Tensor], names: Mapping[str, str], clip_prefix: str
+) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """Part the weights that a table names from those of a CLIP inside the checkpoint.
+
+    Args:
+        published: Weights under their published names, with or without the prefix ``module.``.
+        names: Pattern of a published name -> our name; it must match the whole name.
+        clip_prefix: What stands before OpenAI's names.
+
+    Returns:
+        The first ones under our names, in their published layout; all others without ``clip_prefix``, for
+        `convert_published`.
+    """
+    own, others = {}, {}
+    for key, value in published.items():
+        name = key.removeprefix("module.")
+        found = ((re.fullmatch(pattern, name), target) for pattern, target in names.items())
+        ours = next((match.expand(target) for match, target in found if match), None)
+        (others if ours is None else own)[ours or name.removeprefix(clip_prefix)] = value
+    return own, others

@@ -179,10 +179,11 @@ def _identify(path: str) -> str:
 def _write(source: Source, ensemble: float | None, folder: Path) -> None:
     from datamodules.input_contract import write_input_contract
     from tc_clip_pl.cli.model_card import model_card
-    from tc_clip_pl.training.weight_ensembling import build_weight_sets, write_parameters
+    from tc_clip_pl.training.weight_ensembling import build_weight_sets, check_can_ensemble, write_parameters
 
     model = source.model
     if ensemble is not None:
+        check_can_ensemble(model, (ensemble,), remedy="leave --ensemble out")
         write_parameters(model, build_weight_sets(model, (ensemble,))[ensemble])
         model.config.ensemble_weight = ensemble
     model.save_pretrained(folder)

@@ -133,6 +133,8 @@ class TCCLIPCLI(ExperimentArguments):
 
     def after_instantiate_classes(self) -> None:
         """Print the number of parameters."""
+        if self.subcommand == "fit" and hasattr(self.datamodule, "class_names"):
+            self.model.model.set_class_names(self.datamodule.class_names)  # some systems have parameters for each class
         sizes = [(p.numel(), p.requires_grad) for p in self.model.parameters()]
         trained = sum(size for size, is_trained in sizes if is_trained)
         rank_zero_info(f"Parameters: {sum(s for s, _ in sizes) / 1e6:.2f} M, trained: {trained / 1e6:.2f} M.")

@@ -7,11 +7,11 @@ from lightning.pytorch.utilities import rank_zero_info
 
 from tc_clip_pl.cli.errors import UserError
 from tc_clip_pl.modules.loading import is_plain_clip
-from tc_clip_pl.modules.tc_clip import TCCLIP
-from tc_clip_pl.training.weight_ensembling import check_weights
+from tc_clip_pl.modules.video_clip import VideoCLIP
+from tc_clip_pl.training.weight_ensembling import check_can_ensemble, check_weights
 
 
-def check_scored_weights(subcommand: str, config: Namespace, model: TCCLIP, is_from_checkpoint: bool) -> bool:
+def check_scored_weights(subcommand: str, config: Namespace, model: VideoCLIP, is_from_checkpoint: bool) -> bool:
     """Check, before anything slow, the weights that a run is going to score.
 
     Args:
@@ -25,7 +25,7 @@ def check_scored_weights(subcommand: str, config: Namespace, model: TCCLIP, is_f
 
     Raises:
         UserError: If the model has parameters that nothing has trained, or ensembling needs a CLIP that is gone.
-        ValueError: If ensembling needs a CLIP that has changed.
+        ValueError: If ensembling needs a CLIP that has changed, or the model has a frozen CLIP.
     """
     is_from_clip = not is_from_checkpoint and is_plain_clip(config.model.pretrained)
     is_untrained = subcommand != "fit" and is_from_clip and config.model.init_from is None
@@ -38,13 +38,14 @@ def check_scored_weights(subcommand: str, config: Namespace, model: TCCLIP, is_f
         rank_zero_info("Without --ckpt_path nothing is fine-tuned: this scores plain CLIP, w = 0.")
     weights = check_weights(config.ensembling.weights)
     used = {"validate": (), "predict": weights[:1]}.get(subcommand, weights)
+    check_can_ensemble(model, used)
     # A model that was just made from its CLIP has it.
     if not is_from_clip and any(weight < 1 for weight in used):
         _require_clip(model, used)
     return is_untrained
 
 
-def _require_clip(model: TCCLIP, weights: Sequence[float]) -> None:
+def _require_clip(model: VideoCLIP, weights: Sequence[float]) -> None:
     try:
         model.clip_state_dict()
     except OSError as error:

@@ -10,7 +10,7 @@ from transformers import PreTrainedTokenizerBase
 
 from tc_clip_pl.modules.backbone.interface import BackboneConfig, find_eos
 from tc_clip_pl.modules.class_cache import ClassCache
-from tc_clip_pl.modules.tokenizer import CLASS_TEXT, tokenize_class_names, tokenize_texts
+from tc_clip_pl.modules.tokenizer import CLASS_TEXT, tokenize_texts
 
 
 class ClassTexts(nn.Module):
@@ -43,9 +43,17 @@ class ClassTexts(nn.Module):
         Raises:
             ValueError: If the model has no tokenizer, the list is empty, or a name is too long for the text encoder.
         """
-        room = self.config.text_config.max_position_embeddings
-        text, num_added = self.class_text, self.num_added_tokens
-        self.set_class_tokens(tokenize_class_names(self._get_tokenizer(), class_names, text, room, num_added))
+        self.set_class_tokens(self.tokenize_classes(class_names))
+
+    def tokenize_classes(self, class_names: Sequence[str]) -> Tensor:
+        """Return the (Y, L) token ids of the texts of classes.
+
+        Raises:
+            ValueError: If the model has no tokenizer, the list is empty, or a name is too long for the text encoder.
+        """
+        if not class_names:
+            raise ValueError("The list of class names is empty: give at least one class.")
+        return self.tokenize([self.class_text.format(name) for name in class_names])
 
     def tokenize(self, texts: Sequence[str]) -> Tensor:
         """Return the (X, L) token ids of texts, padded after EOS.
@@ -53,15 +61,12 @@ class ClassTexts(nn.Module):
         Raises:
             ValueError: If the model has no tokenizer, or a text is too long for the text encoder.
         """
-        room = self.config.text_config.max_position_embeddings
-        return tokenize_texts(self._get_tokenizer(), texts, room, self.num_added_tokens)
-
-    def _get_tokenizer(self) -> PreTrainedTokenizerBase:
         if self.tokenizer is None:
             raise ValueError(
                 "This model has no tokenizer: set its `tokenizer`, or give token ids to `set_class_tokens`."
             )
-        return self.tokenizer
+        room = self.config.text_config.max_position_embeddings
+        return tokenize_texts(self.tokenizer, texts, room, self.num_added_tokens)
 
     def set_class_tokens(self, input_ids: Tensor) -> None:
         """Set the classes by the token ids of "{prompt template} {class name}.".

@@ -143,7 +143,8 @@ def load_tokenizer(name_or_path: str) -> PreTrainedTokenizerBase:
     missing = f"{name_or_path} has no tokenizer: add tokenizer.json, or vocab.json and merges.txt."
     try:
         only_local = not _asks_the_hub(name_or_path)
-        tokenizer = AutoTokenizer.from_pretrained(locate(name_or_path), local_files_only=only_local)
+        options = {"local_files_only": only_local, "config": BackboneConfig()}  # config.json may name a system
+        tokenizer = AutoTokenizer.from_pretrained(locate(name_or_path), **options)
     except (OSError, ValueError) as error:
         raise OSError(missing) from error
     # Without any of the files, transformers makes an empty tokenizer that knows the special tokens only.

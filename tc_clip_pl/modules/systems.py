@@ -5,6 +5,8 @@ from importlib import import_module
 # Import paths rather than classes: a run imports the one it uses.
 SYSTEMS = {
     "tc_clip": "tc_clip_pl.modules.tc_clip.TCCLIP",
+    "a5": "tc_clip_pl.baselines.a5.model.A5",
+    "vitaclip": "tc_clip_pl.baselines.vitaclip.model.VitaCLIP",
     "xclip": "tc_clip_pl.baselines.xclip.model.XCLIP",
     "actionclip": "tc_clip_pl.baselines.actionclip.model.ActionCLIP",
     "ost": "tc_clip_pl.baselines.ost.model.OST",

@@ -15,6 +15,8 @@ from torch.nn import Module
 from tc_clip_pl.ops.interpolation import interpolate_state_dicts
 from tc_clip_pl.training.distributed import is_sharded, local_shard, shard_like
 
+ENSEMBLE_NOTHING = "give --ensembling.weights [1.0]"
+
 
 class WeightSpaceEnsemble(Callback):
     """Test with `theta = (1 - w) theta_CLIP + w theta_fine_tuned` for several w, and leave the weights as they were.
@@ -63,10 +65,11 @@ class WeightSpaceEnsemble(Callback):
         """Give the module the weights of this pass.
 
         Raises:
-            ValueError: If a test needs several passes and was not started by `passes`.
+            ValueError: If a test needs several passes and was not started by `passes`, or the model has a frozen CLIP.
             OSError: If CLIP is no longer where it was.
         """
         model = pl_module.model
+        check_can_ensemble(model, self._pass)
         if len(self._pass) == 1:
             self._swap_in(model, self._pass[0], "Testing")
             pl_module.weight_sets = {self._pass[0]: {}}
@@ -78,7 +81,12 @@ class WeightSpaceEnsemble(Callback):
             rank_zero_info(f"Testing in one pass: {', '.join(names)}.")
 
     def on_predict_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Swap in the first weights."""
+        """Swap in the first weights.
+
+        Raises:
+            ValueError: If they are to be ensembled, and the model has a frozen CLIP.
+        """
+        check_can_ensemble(pl_module.model, self.weights[:1])
         self._swap_in(pl_module.model, self.weights[0], "Predicting")
 
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -126,6 +134,24 @@ def check_weights(weights: Sequence[float] | float) -> tuple[float, ...]:
     if repeated := [name for name in names if names.count(name) > 1]:
         raise ValueError(f"ensembling.weights has {repeated[0]} more than once: give each weight once.")
     return values
+
+
+def check_can_ensemble(model: Module, weights: Sequence[float], remedy: str = ENSEMBLE_NOTHING) -> None:
+    """Refuse weights other than 1 of a system that does not train CLIP's parameters.
+
+    Args:
+        model: A `VideoCLIP`.
+        weights: Shares of the fine-tuned weights.
+        remedy: What the user is told to do.
+
+    Raises:
+        ValueError: If there is such a weight.
+    """
+    if not model.can_ensemble and (others := [weight for weight in weights if weight != 1.0]):
+        raise ValueError(
+            f"{model.title} leaves CLIP's weights as they are, so there is nothing to ensemble them with at "
+            f"w = {others[0]:g}: {remedy}."
+        )
 
 
 def describe_weight(weight: float) -> str:

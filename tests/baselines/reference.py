@@ -2,11 +2,13 @@
 
 import importlib.util
 from pathlib import Path
+from types import SimpleNamespace
 
 import torch
 
 from tc_clip_pl.checkpoints.official import KEYS, convert_state_dict
 from tc_clip_pl.checkpoints.openai import rename_openai
+from tc_clip_pl.training import TCCLIPModule
 
 FOLDER = Path(__file__).parent.parent / "parity" / "baselines"
 
@@ -61,3 +63,22 @@ def published_gradients(model, keys, name, value):
     """Our gradients of a published weight, which may have become several; None for a frozen one."""
     parameters = dict(model.named_parameters())
     return [parameters[ours].grad for ours in convert_state_dict(rename_openai({name: value}), {**keys, **KEYS})]
+
+
+def train_step(model, objective=None, precision=torch.float32, label=(0, 2)):
+    """One training step of a model with three classes on two videos; returns the loss, gradients are in the model."""
+    model.set_class_names(["brush hair", "cartwheel", "ride bike"])
+    module = TCCLIPModule(model.train(), objective=objective, label_smoothing=0.0)
+    module.train_metrics = torch.nn.ModuleDict()
+    module._trainer = SimpleNamespace(train_dataloader=None)
+    size = model.config.vision_config.image_size
+    video = torch.randn(2, 1, model.config.num_frames, 3, size, size, generator=torch.Generator().manual_seed(0))
+    with torch.autocast("cpu", torch.bfloat16, enabled=precision == torch.bfloat16):
+        loss = module.training_step(SimpleNamespace(video=video, label=torch.tensor(label)), 0)
+    loss.backward()
+    return loss
+
+
+def without_gradient(model):
+    """Names of trained parameters that the last step gave no gradient, which would stop DDP."""
+    return [name for name, parameter in model.named_parameters() if parameter.requires_grad and parameter.grad is None]

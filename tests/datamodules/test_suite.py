@@ -10,6 +10,7 @@ from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 
 from datamodules import DataError, EvaluationSuite, FolderDataModule, HMDB51DataModule, VideoDataModule
 from datamodules.options import ClipOptions
+from datamodules.transforms.augmentation import Augmentation
 
 SMALL = dict(num_frames=2, image_size=32, batch_size=8, num_workers=0, num_temporal_views=1)
 
@@ -175,3 +176,15 @@ def test_members_are_copies(synthetic_root):
     assert data.train is not hmdb and data.tests["hmdb51"] is not hmdb and data.train is not data.tests["hmdb51"]
     assert hmdb.options == ClipOptions() and hmdb.request.splits_dir is None
     assert [(str(r.splits_dir), r.is_test_only) for r in data.requests] == [("lists", False), ("lists", True)]
+
+
+def test_augmentation_of_the_suite_is_that_of_its_training(synthetic_root):
+    plain, other = Augmentation(mix_probability=0.0), Augmentation(mix_probability=0.5)
+    assert suite(synthetic_root).train.augmentation == Augmentation()
+    assert suite(synthetic_root, augmentation=plain).train.augmentation == plain
+    tests = {"hmdb51": HMDB51DataModule(str(synthetic_root), test_splits=[1])}
+    twice = EvaluationSuite(
+        tests, FolderDataModule(f"{synthetic_root}/videos", augmentation=other), augmentation=plain, **SMALL
+    )
+    with pytest.raises(DataError, match=r"different augmentations; set one, with --data\.augmentation"):
+        twice.setup("fit")

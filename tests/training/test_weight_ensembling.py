@@ -228,3 +228,15 @@ def test_predicts_with_the_first_weight(fine_tuned, make_data, make_trainer, all
 
 def test_fine_tuned_weights_and_the_papers_share_are_tested_by_default():
     assert WeightSpaceEnsemble().weights == (1.0, 0.7)
+
+
+def test_a_frozen_clip_is_never_ensembled(fine_tuned, make_data, make_trainer, monkeypatch):
+    monkeypatch.setattr(type(fine_tuned.model), "can_ensemble", False)
+    message = r"TC-CLIP leaves CLIP's weights as they are.* at w = 0\.7: give --ensembling\.weights \[1\.0\]"
+    for weights in ([1.0, 0.7], 0.7):
+        trainer = make_trainer(WeightSpaceEnsemble(weights))
+        with pytest.raises(ValueError, match=message):
+            trainer.test(fine_tuned, datamodule=make_data(), verbose=False)
+    with pytest.raises(ValueError, match=message):
+        make_trainer(WeightSpaceEnsemble([0.7, 1.0])).predict(fine_tuned, datamodule=make_data())
+    make_trainer(WeightSpaceEnsemble(1.0)).test(fine_tuned, datamodule=make_data(), verbose=False)
