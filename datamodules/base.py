@@ -184,6 +184,8 @@ class VideoDataModule(BatchDataModule):
         """Return what a report records about the data; call it after `setup`."""
         options, request = self.options, self.request
         views = {"temporal": options.num_temporal_views, "spatial": options.num_spatial_views}
+        if options.window_seconds is not None:
+            views["window_seconds"] = options.window_seconds
         return {
             "dataset": self.name,
             "setting": request.setting,
