@@ -10,14 +10,15 @@ from transformers import PreTrainedTokenizerBase
 
 from tc_clip_pl.modules.backbone.interface import BackboneConfig, find_eos
 from tc_clip_pl.modules.class_cache import ClassCache
-from tc_clip_pl.modules.tokenizer import CLASS_TEXT, tokenize_class_names, tokenize_texts
+from tc_clip_pl.modules.tokenizer import CLASS_TEXT, tokenize_texts
 
 
 class ClassTexts(nn.Module):
     """The half of a system that holds the classes; it precedes the backbone's model among the bases.
 
     Attributes:
-        class_text: The text of a class, with {} in place of its name; a tuple if a class has several texts.
+        class_text: The text of a class, with {} in place of its name and {short} in place of what stands before the
+            name's first colon; a tuple if a class has several texts.
         num_added_tokens: By how many tokens the model makes a text longer; may be negative.
         texts_per_class: S, texts that describe a class.
         tokenizer: The tokenizer of the CLIP that the model was made from, or None.
@@ -49,14 +50,17 @@ class ClassTexts(nn.Module):
         self.set_class_tokens(self.tokenize_classes(class_names))
 
     def tokenize_classes(self, class_names: Sequence[str]) -> Tensor:
-        """Return the (Y, L) token ids of the texts of classes.
+        """Return the (Y, L) token ids of the texts of classes; (S, Y, L) if a class has several.
 
         Raises:
             ValueError: If the model has no tokenizer, the list is empty, or a name is too long for the text encoder.
         """
-        room = self.config.text_config.max_position_embeddings
-        text, num_added = self.class_text, self.num_added_tokens
-        return tokenize_class_names(self._get_tokenizer(), class_names, text, room, num_added)
+        if not class_names:
+            raise ValueError("The list of class names is empty: give at least one class.")
+        texts = (self.class_text,) if isinstance(self.class_text, str) else self.class_text
+        filled = [text.format(name, short=name.partition(":")[0]) for text in texts for name in class_names]
+        ids = self.tokenize(filled)
+        return ids if isinstance(self.class_text, str) else ids.unflatten(0, (len(texts), -1))
 
     def tokenize(self, texts: Sequence[str]) -> Tensor:
         """Return the (X, L) token ids of texts, padded after EOS.
@@ -64,15 +68,12 @@ class ClassTexts(nn.Module):
         Raises:
             ValueError: If the model has no tokenizer, or a text is too long for the text encoder.
         """
-        room = self.config.text_config.max_position_embeddings
-        return tokenize_texts(self._get_tokenizer(), texts, room, self.num_added_tokens)
-
-    def _get_tokenizer(self) -> PreTrainedTokenizerBase:
         if self.tokenizer is None:
             raise ValueError(
                 "This model has no tokenizer: set its `tokenizer`, or give token ids to `set_class_tokens`."
             )
-        return self.tokenizer
+        room = self.config.text_config.max_position_embeddings
+        return tokenize_texts(self.tokenizer, texts, room, self.num_added_tokens)
 
     def set_class_tokens(self, input_ids: Tensor) -> None:
         """Set the classes by the token ids of "{prompt template} {class name}.".
@@ -104,12 +105,16 @@ class ClassTexts(nn.Module):
             num_classes: Y.
             length: Tokens of a text, prompt vectors included; the longest possible by default.
         """
+        self.set_class_tokens(self.blank_tokens(num_classes, length))
+
+    def blank_tokens(self, num_classes: int, length: int | None = None) -> Tensor:
+        """Return the (Y, L) token ids of texts without words; arguments as in `set_blank_classes`."""
         text = self.config.text_config
         shape = num_classes, (length or text.max_position_embeddings) - self.num_added_tokens
         input_ids = torch.zeros(shape, dtype=torch.int64)
         # An eos_token_id of 2 is an old mistake in CLIP's configurations: EOS is then found as the highest token id.
         input_ids[:, -1] = text.vocab_size - 1 if text.eos_token_id == 2 else text.eos_token_id
-        self.set_class_tokens(input_ids)
+        return input_ids
 
     def encode_classes(self) -> Any:
         """Encode the classes as far as no video is needed; the result is kept in evaluation, or if the text is frozen.

@@ -1,4 +1,4 @@
-"""Class names and other texts to token ids."""
+"""Texts to token ids."""
 
 from collections.abc import Sequence
 
@@ -14,37 +14,6 @@ CLASS_TEXT = f"{PROMPT_TEMPLATE} {{}}."
 def tokenize_template(tokenizer: PreTrainedTokenizerBase) -> list[int]:
     """Return the token ids of "a photo of a", without SOS and EOS."""
     return tokenizer(PROMPT_TEMPLATE, add_special_tokens=False)["input_ids"]
-
-
-def tokenize_class_names(
-    tokenizer: PreTrainedTokenizerBase,
-    class_names: Sequence[str],
-    text: str | tuple[str, ...],
-    room: int,
-    num_added: int = 0,
-) -> Tensor:
-    """Tokenize the text of every class, such as "a photo of a {class name}.".
-
-    Args:
-        tokenizer: The tokenizer of the backbone.
-        class_names: Y names.
-        text: Text of a class, with {} in place of its name, and {short} in place of what stands before the name's first
-            colon; or several such texts.
-        room: Tokens that the text encoder takes.
-        num_added: By how many tokens the model makes a text longer.
-
-    Returns:
-        (Y, L) token ids, as from `tokenize_texts`; (S, Y, L) if there are several texts.
-
-    Raises:
-        ValueError: If the list is empty or a name is too long for the text encoder.
-    """
-    if not class_names:
-        raise ValueError("The list of class names is empty: give at least one class.")
-    texts = (text,) if isinstance(text, str) else text
-    filled = [each.format(name, short=name.partition(":")[0]) for each in texts for name in class_names]
-    ids = tokenize_texts(tokenizer, filled, room, num_added)
-    return ids if isinstance(text, str) else ids.unflatten(0, (len(texts), -1))
 
 
 def tokenize_texts(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], room: int, num_added: int = 0) -> Tensor:
