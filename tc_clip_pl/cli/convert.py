@@ -149,13 +149,14 @@ def _read_published(checkpoint: Any, options: Namespace, given: dict[str, Any]) 
     from tc_clip_pl.checkpoints.conversion import load_onto_clip
     from tc_clip_pl.checkpoints.official import published_weights
 
+    weights = published_weights(checkpoint, options.ckpt) if options.system is None else {}
     if options.clip is None:
         raise UserError(
             f"{options.ckpt} does not hold its CLIP's token embeddings: name the CLIP that was fine-tuned, as in "
             "--clip openai/clip-vit-base-patch16."
         )
     if options.system is None:
-        model = load_onto_clip(published_weights(checkpoint, options.ckpt), options.clip, **given)
+        model = load_onto_clip(weights, options.clip, **given)
     elif given:
         raise UserError(f"--{next(iter(given))} is an option of TC-CLIP; give those of {options.system} by --options.")
     else:
