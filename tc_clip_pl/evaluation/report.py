@@ -60,9 +60,11 @@ def build_report(measurements: pd.DataFrame, layout: Layout, with_paper: bool = 
         with_paper: Whether to add the published rows, each below the measured row of the same method and weight, in the
             order of the paper; methods that it does not have come last. Without them, empty columns are left out.
     """
+    ordering = layout.paper_rows
     if layout.has_data_columns:
         layout = replace(layout, columns={**layout_of(measurements).columns, **layout.columns})
-    rank = {row.method: number for number, row in enumerate(layout.paper_rows)}
+        ordering = paper_layout("zero_shot").paper_rows  # it has all systems
+    rank = {row.method: number for number, row in reversed([*enumerate(ordering)])}
     # Methods of the paper come in its order, the others after them; a stable sort keeps the order of their weights.
     ordered = measurements.sort_values("method", key=lambda m: m.map(rank).fillna(len(rank)), kind="stable")
     ordered["w"] = ordered["weight"].map("{:g}".format) if layout.has_weight_column else ""
