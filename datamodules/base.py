@@ -52,6 +52,8 @@ class VideoDataModule(BatchDataModule):
         num_shots: Training clips per class; None uses the whole training split.
         split: Number of the split, if the dataset has several; in `base_to_novel`, of the training list.
         test_splits: Numbers of the splits to test, without training; None tests `split`.
+        pseudo_labels: A list to train on in place of the dataset's own, of lines `path label`: labels that a model
+            predicted, for example. It may leave classes out.
         augmentation: Augmentation of training clips.
         horizontal_flip: Whether training clips are mirrored; None leaves it to the dataset.
         **options: The fields of `ClipOptions`.
@@ -73,6 +75,7 @@ class VideoDataModule(BatchDataModule):
         num_shots: int | None = None,
         split: int = 1,
         test_splits: list[int] | None = None,
+        pseudo_labels: str | None = None,
         augmentation: Augmentation = Augmentation(),  # noqa: B008 (frozen)
         horizontal_flip: bool | None = None,
         **options: Any,
@@ -89,6 +92,7 @@ class VideoDataModule(BatchDataModule):
             num_shots=num_shots,
             split=split,
             test_splits=tuple(test_splits) if test_splits else None,
+            pseudo_labels=Path(pseudo_labels).expanduser() if pseudo_labels else None,
             seed=self.options.seed,
         )
         self.augmentation = augmentation
@@ -180,6 +184,8 @@ class VideoDataModule(BatchDataModule):
         """Return what a report records about the data; call it after `setup`."""
         options, request = self.options, self.request
         views = {"temporal": options.num_temporal_views, "spatial": options.num_spatial_views}
+        if options.window_seconds is not None:
+            views["window_seconds"] = options.window_seconds
         return {
             "dataset": self.name,
             "setting": request.setting,

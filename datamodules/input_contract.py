@@ -16,7 +16,7 @@ from datamodules.options import ClipOptions
 from datamodules.transforms.spatial import short_side
 
 FILE_NAME = "preprocessor_config.json"
-SAMPLING = ("num_frames", "frame_sampling", "num_temporal_views", "num_spatial_views")
+SAMPLING = ("num_frames", "frame_sampling", "num_temporal_views", "num_spatial_views", "window_seconds")
 """Options that the file stores under their own names; it stores size, mean and std as Hugging Face names them."""
 FIELDS = (*SAMPLING, "image_size", "mean", "std")
 BILINEAR = 2  # as PIL numbers its filters
@@ -71,5 +71,5 @@ def read_input_contract(folder: str | Path) -> ClipOptions:
 
 def _parse(stored: dict[str, Any]) -> ClipOptions:
     mean, std = (tuple(round(255 * value, 9) for value in stored[name]) for name in ("image_mean", "image_std"))
-    sampling = {name: stored[name] for name in SAMPLING}
+    sampling = {name: stored[name] for name in SAMPLING if name != "window_seconds" or name in stored}  # added later
     return ClipOptions(**sampling, image_size=stored["crop_size"]["height"], mean=mean, std=std)

@@ -21,6 +21,7 @@ from datamodules.video.frame_sampling import FrameSampler
 from datamodules.video.frame_store import FrameStore
 from datamodules.video.loaders import build_loader, default_workers
 from datamodules.video.samplers import EvaluationSampler, TrainingSampler
+from datamodules.video.window_sampling import WindowSampler
 
 
 class Process(NamedTuple):
@@ -50,14 +51,15 @@ def find_clips(
     """
     skips = options.on_bad_video == "skip"
     records, missing = find_records(split, root, skip_missing=skips)
-    check_folders(records, class_names, split.files[0])
+    if not split.is_predicted:
+        check_folders(records, class_names, split.files[0])
     check_heads(records, skips)
     return records, missing
 
 
 def build_training_dataset(records: list[VideoRecord], options: ClipOptions) -> VideoDataset:
     """Build a dataset of one random view per clip."""
-    frames = FrameSampler("random", options.num_frames)
+    frames = _build_sampler("random", options)
     # All frames of a clip are cached: every epoch draws others.
     return _build_dataset(records, frames, build_training_crop(options.image_size), options, whole_clips=True)
 
@@ -66,13 +68,13 @@ def build_validation_dataset(records: list[VideoRecord], options: ClipOptions) -
     """Build a dataset of one center view per clip, which is quick, or of the views of a test."""
     if options.val_views == "test":
         return build_test_dataset(records, options)
-    frames = FrameSampler("center", options.num_frames)
+    frames = _build_sampler("center", options)
     return _build_dataset(records, frames, build_evaluation_crop(options.image_size, 1), options)
 
 
 def build_test_dataset(records: list[VideoRecord], options: ClipOptions) -> VideoDataset:
     """Build a dataset of all views of every clip."""
-    frames = FrameSampler(options.frame_sampling, options.num_frames, options.num_temporal_views)
+    frames = _build_sampler(options.frame_sampling, options, options.num_temporal_views)
     crop = build_evaluation_crop(options.image_size, options.num_spatial_views)
     return _build_dataset(records, frames, crop, options, options.num_spatial_views)
 
@@ -107,9 +109,15 @@ def build_evaluation_loader(
     return _build_loader(dataset, sampler, collate_evaluation_clips, options, process, keep_workers)
 
 
+def _build_sampler(kind: str, options: ClipOptions, num_views: int = 1) -> FrameSampler | WindowSampler:
+    if options.window_seconds is None:
+        return FrameSampler(kind, options.num_frames, num_views)
+    return WindowSampler(options.num_frames, options.window_seconds, num_views, is_random=kind == "random")
+
+
 def _build_dataset(
     records: list[VideoRecord],
-    frames: FrameSampler,
+    frames: FrameSampler | WindowSampler,
     crop: Transform,
     options: ClipOptions,
     num_spatial_views: int = 1,

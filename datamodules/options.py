@@ -58,6 +58,8 @@ class ClipOptions:
         num_spatial_views: Crops per temporal view: 1 (center) or 3.
         frame_sampling: Frames of an evaluation view: `center` of each segment, or `random` as in the released TC-CLIP
             code.
+        window_seconds: Seconds of a clip that a view covers by evenly spaced frames: a random window in training,
+            windows from the start to the end of the clip as test views. None covers the whole clip.
         val_views: Views of a validation clip: one `center` view, or the views of `test`.
         mean: Mean of red, green and blue (0..255) to subtract. The default is what TC-CLIP was trained with.
         std: Standard deviation of red, green and blue (0..255) to divide by.
@@ -79,6 +81,7 @@ class ClipOptions:
     num_temporal_views: int = 2
     num_spatial_views: SpatialViews = 1
     frame_sampling: FrameSampling = "center"
+    window_seconds: float | None = None
     val_views: ValidationViews = "center"
     mean: tuple[float, float, float] = (123.675, 116.28, 103.53)
     std: tuple[float, float, float] = (58.395, 57.12, 57.375)
@@ -94,6 +97,8 @@ class ClipOptions:
         """
         for name, (least, most) in BOUNDS.items():
             check_range(name, getattr(self, name), least, most)
+        if self.window_seconds is not None and not 0 < self.window_seconds < float("inf"):
+            raise DataError(f"--data.window_seconds is {self.window_seconds:g}; it must be above 0.")
         # The command line checks these words by their types; a Python caller has no such check.
         check_choice("decoder", self.decoder, get_args(Decoder))
         check_choice("on_bad_video", self.on_bad_video, get_args(OnBadVideo))

@@ -38,7 +38,17 @@ MAY_IMPORT = {
     "tc_clip_pl.search": {"modules", "inference", "datamodules"},
     "tc_clip_pl.ray_jobs": {"modules", "inference", "search", "datamodules"},
     "tc_clip_pl.cli": {
-        *("registry", "ops", "modules", "checkpoints", "visualization", "evaluation", "profiling", "benchmarks"),
+        *(
+            "registry",
+            "ops",
+            "modules",
+            "baselines",
+            "checkpoints",
+            "visualization",
+            "evaluation",
+            "profiling",
+            "benchmarks",
+        ),
         *("training", "inference", "search", "ray_jobs", "datamodules"),
     },
     "tc_clip_pl.__main__": {"cli"},

@@ -130,8 +130,9 @@ def _read(checked: CheckedList, source: SplitSource, read: Callable[[ListReader]
     except DataError as error:
         checked.problems.append(Problem("list", str(error)))
     _find_clips(checked)
-    _check_empty_classes(checked)
-    _check_folders(checked)
+    if not checked.split.is_predicted:
+        _check_empty_classes(checked)
+        _check_folders(checked)
     return checked
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
 
@@ -71,6 +71,12 @@ def find_training_split(request: SplitRequest, source: SplitSource, reader: List
     if request.test_splits not in (None, (request.split,)):
         # Split 2 tests clips that split 1 trains on.
         raise DataError("Training clips would be tested as well; leave out --data.test_splits when you train.")
+    if request.pseudo_labels is not None:
+        if request.num_shots is not None:
+            raise DataError("No shots are drawn from a list of pseudo-labels; leave out --data.num_shots.")
+        split = reader.read(request.pseudo_labels)
+        reader.check_labels(split, source.label_order)
+        return replace(split, is_predicted=True)
     is_base_list = request.setting == BASE_TO_NOVEL
     seed = base_list_seed(request.seed, request.split) if is_base_list else request.seed
     return source.training_split(request.num_shots, seed, reader)

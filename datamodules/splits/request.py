@@ -49,6 +49,7 @@ class SplitRequest:
         num_shots: Training clips per class; None for all.
         split: Number of the split; in `base_to_novel`, of the training list.
         test_splits: Numbers of the splits to test; None for `split`.
+        pseudo_labels: A list to train on in place of the dataset's own, or None.
         seed: Seed of the draws.
         is_test_only: Whether nothing is trained on this dataset.
     """
@@ -61,5 +62,6 @@ class SplitRequest:
     num_shots: int | None = None
     split: int
     test_splits: tuple[int, ...] | None = None
+    pseudo_labels: Path | None = None
     seed: int
     is_test_only: bool = False

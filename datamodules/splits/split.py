@@ -51,10 +51,17 @@ class EvaluationSet:
 
 @dataclass(frozen=True)
 class Split:
-    """Labeled clips, and the files they were read from (or the directory whose layout defines them)."""
+    """Labeled clips, and the files they were read from (or the directory whose layout defines them).
+
+    Attributes:
+        entries: The clips.
+        files: The files, or the directory.
+        is_predicted: Whether a model made the labels: they may contradict the clips' folders, and leave classes out.
+    """
 
     entries: list[Entry]
     files: tuple[Path, ...]
+    is_predicted: bool = False
 
     def summary(self) -> dict[str, object]:
         """Return what a report records about a split: its files, their SHA-256 and the number of clips."""

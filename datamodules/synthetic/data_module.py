@@ -209,5 +209,7 @@ class SyntheticDataModule(LightningDataModule):
         check_choice("setting", self.setting, get_args(Setting))
         check_choice("num_spatial_views", self.options.num_spatial_views, (1,))  # nothing is cropped
         check_seed("--data.world_seed", self.world_seed)
+        if self.options.window_seconds is not None:
+            raise DataError("--data.window_seconds is set, and generated films have no frame rate: leave it out.")
         for group in self.groups:
             check_choice("groups", group, GROUPS)

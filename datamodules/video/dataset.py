@@ -6,6 +6,7 @@ uint8 takes a quarter of the memory of float32 on the way from the workers to th
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 import torch
@@ -21,6 +22,7 @@ from datamodules.video.frame_cache import FrameCache
 from datamodules.video.pictures import ChooseFrames
 from datamodules.video.samplers import SampleKey, clip_seed
 from datamodules.video.stages import stage
+from datamodules.video.window_sampling import WindowSampler
 
 # (number of frames in the video, the clip's random generator) -> (V, T) frame indices
 SampleFrames = Callable[[int, np.random.Generator], np.ndarray]
@@ -80,9 +82,13 @@ class VideoDataset(Dataset[Clip]):
         return Clip(video, label, record.video_id, seed, message)
 
     def _read(self, record: VideoRecord, seed: int) -> Tensor:
+        sample_frames = self.sample_frames
+        if isinstance(sample_frames, WindowSampler):
+            sample_frames = partial(sample_frames, length=sample_frames.frames_of(record.path))
+
         def choose(num_available: int) -> np.ndarray:
             # A new generator for each call: the decoder may ask twice, and must get the same frames.
-            return self.sample_frames(num_available, np.random.default_rng(seed))
+            return sample_frames(num_available, np.random.default_rng(seed))
 
         def decode(choose: ChooseFrames) -> Tensor:
             with stage("decode"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import mmap
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,6 +40,9 @@ normalized.
                             where that CLIP has moved
   --ensemble W              write W x fine-tuned + (1 - W) x CLIP, as the paper
                             tests with 0.7; the new parameters stay fine-tuned
+  --system NAME             CKPT is a published one of another system: a5,
+                            actionclip, ost, vifi_prompt, vitaclip or xclip
+  --options JSON            its options, such as '{"num_frames": 32}'
   --push_to_hub NAME        also upload OUT to Hugging Face's hub, as a private
                             model if NAME is new (log in by `hf auth login`)
 
@@ -107,7 +111,8 @@ def _push(folder: Path, name: str) -> str:
 
 
 def _parse(argv: list[str]) -> Namespace:
-    kinds = {"clip": str, "ensemble": float, "push_to_hub": str, **MODEL_OPTIONS}
+    texts = dict.fromkeys(("clip", "system", "options", "push_to_hub"), str)
+    kinds = {**texts, "ensemble": float, **MODEL_OPTIONS}
     options = parse_arguments(argv, {"ckpt": "?", "out": "?"}, {name: (kind, None) for name, kind in kinds.items()})
     _check(options)
     return options
@@ -120,6 +125,8 @@ def _check(options: Namespace) -> None:
         raise UserError(f"There is no checkpoint file {options.ckpt}; check the path.")
     if Path(options.out).exists():
         raise UserError(f"{options.out} exists: name another folder, or remove it.")
+    if options.options is not None and options.system is None:
+        raise UserError("--options are those of another system: name it by --system.")
     if options.ensemble is not None and not 0 <= options.ensemble <= 1:
         raise UserError(f"--ensemble is {options.ensemble:g}; it must be between 0 (CLIP's encoders) and 1.")
 
@@ -138,19 +145,35 @@ def _read(options: Namespace) -> Source:
 
 def _read_published(checkpoint: Any, options: Namespace, given: dict[str, Any]) -> Source:
     from datamodules.options import ClipOptions
+    from tc_clip_pl.baselines.published import load_published
     from tc_clip_pl.checkpoints.conversion import load_onto_clip
     from tc_clip_pl.checkpoints.official import published_weights
 
-    weights = published_weights(checkpoint, options.ckpt)
     if options.clip is None:
         raise UserError(
             f"{options.ckpt} does not hold its CLIP's token embeddings: name the CLIP that was fine-tuned, as in "
             "--clip openai/clip-vit-base-patch16."
         )
-    model = load_onto_clip(weights, options.clip, **given)
+    if options.system is None:
+        model = load_onto_clip(published_weights(checkpoint, options.ckpt), options.clip, **given)
+    elif given:
+        raise UserError(f"--{next(iter(given))} is an option of TC-CLIP; give those of {options.system} by --options.")
+    else:
+        own = _read_json(options.options)
+        model = load_published(options.system, checkpoint, options.ckpt, options.clip, **own)
     size = model.config.vision_config.image_size
     facts = {"Source": _identify(options.ckpt), "Format": "published checkpoint, converted name by name"}
     return Source(model, ClipOptions(num_frames=model.config.num_frames, image_size=size), facts)
+
+
+def _read_json(text: str | None) -> dict[str, Any]:
+    try:
+        options = json.loads(text or "{}")
+    except ValueError as error:
+        raise UserError(f"--options is no JSON ({error}): give such as '{{\"num_frames\": 32}}'.") from error
+    if not isinstance(options, dict):
+        raise UserError(f"--options is {text}: give names and values, such as '{{\"num_frames\": 32}}'.")
+    return options
 
 
 def _read_ours(ckpt: str, clip: str | None) -> Source:

@@ -84,7 +84,7 @@ def _check(model: VideoCLIP) -> None:
     from tc_clip_pl.checkpoints.export import POOLING
     from tc_clip_pl.modules.tc_clip import TCCLIP
 
-    if not isinstance(model, TCCLIP):
+    if type(model) is not TCCLIP:  # one that extends it scores in another way
         raise UserError(f"{model.title} cannot be exported, only TC-CLIP and its frame-wise models.")
     if model.config.frame_pooling != POOLING:
         raise UserError(f"A model with frame_pooling {model.config.frame_pooling} cannot be exported, only {POOLING}.")

@@ -47,7 +47,7 @@ def model_card(config: VideoCLIPConfig, options: ClipOptions, facts: Mapping[str
     system, clip = find_system(config.model_type), config.clip_name_or_path
     on_hub = clip is not None and clip.count("/") == 1 and not Path(clip).is_absolute()
     name = "unknown" if clip is None else clip if on_hub else Path(clip).name  # a path here says nothing elsewhere
-    choices = getattr(config, "reference_tokens", None)
+    choices = config.reference_tokens if system.title == "TC-CLIP" else None
     known = {
         **facts,
         "CLIP": f"{name}, SHA-256 of its weights {config.clip_sha256 or 'unknown'}",

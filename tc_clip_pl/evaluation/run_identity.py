@@ -37,7 +37,7 @@ TRAINER_SETTINGS = (
 )
 """The few of the Trainer's many settings that can change an accuracy."""
 TEST_SETTINGS = (
-    *("num_frames", "image_size", "num_temporal_views", "num_spatial_views", "frame_sampling"),
+    *("num_frames", "image_size", "num_temporal_views", "num_spatial_views", "frame_sampling", "window_seconds"),
     *("decoder", "exact_decoding", "mean", "std"),
 )
 """Options of the data that the test of a checkpoint can change."""

@@ -1,7 +1,7 @@
 """The classes that a model scores videos against: their texts, and how long their encoding stays valid."""
 
-from collections.abc import Callable, Hashable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import torch
@@ -10,27 +10,33 @@ from transformers import PreTrainedTokenizerBase
 
 from tc_clip_pl.modules.backbone.interface import BackboneConfig, find_eos
 from tc_clip_pl.modules.class_cache import ClassCache
-from tc_clip_pl.modules.tokenizer import CLASS_TEXT, tokenize_class_names
+from tc_clip_pl.modules.tokenizer import CLASS_TEXT, tokenize_texts
 
 
 class ClassTexts(nn.Module):
     """The half of a system that holds the classes; it precedes the backbone's model among the bases.
 
     Attributes:
-        class_text: The text of a class, with {} in place of its name.
+        class_text: The text of a class, with {} in place of its name and {short} in place of what stands before the
+            name's first colon; a tuple if a class has several texts.
         num_added_tokens: By how many tokens the model makes a text longer; may be negative.
+        texts_per_class: S, texts that describe a class.
         tokenizer: The tokenizer of the CLIP that the model was made from, or None.
-        class_input_ids: (Y, L) token ids of the classes, or None before they are set.
-        class_eos: (Y,) positions of EOS once the prompt vectors are in place, or None.
+        class_input_ids: (Y, L) token ids of the classes, (S, Y, L) if `class_text` is a tuple of S texts, (Y * S, L)
+            with `texts_per_class`; None before they are set.
+        class_eos: Positions of EOS once the prompt vectors are in place, of the same shape without L, or None.
+        encoded_texts: Token ids and positions of EOS that were encoded last: in training these may be some of all.
     """
 
-    class_text: str = CLASS_TEXT
+    class_text: str | tuple[str, ...] = CLASS_TEXT
     num_added_tokens: int = 0
+    texts_per_class: int = 1
 
     def __init__(self, config: BackboneConfig) -> None:
         super().__init__(config)
         self.register_buffer("class_input_ids", None, persistent=False)
         self.register_buffer("class_eos", None, persistent=False)
+        self.encoded_texts: tuple[Tensor, Tensor] | None = None
         self.tokenizer: PreTrainedTokenizerBase | None = None
         self._class_cache = ClassCache()
         self.register_load_state_dict_post_hook(_clear_class_cache)
@@ -44,29 +50,42 @@ class ClassTexts(nn.Module):
         self.set_class_tokens(self.tokenize_classes(class_names))
 
     def tokenize_classes(self, class_names: Sequence[str]) -> Tensor:
-        """Return the (Y, L) token ids of the texts of classes.
+        """Return the (Y, L) token ids of the texts of classes; (S, Y, L) if a class has several.
 
         Raises:
             ValueError: If the model has no tokenizer, the list is empty, or a name is too long for the text encoder.
+        """
+        if not class_names:
+            raise ValueError("The list of class names is empty: give at least one class.")
+        texts = (self.class_text,) if isinstance(self.class_text, str) else self.class_text
+        filled = [text.format(name, short=name.partition(":")[0]) for text in texts for name in class_names]
+        ids = self.tokenize(filled)
+        return ids if isinstance(self.class_text, str) else ids.unflatten(0, (len(texts), -1))
+
+    def tokenize(self, texts: Sequence[str]) -> Tensor:
+        """Return the (X, L) token ids of texts, padded after EOS.
+
+        Raises:
+            ValueError: If the model has no tokenizer, or a text is too long for the text encoder.
         """
         if self.tokenizer is None:
             raise ValueError(
                 "This model has no tokenizer: set its `tokenizer`, or give token ids to `set_class_tokens`."
             )
         room = self.config.text_config.max_position_embeddings
-        text, num_added = self.class_text, self.num_added_tokens
-        return tokenize_class_names(self.tokenizer, class_names, text, room, num_added)
+        return tokenize_texts(self.tokenizer, texts, room, self.num_added_tokens)
 
     def set_class_tokens(self, input_ids: Tensor) -> None:
         """Set the classes by the token ids of "{prompt template} {class name}.".
 
         Args:
-            input_ids: (Y, L) int64, SOS first; what follows EOS is ignored.
+            input_ids: (Y, L) int64, SOS first; what follows EOS is ignored. Where a class has several texts, (S, Y, L).
 
         Raises:
             ValueError: If the shape is wrong, a row has no EOS token, or a text is too long for the text encoder.
         """
-        if input_ids.ndim != 2 or len(input_ids) == 0:
+        takes_sets = input_ids.ndim == 3 and not isinstance(self.class_text, str)
+        if (input_ids.ndim != 2 and not takes_sets) or 0 in input_ids.shape:
             raise ValueError(f"Class tokens are (Y, L) with at least one class, not {tuple(input_ids.shape)}.")
         eos = find_eos(input_ids, self.config.text_config.eos_token_id)
         length, added = int(eos.max()) + 1, self.num_added_tokens
@@ -75,7 +94,7 @@ class ClassTexts(nn.Module):
             raise ValueError(
                 f"A class text of {length + added} tokens does not fit into the text encoder's {room}: shorten it."
             )
-        self.class_input_ids = input_ids[:, :length].to(self.device)  # attention is causal: nothing reads beyond EOS
+        self.class_input_ids = input_ids[..., :length].to(self.device)  # attention is causal: nothing reads beyond EOS
         self.class_eos = (eos + added).to(self.device)
         self.clear_class_cache()
 
@@ -86,25 +105,54 @@ class ClassTexts(nn.Module):
             num_classes: Y.
             length: Tokens of a text, prompt vectors included; the longest possible by default.
         """
+        self.set_class_tokens(self.blank_tokens(num_classes, length))
+
+    def blank_tokens(self, num_classes: int, length: int | None = None) -> Tensor:
+        """Return the (Y, L) token ids of texts without words; arguments as in `set_blank_classes`."""
         text = self.config.text_config
         shape = num_classes, (length or text.max_position_embeddings) - self.num_added_tokens
         input_ids = torch.zeros(shape, dtype=torch.int64)
         # An eos_token_id of 2 is an old mistake in CLIP's configurations: EOS is then found as the highest token id.
         input_ids[:, -1] = text.vocab_size - 1 if text.eos_token_id == 2 else text.eos_token_id
-        self.set_class_tokens(input_ids)
+        return input_ids
 
     def encode_classes(self) -> Any:
-        """Encode the classes as far as no video is needed; without gradient, evaluation keeps the result.
+        """Encode the classes as far as no video is needed; the result is kept in evaluation, or if the text is frozen.
 
         Raises:
             RuntimeError: If no class names are set.
         """
         if self.class_input_ids is None:
             raise RuntimeError("No classes are set: call `set_class_names` or `set_class_tokens` first.")
-        if self.training or torch.is_grad_enabled():
-            self.clear_class_cache()  # the weights are about to change
+        self.encoded_texts = self._choose_texts()
+        learns = (self.training or torch.is_grad_enabled()) and self._text_learns()  # the weights are about to change
+        if learns or self.encoded_texts[0] is not self.class_input_ids:
+            self.clear_class_cache()
             return self._encode_classes()
         return self._class_cache.get(self.class_input_ids.device.type, self._encode_classes)
+
+    def texts_of(self, classes: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the (A * S, L) token ids of (A,) classes and their positions of EOS, as `other_texts` takes them."""
+        rows = (self.class_input_ids, self.class_eos)
+        ids, eos = (of_all.unflatten(0, (-1, self.texts_per_class))[classes].flatten(0, 1) for of_all in rows)
+        return ids, eos
+
+    @contextmanager
+    def other_texts(self, input_ids: Tensor, eos: Tensor) -> Iterator[None]:
+        """Score videos against other texts than the classes inside the context; the classes come back after it.
+
+        Args:
+            input_ids: (X, L), as `class_input_ids`.
+            eos: (X,), as `class_eos`.
+        """
+        classes = self.class_input_ids, self.class_eos
+        self.class_input_ids, self.class_eos = input_ids.to(self.device), eos.to(self.device)
+        self.clear_class_cache()
+        try:
+            yield
+        finally:
+            self.class_input_ids, self.class_eos = classes
+            self.clear_class_cache()
 
     def clear_class_cache(self) -> None:
         """Drop the encoding of the classes that evaluation keeps between batches.
@@ -126,7 +174,15 @@ class ClassTexts(nn.Module):
         return self._class_cache.separate(weights)
 
     def _encode_classes(self) -> Any:
+        """Encode `encoded_texts`."""
         raise NotImplementedError
+
+    def _choose_texts(self) -> tuple[Tensor, Tensor]:
+        return self.class_input_ids, self.class_eos
+
+    def _text_learns(self) -> bool:
+        """Return whether training changes the encoding of the classes."""
+        return True
 
     def train(self, mode: bool = True) -> "ClassTexts":
         """Set training or evaluation mode; an optimizer may have stepped since the last one."""

@@ -2,6 +2,7 @@
 
 from typing import Literal, get_args, get_origin
 
+import tc_clip_pl.modules.prompt_ensembles  # noqa: F401, registers its choices
 from tc_clip_pl.modules.backbone.interface import TEMPLATE_TOKEN_IDS
 from tc_clip_pl.modules.text_prompting import PROMPTINGS
 from tc_clip_pl.modules.video_clip_config import VideoCLIPConfig
@@ -31,7 +32,8 @@ class TCCLIPConfig(VideoCLIPConfig):
         positional_embedding: "space" shares CLIP's table over frames, "joint" has one table per frame (Table 9a).
         reference_tokens: What a frame attends to besides itself, a name in `REFERENCE_TOKENS` (Table 1).
         tc_layers: The vision layers, counted from 1, that attend to reference tokens; None means all but the first,
-            which has no layer before it. TC-CLIP§ of Table 6 has (4, 8, 12).
+            which has no layer before it. TC-CLIP§ of Table 6 has (4, 8, 12). The reference tokens `window` are those of
+            all layers.
         local_global_bias: Whether the bias of Eq. 8 is learned (Table 9a).
         seed_selection: Which patches become seeds, a name in `SEED_SELECTORS` (Table 8a).
         seed_ratio: alpha, the share of a frame's patches that become seeds, in (0, 1] (Table 9b).
@@ -47,6 +49,7 @@ class TCCLIPConfig(VideoCLIPConfig):
         num_prompt_vectors: M, learnable vectors in place of the template (Table 13a).
         prompt_init: "template" starts the prompt vectors from "a photo of a", "random" from N(0, 0.02) (Table 13d).
         frame_pooling: How frame embeddings and text embeddings become logits, a name in `FRAME_POOLINGS`.
+        train_token_embeddings: Whether the token embedding table is trained, which TC-CLIP leaves as it is.
         prompt_token_ids: Token ids of the prompt template, which the vectors replace and start from. The default is "a
             photo of a" in CLIP's vocabulary; `TCCLIP.from_pretrained` asks the model's tokenizer.
 
@@ -75,6 +78,7 @@ class TCCLIPConfig(VideoCLIPConfig):
     num_prompt_vectors: int = 4
     prompt_init: Literal["template", "random"] = "template"
     frame_pooling: str = "mean_embedding"
+    train_token_embeddings: bool = False
     prompt_token_ids: list[int] | tuple[int, ...] = TEMPLATE_TOKEN_IDS
 
     def __post_init__(self, **kwargs: object) -> None:
@@ -105,9 +109,14 @@ class TCCLIPConfig(VideoCLIPConfig):
 
     def attends_to_others(self, layer: int) -> bool:
         """Return whether a vision layer, counted from 1, has reference tokens among its keys (Eq. 9)."""
-        if self.reference_tokens == "none":
-            return False
+        if "tc_layers" not in REFERENCE_TOKENS.reads(self.reference_tokens):
+            return self.reference_tokens != "none"
         return layer > 1 if self.tc_layers is None else layer in self.tc_layers
+
+    def learns_bias(self, layer: int) -> bool:
+        """Return whether a vision layer, counted from 1, has the bias of Eq. 8."""
+        reads_bias = "local_global_bias" in REFERENCE_TOKENS.reads(self.reference_tokens)
+        return self.local_global_bias and reads_bias and self.attends_to_others(layer)
 
     def makes_context(self, layer: int) -> bool:
         """Return whether the next vision layer or the prompting reads context tokens of a layer, counted from 1."""

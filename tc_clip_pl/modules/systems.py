@@ -9,6 +9,7 @@ SYSTEMS = {
     "vitaclip": "tc_clip_pl.baselines.vitaclip.model.VitaCLIP",
     "xclip": "tc_clip_pl.baselines.xclip.model.XCLIP",
     "actionclip": "tc_clip_pl.baselines.actionclip.model.ActionCLIP",
+    "ost": "tc_clip_pl.baselines.ost.model.OST",
     "vifi_prompt": "tc_clip_pl.baselines.vifi_prompt.model.ViFiPrompt",
 }
 

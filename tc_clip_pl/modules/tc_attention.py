@@ -32,7 +32,7 @@ class TCAttention(Attention):
         self.reference_tokens = REFERENCE_TOKENS[config.reference_tokens]
         self.attend_with_context: Callable[..., Tensor] | None = None
         self.local_global_bias = None
-        if config.local_global_bias and self.attends_to_others:
+        if config.learns_bias(layer):
             self.local_global_bias = nn.Parameter(nn.init.trunc_normal_(torch.empty(self.num_heads, 2), std=0.02))
 
     def forward(self, hidden_states: Tensor, context_tokens: Tensor | None) -> tuple[Tensor, FrameAttention]:

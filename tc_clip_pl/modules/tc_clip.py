@@ -124,9 +124,19 @@ class TCCLIP(VideoCLIP, BackboneModel):
 
     def _encode_classes(self) -> Any:
         if self.fast_text is None or not self.training:
-            return self._encode_tokens(self.class_input_ids, self.class_eos)
-        read = [parameter for name, parameter in self.named_parameters() if name.startswith(TEXT_PARTS)]
-        return self.fast_text.encode(self._encode_tokens, [self.class_input_ids, self.class_eos], read)
+            return self._encode_tokens(*self.encoded_texts)
+        return self.fast_text.encode(self._encode_tokens, self.encoded_texts, self._text_parameters())
+
+    def _choose_texts(self) -> tuple[Tensor, Tensor]:
+        texts = super()._choose_texts()
+        choose = getattr(self.prompting, "choose_texts", None)
+        return choose(*texts) if choose is not None and self.training else texts
+
+    def _text_learns(self) -> bool:
+        return any(parameter.requires_grad for parameter in self._text_parameters())
+
+    def _text_parameters(self) -> list[Tensor]:
+        return [parameter for name, parameter in self.named_parameters() if name.startswith(TEXT_PARTS)]
 
     def _encode_tokens(self, input_ids: Tensor, eos: Tensor, run_layer: Callable[..., Tensor] = call_layer) -> Any:
         inputs_embeds = token_embedding(self.text_model)(input_ids)
@@ -154,8 +164,8 @@ class TCCLIP(VideoCLIP, BackboneModel):
     # What `VideoCLIP` asks of a system
 
     @property
-    def class_text(self) -> str:
-        """The text of a class, with {} in place of its name; the prompting may have its own."""
+    def class_text(self) -> str | tuple[str, ...]:
+        """The text of a class, with {} in place of its name; the prompting may have its own, or several."""
         return getattr(self.prompting, "class_text", CLASS_TEXT)
 
     @property
@@ -180,8 +190,9 @@ class TCCLIP(VideoCLIP, BackboneModel):
         return {name for name, _ in self.named_parameters() if name.endswith(POSITION_TABLE)}
 
     def freeze_fixed(self) -> None:
-        """Freeze the token embedding table."""
-        token_embedding(self.text_model).requires_grad_(False)
+        """Freeze the token embedding table, unless the configuration wants it trained."""
+        if not self.config.train_token_embeddings:
+            token_embedding(self.text_model).requires_grad_(False)
 
     @classmethod
     def build_config(

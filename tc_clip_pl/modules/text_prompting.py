@@ -49,9 +49,11 @@ class TextSide:
 class Prompting(Protocol):
     """How class names become text embeddings.
 
-    A choice whose texts are not "a photo of a {class name}." names its own in a class attribute `class_text`. One that
-    also serves search by words, where there is no video yet, has a third method: ``unconditioned(text, classes)``
-    returns the (Y, E) text embeddings before any video has changed them.
+    A choice whose texts are not "a photo of a {class name}." names its own in a class attribute `class_text`: one, or
+    a tuple of several, as in `prompt_ensembles.py`. One that also serves search by words, where there is no video yet,
+    has a third method: ``unconditioned(text, classes)`` returns the (Y, E) text embeddings before any video has changed
+    them. One that reads only some of its texts in a training step has ``choose_texts(input_ids, eos)``, which returns
+    the token ids and positions of EOS of these.
     """
 
     @staticmethod

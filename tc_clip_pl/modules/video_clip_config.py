@@ -1,5 +1,7 @@
 """What the configuration of every system records about its CLIP."""
 
+from typing import ClassVar
+
 from tc_clip_pl.modules.backbone.interface import BackboneConfig
 
 
@@ -11,7 +13,12 @@ class VideoCLIPConfig(BackboneConfig):
         clip_sha256: `hash_weights` of that CLIP, which tells it from another one of the same shape.
         ensemble_weight: The share w of the fine-tuned weights that `tcclip convert` ensembled CLIP's with (Sec. 4.1);
             None where the weights are the fine-tuned ones alone.
+
+    Attributes:
+        replaceable: Options that a trained model may be given anew, such as files that describe other classes.
     """
+
+    replaceable: ClassVar[tuple[str, ...]] = ()
 
     clip_name_or_path: str | None = None
     clip_sha256: str | None = None

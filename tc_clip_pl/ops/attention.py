@@ -2,7 +2,7 @@
 
 import torch
 from torch import Tensor
-from torch.nn.functional import scaled_dot_product_attention
+from torch.nn.functional import pad, scaled_dot_product_attention
 
 from tc_clip_pl.ops.precision import without_autocast
 
@@ -26,12 +26,13 @@ def gather_keys(frame: Tensor, indices: Tensor) -> Tensor:
 
     Args:
         frame: (B, T, H, N, d).
-        indices: (T, R) int64, for each frame the positions of its R reference tokens among all T * N tokens.
+        indices: (T, R) int64, for each frame the positions of its R reference tokens among all T * N tokens; T * N
+            stands for a zero key.
 
     Returns:
         (B, T, H, N + R, d).
     """
-    all_tokens = frame.transpose(2, 3).flatten(1, 2)  # (B, T * N, H, d)
+    all_tokens = pad(frame.transpose(2, 3).flatten(1, 2), (0, 0, 0, 0, 0, 1))  # (B, T * N + 1, H, d)
     references = all_tokens[:, indices].transpose(2, 3)  # (B, T, H, R, d)
     return torch.cat((frame, references), dim=-2)
 

@@ -3,7 +3,8 @@
 The previous layer makes context tokens, the paper's choice. All other choices are tokens of other frames in the same
 layer, so they are given by their positions: a choice takes T and N and returns (T, R) indices into the T * N tokens,
 or None for context tokens, if the previous layer made any. A frame's own tokens are always among its keys;
-a choice leaves them out, because a key that occurs twice would count twice in the softmax.
+a choice leaves them out, because a key that occurs twice would count twice in the softmax. The index T * N stands for
+a token that is not there: its key and value are zero. A choice that does not read `tc_layers` acts in all layers.
 """
 
 from collections.abc import Callable
@@ -49,6 +50,18 @@ def adjacent_patches(num_frames: int, num_tokens: int) -> Tensor:
     distance = (others - torch.arange(num_frames)[:, None]).abs()
     nearest = distance.argsort(dim=1, stable=True)[:, :2]
     return _patches(others.gather(1, nearest), num_tokens)
+
+
+@REFERENCE_TOKENS.register("window")
+def window(num_frames: int, num_tokens: int) -> Tensor:
+    """Return all tokens of the frames before and after, [CLS] included, (T, 2 * N): the attention of Open-VCLIP.
+
+    The missing neighbor of the first and of the last frame is N zero keys and values, which take part in the softmax.
+    """
+    neighbors = torch.arange(num_frames)[:, None] + torch.tensor([-1, 1])  # (T, 2)
+    positions = neighbors[..., None] * num_tokens + torch.arange(num_tokens)
+    is_missing = (neighbors < 0) | (neighbors == num_frames)
+    return positions.masked_fill(is_missing[..., None], num_frames * num_tokens).flatten(1)
 
 
 @REFERENCE_TOKENS.register("all", reads=("tc_layers", "local_global_bias"))

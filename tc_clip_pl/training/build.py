@@ -97,8 +97,12 @@ def build_module(
     changes |= options or {}
     is_checkpoint = Path(locate(pretrained)).is_file()
     if is_checkpoint:
+        model = load_model(pretrained)
+        given_anew = {name: changes.pop(name) for name in model.config.replaceable if name in changes}
         check_settings(changes, read_facts(pretrained))
-    model = load_model(pretrained) if is_checkpoint else find_system(system).from_pretrained(pretrained, **changes)
+        model.config.update(given_anew)
+    else:
+        model = find_system(system).from_pretrained(pretrained, **changes)
     if init_from is not None:
         load_weights(model, init_from)
     model.freeze(freeze)

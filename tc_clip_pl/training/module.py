@@ -45,6 +45,7 @@ class TCCLIPModule(EvaluationSteps):
         prompting_lr_factor: How many times the optimizer's rate the prompt vectors and the VP block get.
         positions_lr_factor: Likewise for a joint positional embedding, whose equal tables otherwise take thousands of
             steps to tell frames apart.
+        decay_vectors: Whether weight decay also acts on vectors: biases, the gains of layer norms, [CLS].
         label_smoothing: Share of each target spread evenly over the classes.
         views_per_forward: Views of a video that evaluation runs at once; with 1, memory does not grow with the views.
         kernels: Implementation of the vision encoder: `plain` PyTorch, `triton` kernels, `compiled` around these, or
@@ -76,6 +77,7 @@ class TCCLIPModule(EvaluationSteps):
         checkpoint_activations: bool = False,
         objective: Objective | None = None,
         view_mean: ViewMean = "probability",
+        decay_vectors: bool = True,
     ) -> None:
         super().__init__(model, views_per_forward, view_mean)
         self.lr_factors = {"prompting": prompting_lr_factor, "positions": positions_lr_factor}
@@ -91,6 +93,7 @@ class TCCLIPModule(EvaluationSteps):
             enable({"use_reentrant": False})
         self.optimizer = optimizer
         self.lr_scheduler = lr_scheduler
+        self.decay_vectors = decay_vectors
         self.label_smoothing = label_smoothing
         self.run_record: dict[str, Any] = {}
         self.batch_arrived = 0.0
@@ -139,12 +142,10 @@ class TCCLIPModule(EvaluationSteps):
         if self.optimizer is None:
             raise ValueError("TCCLIPModule needs an optimizer to train: give it optimizer=, such as a partial AdamW.")
         model = self.model
-        groups = group_parameters(
-            model,
-            model.prompting_parameter_names(),
-            model.position_parameter_names(),
-            model.undecayed_parameter_names(),
-        )
+        undecayed = model.undecayed_parameter_names()
+        if not self.decay_vectors:
+            undecayed |= {name for name, parameter in model.named_parameters() if parameter.ndim == 1}
+        groups = group_parameters(model, model.prompting_parameter_names(), model.position_parameter_names(), undecayed)
         if own := [parameter for parameter in self.objective.parameters() if parameter.requires_grad]:
             groups.append({"name": "objective", "params": own})
         optimizer = build_optimizer(self.optimizer, groups, self.lr_factors)
@@ -209,5 +210,9 @@ class TCCLIPModule(EvaluationSteps):
         """
         if self._class_names is not None and self.trainer.training:  # None without a trainer: `load_from_checkpoint`
             check_resumed_classes(self._class_names, checkpoint)
+        elif "state_dict" in checkpoint:  # the objective serves training only: its weights stay as they are
+            weights = {name: w for name, w in checkpoint["state_dict"].items() if not name.startswith("objective.")}
+            own = {f"objective.{name}": weight for name, weight in self.objective.state_dict().items()}
+            checkpoint["state_dict"] = {**weights, **own}
         if "state_dict" in checkpoint:  # absent under ModelParallelStrategy, which loads the weights before this hook
             check_state_dict(checkpoint["state_dict"], self.state_dict())

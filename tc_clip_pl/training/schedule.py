@@ -55,6 +55,25 @@ def textbook_rate(step: int, peak: float, final: float, warmup_steps: int, total
     return _cosine((step - warmup_steps) / max(1, total_steps - warmup_steps), peak, final)
 
 
+def floored_rate(step: int, peak: float, final: float, warmup_steps: int, total_steps: int) -> float:
+    """Return the rate of a `textbook_rate` whose warm-up climbs from `final` instead of 0, as in Open-VCLIP.
+
+    Args:
+        step: Optimizer steps taken so far, from 0.
+        peak: Rate that the warm-up climbs to.
+        final: Rate at step 0 and at `total_steps`, kept from there on.
+        warmup_steps: Steps of the linear climb.
+        total_steps: Steps of the whole training.
+
+    Example:
+        >>> [floored_rate(s, peak=1.0, final=0.5, warmup_steps=2, total_steps=4) for s in range(5)]
+        [0.5, 0.75, 1.0, 0.75, 0.5]
+    """
+    if step < warmup_steps:
+        return final + (peak - final) * step / warmup_steps
+    return textbook_rate(step, peak, final, warmup_steps, total_steps)
+
+
 def _cosine(progress: float, peak: float, final: float) -> float:
     return final + (peak - final) / 2 * (1 + math.cos(math.pi * min(1.0, progress)))
 
@@ -153,3 +172,9 @@ class TextbookSchedule(WarmupSchedule):
     """The usual schedule: the cosine starts at the peak, at the end of the warm-up."""
 
     rate = staticmethod(textbook_rate)
+
+
+class FlooredSchedule(WarmupSchedule):
+    """The usual schedule with a warm-up from `final_lr` instead of 0."""
+
+    rate = staticmethod(floored_rate)

@@ -225,8 +225,9 @@ def test_other_videos_and_choices_are_refused(make_tiny):
         model.set_class_tokens(torch.tensor([[0, 177]] * 3))
     with pytest.raises(ValueError, match="head is 'transf': choose one of Transf, meanP, LSTM"):
         make_tiny(head="transf")
-    with pytest.raises(ValueError, match=r"The template 'a video' must have one \{\}"):
-        make_tiny(templates=["{}", "a video"])
+    for wrong in ("a video", "{} or {}", {}):
+        with pytest.raises(ValueError, match=rf"The template {re.escape(repr(wrong))} must be a text with one \{{\}}"):
+            make_tiny(templates=["{}", wrong])
     with pytest.raises(ValueError, match="templates is empty"):
         make_tiny(templates=[])
     with pytest.raises(ValueError, match=r"Transf_cls needs a CLIP whose projection_dim \(60\) is a multiple of 8"):

@@ -11,6 +11,7 @@ from tc_clip_pl.baselines.vitaclip.config import VitaCLIPConfig
 from tc_clip_pl.baselines.vitaclip.conversion import CLIP_PREFIX, NAMES, convert_vitaclip
 from tc_clip_pl.baselines.vitaclip.model import VitaCLIP
 from tc_clip_pl.modules.backbone.interface import BackboneModel, backbone_options
+from tc_clip_pl.profiling import count_cost
 from tc_clip_pl.training.objectives.cross_entropy import CrossEntropy
 from tests.baselines.reference import assert_gradient_norms, clip_sizes, load_weights_module, relative_error
 
@@ -106,6 +107,24 @@ def test_parameters_are_as_many_as_published():
     assert sum(size for size, is_trained in sizes.values() if is_trained) / 1e6 == pytest.approx(30.2, abs=0.05)
     found = [count(part) for part in ("summary", "text_vectors", "local_prompts", "global_prompts", "cls_proj")]
     assert found == pytest.approx([28.4, 1.64, 0.147, 0.074, 7.1], abs=0.04)
+
+
+@pytest.mark.parametrize("trained", [None, [str(number) for number in range(400)]])
+def test_it_costs_as_much_as_published(trained):
+    clip = backbone_options("openai/clip-vit-base-patch16")
+    cost = count_cost(VitaCLIPConfig(**clip, trained_classes=trained))
+    frames, tokens, shared, width = 16, 197, 16 + 8, 768
+    square, keys = width**2, tokens + 1 + shared  # one summary token
+
+    def layer(queries):  # query and output, key and value, attention, MLP; shared keys, cls_proj and summary
+        of_frame = (2 * queries + 2 * (tokens + 1) + 8 * queries) * square + 2 * queries * keys * width
+        return frames * (of_frame + 5 * square + 2 * frames * width) + 2 * shared * square
+
+    # Table 6 has 304 G: there, added tokens have queries and MLPs, and the last layer has those of its patches.
+    ends = frames * (196 * square + 512 * width)
+    assert cost.vision == pytest.approx(11 * layer(tokens) + layer(1) + ends, rel=1e-6)
+    assert cost.text / 1e9 == pytest.approx(2.98, abs=0.01)
+    assert cost.parameters / 1e6 == pytest.approx(161.65 if trained else 160.01, abs=0.01)
 
 
 def test_it_starts_from_the_random_values_of_the_authors(model):

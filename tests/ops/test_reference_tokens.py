@@ -30,6 +30,15 @@ def test_patches_of_the_neighbors():
     assert positions("adjacent", frames=3) == positions("all", frames=3)
 
 
+def test_all_tokens_of_the_neighbors_and_nothing_beyond_the_ends():
+    missing = 4 * 3  # the index of a zero key
+    rows = REFERENCE_TOKENS["window"](4, 3).tolist()
+    assert rows[0] == [missing] * 3 + [3, 4, 5]
+    assert rows[1] == [0, 1, 2, 6, 7, 8]
+    assert rows[3] == [6, 7, 8] + [missing] * 3
+    assert REFERENCE_TOKENS["window"](1, 3).tolist() == [[3] * 6]
+
+
 def test_raises_on_too_few_frames_for_neighbors():
     with pytest.raises(ValueError, match="at least 3 frames, not 2"):
         REFERENCE_TOKENS["adjacent"](2, 3)

@@ -10,7 +10,14 @@ import torch
 from torch.optim import AdamW
 
 from tc_clip_pl.training import schedule as schedules
-from tc_clip_pl.training.schedule import ReleasedSchedule, TextbookSchedule, released_rate, textbook_rate
+from tc_clip_pl.training.schedule import (
+    FlooredSchedule,
+    ReleasedSchedule,
+    TextbookSchedule,
+    floored_rate,
+    released_rate,
+    textbook_rate,
+)
 
 RATES = [released_rate, textbook_rate]
 SCHEDULES = {ReleasedSchedule: released_rate, TextbookSchedule: textbook_rate}
@@ -32,7 +39,7 @@ def _rates_of_every_step(scheduler, num_steps):
 
 def test_examples_run():
     result = doctest.testmod(schedules)
-    assert result.attempted == 2 and result.failed == 0
+    assert result.attempted == 3 and result.failed == 0
 
 
 @pytest.mark.parametrize("peak", PEAKS)
@@ -143,3 +150,17 @@ def test_module_schedules_optimizer_steps_not_batches(make_module, make_data, ma
     trainer.fit(module, datamodule=make_data())
     expected = [[released_rate(s, peak, 2e-8, 2, 4) for peak in PEAKS] for s in range(4)]
     assert [rate for i, rate in enumerate(rates) if rate not in rates[:i]] == [pytest.approx(r) for r in expected]
+
+
+def test_floored_warmup_climbs_from_the_final_rate_and_meets_the_textbook_cosine():
+    peak, final, warmup, total = 3.33e-6, 3.33e-8, 20, 220
+    schedule = FlooredSchedule(_optimizer_of(peak), total, steps_per_epoch=10, warmup_epochs=2, final_lr=final)
+    rates = [rate for (rate,) in _rates_of_every_step(schedule, total + 1)]
+    climb = [final + (peak - final) * s / warmup for s in range(warmup)]
+    assert rates[:warmup] == pytest.approx(climb)
+    assert rates[warmup:] == pytest.approx([textbook_rate(s, peak, final, warmup, total) for s in range(20, 221)])
+    assert rates[0] == floored_rate(0, peak, final, warmup, total) == final == rates[-1]
+
+
+def _optimizer_of(peak):
+    return AdamW([torch.nn.Parameter(torch.zeros(1))], lr=peak)

@@ -35,8 +35,9 @@ class ActionCLIPConfig(VideoCLIPConfig):
             raise ValueError(f"head is {self.head!r}: choose one of {', '.join(HEADS)}.")
         if not self.templates:
             raise ValueError("templates is empty: give at least one sentence, such as 'a video of {}'.")
-        if wrong := [template for template in self.templates if template.count("{}") != 1]:
-            raise ValueError(f"The template {wrong[0]!r} must have one {{}}, where the class name goes.")
+        if wrong := [text for text in self.templates if not isinstance(text, str) or text.count("{}") != 1]:
+            # YAML reads {} without quotes as an empty mapping.
+            raise ValueError(f"The template {wrong[0]!r} must be a text with one {{}}, where the class name goes.")
         if self.num_frames < 1:
             raise ValueError(f"num_frames is {self.num_frames}: give a positive whole number.")
         if self.projection_dim % self.num_head_parts:

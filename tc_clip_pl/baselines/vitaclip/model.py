@@ -144,6 +144,14 @@ class VitaCLIP(VideoCLIP, BackboneModel):
             self.class_rows = torch.arange(trained, device=self.device)
         super().set_class_tokens(input_ids)
 
+    def set_blank_classes(self, num_classes: int, length: int | None = None) -> None:
+        """Set classes of texts without words; with vectors per class, those of the trained ones in turn."""
+        if self.config.text_vectors == "per_class":
+            if self.text_vectors is None:
+                self._add_vectors(num_classes)
+            self.class_rows = torch.arange(num_classes, device=self.device) % len(self.text_vectors)
+        super().set_class_tokens(self.blank_tokens(num_classes, length))
+
     def _find_vectors(self, class_names: Sequence[str]) -> Tensor | None:
         """Return the (Y,) positions of classes among the trained ones; None where one of them is not among these."""
         if self.config.text_vectors == "shared":

@@ -35,7 +35,7 @@ def find_eos(input_ids: Tensor, eos_token_id: int) -> Tensor:
         return input_ids.argmax(dim=-1)
     is_eos = input_ids == eos_token_id
     if not is_eos.any(dim=-1).all():
-        row = int(is_eos.any(dim=-1).logical_not().nonzero()[0])
+        row = int(is_eos.any(dim=-1).logical_not().nonzero()[0, -1])
         raise ValueError(
             f"The token ids of class {row} have no EOS token ({eos_token_id}): tokenize with special tokens."
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar, NamedTuple
 
 from lightning.pytorch import Trainer
+from lightning.pytorch.strategies import ModelParallelStrategy
 from torch import Tensor, nn
 
 from tc_clip_pl.modules.video_clip import VideoCLIP
@@ -62,6 +63,13 @@ class Objective(nn.Module):
             raise ValueError(
                 f"{type(self).__name__} compares whole clips, which mixup and cutmix would blend: set "
                 "data.augmentation.mix_probability to 0."
+            )
+
+    def refuse_sharding(self, trainer: Trainer) -> None:
+        """Raise a ValueError if the weights will be sharded."""
+        if isinstance(trainer.strategy, ModelParallelStrategy):
+            raise ValueError(
+                f"{type(self).__name__} needs whole weights, and trainer.strategy shards them: set it to ddp."
             )
 
     def refuse_smoothing(self, label_smoothing: float) -> None:

@@ -12,6 +12,7 @@ from datamodules import (
     SSv2DataModule,
     UCF101DataModule,
 )
+from datamodules.check.lists import read_lists
 from datamodules.splits.build_sources import build_sources, find_training_split
 
 # Base and novel halves count from 0 each, in an order of their own.
@@ -216,3 +217,42 @@ def test_raises_on_labels_in_another_order_than_the_class_folders(made, tmp_path
     }
     with pytest.raises(DataError, match=r"hug/hug_0\.avi the label 0, which is 'wave', and 4 of 4 clips"):
         ready(HMDB51DataModule, tmp_path / "root", made.write(tmp_path / "lists", lists), "test")
+
+
+# Lists of pseudo-labels
+
+
+@pytest.fixture
+def folders(made, tmp_path):
+    """Two classes in folders, and lists that test them."""
+    root = tmp_path / "root"
+    made.touch(root, *(f"{name}/{name}_{n}.avi" for name in ("hug", "wave") for n in range(4)))
+    lists = {
+        "labels/hmdb_51_labels.csv": made.labels("hug", "wave"),
+        "datasets_splits/hmdb_splits/val1.txt": "hug_0.avi 0\nwave_0.avi 1\n",
+    }
+    return root, made.write(tmp_path / "lists", lists)
+
+
+def test_pseudo_labels_replace_the_training_list(folders, tmp_path):
+    (tmp_path / "pseudo.txt").write_text("hug/hug_1.avi 1\nhug_2.avi 1\nwave_3.avi 1\n")  # against most folders
+    data = ready(HMDB51DataModule, *folders, pseudo_labels=str(tmp_path / "pseudo.txt"))
+    trained = [(record.video_id, record.label) for record in data.datasets["train"].records]
+    assert trained == [("hug/hug_1.avi", 1), ("hug/hug_2.avi", 1), ("wave/wave_3.avi", 1)]
+    assert [record.label for record in data.test_datasets[0].records] == [0, 1]
+    assert data.summary()["splits"]["train"]["files"] == ["pseudo.txt"]
+    checked = read_lists(data.requests)
+    assert [(of.name, len(of.records), [str(p.kind) for p in of.problems]) for of in checked] == [
+        ("train", 3, []),
+        ("hmdb51/split1", 2, []),
+    ]
+
+
+def test_raises_on_pseudo_labels_without_a_class_or_with_shots(folders, tmp_path):
+    (tmp_path / "pseudo.txt").write_text("hug_1.avi 2\n")
+    with pytest.raises(DataError, match=r"the label 2, but there are only 2 classes"):
+        ready(HMDB51DataModule, *folders, pseudo_labels=str(tmp_path / "pseudo.txt"))
+    with pytest.raises(DataError, match="No shots are drawn from a list of pseudo-labels"):
+        ready(HMDB51DataModule, *folders, pseudo_labels=str(tmp_path / "pseudo.txt"), num_shots=2)
+    with pytest.raises(DataError, match=r"none\.txt"):
+        ready(HMDB51DataModule, *folders, pseudo_labels=str(tmp_path / "none.txt"))

@@ -1,0 +1,65 @@
+"""OST: frames of a CLIP, scored against the phrases of each class."""
+
+from collections.abc import Sequence
+
+from torch import Tensor
+
+from tc_clip_pl.baselines.ost.config import OSTConfig
+from tc_clip_pl.baselines.ost.descriptors import class_texts
+from tc_clip_pl.baselines.ost.transport import matching_logits
+from tc_clip_pl.modules.tc_clip import TCCLIP
+from tc_clip_pl.modules.video_clip import VideoCLIP
+
+
+class OST(TCCLIP):
+    """TC-CLIP's model with 2 N phrases a class in place of its name, and with transport in place of the cosine.
+
+    In the output, `text_embeds` are (Y, 2, N, E): the spatial phrases, then the temporal ones. Train it with
+    `tc_clip_pl.training.objectives.pairwise_kl.PairwiseKL`.
+
+    Args:
+        config: CLIP's configuration with OST's options.
+    """
+
+    title = "OST"
+    config: OSTConfig
+    config_class = OSTConfig
+
+    def __init__(self, config: OSTConfig) -> None:
+        super().__init__(config)
+        self.pool_logits = matching_logits
+
+    def set_class_names(self, class_names: Sequence[str]) -> None:
+        """Set the classes by name, with their phrases from the descriptor files; the position is the label.
+
+        Raises:
+            ValueError: If the model has no tokenizer, there is no class, a class lacks phrases, or a text is too long.
+            OSError: If a file cannot be read.
+        """
+        texts = class_texts(class_names, self.config.spatial_descriptors, self.config.temporal_descriptors)
+        flat = [text for of_class in texts for of_kind in of_class for text in of_kind]
+        self.set_class_tokens(self.tokenize(flat).unflatten(0, (len(texts), 2, -1)))
+
+    def set_class_tokens(self, input_ids: Tensor) -> None:
+        """Set the classes by the token ids of their phrases.
+
+        Args:
+            input_ids: (Y, 2, N, L) int64: N spatial texts, then N temporal ones.
+
+        Raises:
+            ValueError: If the shape is wrong, a row has no EOS token, or a text is too long for the text encoder.
+        """
+        if input_ids.ndim != 4 or input_ids.shape[1] != 2:
+            raise ValueError(f"OST's class tokens are (Y, 2, N, L), not {tuple(input_ids.shape)}.")
+        self.texts_per_class = 2 * input_ids.shape[2]
+        super().set_class_tokens(input_ids.flatten(0, 2))
+
+    def _encode_classes(self) -> Tensor:
+        return super()._encode_classes().unflatten(0, (-1, 2, self.texts_per_class // 2))
+
+    def freeze_fixed(self) -> None:
+        """Freeze nothing: here the token embedding table is trained too."""
+
+    # Frames are matched one by one: there is no single embedding to search by.
+    embed_videos = VideoCLIP.embed_videos
+    embed_classes = VideoCLIP.embed_classes

@@ -1,0 +1,75 @@
+"""Open-VCLIP against the outputs and gradients of its authors' code."""
+
+from types import SimpleNamespace
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from tc_clip_pl.training.objectives.interpolated_weights import InterpolatedWeights
+from tests.baselines.open_vclip_cases import build, check_gradients, names_of, relative_error, save_clip, weights
+
+
+@pytest.fixture
+def case():
+    case = weights.load_case("openvclip")
+    return {**case, "video": weights.make_video(case), "label": torch.tensor(case["labels"])}
+
+
+@pytest.fixture
+def model(case):
+    model = build(case, prompting="template_ensemble").train()
+    model.freeze(["text"])
+    model.set_class_tokens(case["expected"]["input_ids"].long())
+    return model
+
+
+def test_outputs_match(case, model):
+    output, expected = model(case["video"]), case["expected"]
+    assert relative_error(output.text_embeds, expected["classifier"]) < 1e-4
+    assert relative_error(output.frame_embeds, expected["frame_embeds"]) < 1e-4
+    assert relative_error(output.logits, expected["logits"]) < 1e-4
+
+
+def test_first_layer_matches(case, model):
+    first = model.vision_model.encoder.layers[0]
+    kept = {}
+    first.self_attn.register_forward_hook(lambda module, args, output: kept.update(attention=output[0]))
+    first.register_forward_hook(lambda module, args, output: kept.update(block=output.hidden_states))
+    model(case["video"])
+    assert relative_error(kept["attention"][:1], case["expected"]["attention_0"]) < 1e-4
+    assert relative_error(kept["block"][:1], case["expected"]["block_0"]) < 1e-4
+
+
+def test_plain_gradients_match(case, model):
+    loss = F.cross_entropy(model(case["video"]).logits, case["label"])
+    loss.backward()
+    assert relative_error(loss, case["expected"]["loss"]) < 1e-4
+    check_gradients(case, dict(model.named_parameters()), "_plain")
+
+
+@pytest.fixture
+def batch(case):
+    return SimpleNamespace(label=case["label"], video_id=["a", "b", "c"])
+
+
+@pytest.fixture
+def interpolated(case, model, tmp_path, monkeypatch):
+    """The objective of Open-VCLIP, which draws the share of CLIP that the reference drew."""
+    model.config.clip_name_or_path = str(save_clip(case, tmp_path))
+    objective = InterpolatedWeights(max_clip_share=0.6, weight=case["loss_ratio"])
+    objective.prepare(model, SimpleNamespace(strategy=None))
+    monkeypatch.setattr(torch, "rand", lambda count: torch.tensor([case["interpolation"] / 0.6]).expand(count))
+    return objective
+
+
+def test_interpolated_gradients_match(case, model, batch, interpolated):
+    interpolated(model, case["video"], batch, 0.0).loss.backward()
+    parameters, expected = dict(model.named_parameters()), case["expected"]
+    check_gradients(case, parameters)
+    for name in ("logit_scale", "visual.class_embedding", "visual.ln_post.weight"):
+        assert relative_error(parameters[names_of(case, name)[0]].grad, expected[f"grad/{name}"]) < 1e-4
+    norm = torch.nn.utils.clip_grad_norm_(model.parameters(), case["clip_grad_norm"])
+    assert relative_error(norm, expected["total_grad_norm_clipped"]) < 1e-4
+    clipped = parameters["vision_model.embeddings.class_embedding"].grad
+    assert relative_error(clipped, expected["grad_clipped/visual.class_embedding"]) < 1e-4
