@@ -17,13 +17,8 @@ INCOMPLETE, PARTIAL, CHOSEN = "*", "†", "‡"
 INCOMPLETE_NOTE = f"{INCOMPLETE} average of only some of the column's datasets or K"
 PARTIAL_NOTE = f"{PARTIAL} partial test, not comparable: "
 CHOSEN_NOTE = f"{CHOSEN} tested at its best epoch on these clips, which flatters it; `last` is not chosen"
-# Cost -> what one of it is in the table's unit, and decimals.
-COSTS = {
-    "parameters": (1e-6, 1),
-    "multiply_adds": (1e-9, 1),
-    "views_per_second": (1, 1),
-    "memory_gib": (1, 1),
-}
+# Cost -> its unit in the table.
+COSTS = {"parameters": 1e6, "multiply_adds": 1e9, "views_per_second": 1, "memory_gib": 1}
 EMPTY = "-"
 ROW = ["method", "w"]
 
@@ -171,8 +166,8 @@ def _show_cell(value: float, std: float, signs: str, metric: str) -> str:
     if math.isnan(value):
         return EMPTY
     if metric in COSTS:
-        unit, decimals = COSTS[metric]
-        return f"{unit * value:.{decimals}f}"
+        value /= COSTS[metric]
+        return f"{value:.1f}" if value >= 10 else f"{value:.2f}"
     spread = "" if math.isnan(std) else f" ± {100 * std:.1f}"
     return f"{100 * value:.1f}{signs}{spread}"
 
