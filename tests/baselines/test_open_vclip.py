@@ -73,3 +73,33 @@ def test_interpolated_gradients_match(case, model, batch, interpolated):
     assert relative_error(norm, expected["total_grad_norm_clipped"]) < 1e-4
     clipped = parameters["vision_model.embeddings.class_embedding"].grad
     assert relative_error(clipped, expected["grad_clipped/visual.class_embedding"]) < 1e-4
+
+
+def test_weights_are_averaged_with_clip_as_in_the_reference(case):
+    expected, ratio = case["expected"], case["patching_ratio"]
+    clip = weights.make_tensor(case["clip_seed"], "input/checkpoint", tuple(case["average_shape"]))
+    found = interpolate_state_dicts({"weight": clip}, {"weight": expected["averaged"]}, 1 - ratio)["weight"]
+    torch.testing.assert_close(found, expected["patched"])
+
+
+def test_every_parameter_is_one_of_clip_and_the_vision_side_is_trained():
+    """B/16 has the 124.3 M parameters of Table 6 without token embeddings, and 308 G multiply-adds."""
+    config = TCCLIPConfig(
+        **backbone_options("openai/clip-vit-base-patch16"), **OPEN_VCLIP, num_frames=8, prompting="template_ensemble"
+    )
+    cost = count_cost(config)
+    assert cost.parameters == pytest.approx(124.3e6, rel=1e-3)
+    with torch.device("meta"):
+        model = TCCLIP(config)
+    assert not model.new_parameter_names()
+    model.freeze(["text"])
+    trained = {name for name, parameter in model.named_parameters() if parameter.requires_grad}
+    assert {name.partition(".")[0] for name in trained} == {"vision_model", "visual_projection", "logit_scale"}
+
+
+def test_saved_model_scores_the_same(case, model, tmp_path):
+    model.eval().save_pretrained(tmp_path)
+    loaded = TCCLIP(TCCLIPConfig.from_pretrained(tmp_path))
+    loaded.load_state_dict(load_file(tmp_path / "model.safetensors"))
+    loaded.set_class_tokens(case["expected"]["input_ids"].long())
+    assert torch.equal(loaded.eval()(case["video"]).logits, model(case["video"]).logits)
