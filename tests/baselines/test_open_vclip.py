@@ -5,9 +5,23 @@ from types import SimpleNamespace
 import pytest
 import torch
 import torch.nn.functional as F
+from safetensors.torch import load_file
 
+from tc_clip_pl.modules.backbone.interface import backbone_options
+from tc_clip_pl.modules.config import TCCLIPConfig
+from tc_clip_pl.modules.tc_clip import TCCLIP
+from tc_clip_pl.ops.interpolation import interpolate_state_dicts
+from tc_clip_pl.profiling import count_cost
 from tc_clip_pl.training.objectives.interpolated_weights import InterpolatedWeights
-from tests.baselines.open_vclip_cases import build, check_gradients, names_of, relative_error, save_clip, weights
+from tests.baselines.open_vclip_cases import (
+    OPEN_VCLIP,
+    build,
+    check_gradients,
+    names_of,
+    relative_error,
+    save_clip,
+    weights,
+)
 
 
 @pytest.fixture
@@ -83,12 +97,13 @@ def test_weights_are_averaged_with_clip_as_in_the_reference(case):
 
 
 def test_every_parameter_is_one_of_clip_and_the_vision_side_is_trained():
-    """B/16 has the 124.3 M parameters of Table 6 without token embeddings, and 308 G multiply-adds."""
+    """B/16 has the 124.3 M parameters of Table 6 without token embeddings, and for 16 frames 308 G multiply-adds."""
     config = TCCLIPConfig(
-        **backbone_options("openai/clip-vit-base-patch16"), **OPEN_VCLIP, num_frames=8, prompting="template_ensemble"
+        **backbone_options("openai/clip-vit-base-patch16"), **OPEN_VCLIP, num_frames=16, prompting="template_ensemble"
     )
     cost = count_cost(config)
-    assert cost.parameters == pytest.approx(124.3e6, rel=1e-3)
+    assert round(cost.parameters / 1e6, 1) == 124.3
+    assert cost.total == pytest.approx(308e9, rel=5e-3)
     with torch.device("meta"):
         model = TCCLIP(config)
     assert not model.new_parameter_names()
@@ -102,4 +117,4 @@ def test_saved_model_scores_the_same(case, model, tmp_path):
     loaded = TCCLIP(TCCLIPConfig.from_pretrained(tmp_path))
     loaded.load_state_dict(load_file(tmp_path / "model.safetensors"))
     loaded.set_class_tokens(case["expected"]["input_ids"].long())
-    assert torch.equal(loaded.eval()(case["video"]).logits, model(case["video"]).logits)
+    torch.testing.assert_close(loaded.eval()(case["video"]).logits, model(case["video"]).logits)
