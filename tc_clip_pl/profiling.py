@@ -1,5 +1,6 @@
 """Cost of a configuration: parameters and multiply-adds (Tables 6 and 14)."""
 
+import copy
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
@@ -55,8 +56,8 @@ def count_cost(config: VideoCLIPConfig, system: type[VideoCLIP] | None = None) -
     Raises:
         RuntimeError: If the forward pass of the system depends on values, which a meta device does not have.
     """
-    with torch.device("meta"):
-        model = (system or find_system(config.model_type))(config).eval()
+    with torch.device("meta"):  # a copy, as some systems note their classes in their configuration
+        model = (system or find_system(config.model_type))(copy.deepcopy(config)).eval()
     model.set_blank_classes(1)
     size = config.vision_config.image_size
     video = torch.empty(1, config.num_frames, 3, size, size, device="meta")

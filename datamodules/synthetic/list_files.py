@@ -1,14 +1,15 @@
-"""The annotation, list and label files of a generated dataset, as texts."""
+"""The annotation, list, label and word files of a generated dataset, as texts."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 
 from datamodules.datasets.hmdb51 import PARTS, SUFFIX
 from datamodules.make_splits.write import label_text, list_text
 from datamodules.options import ClipOptions
 from datamodules.splits.split import Entry
-from datamodules.synthetic.actions import Action
+from datamodules.synthetic.actions import VERBS, Action
 from datamodules.synthetic.film_numbers import SPLITS, draw_shots, split_numbers
 from datamodules.synthetic.layout import (
     ANNOTATIONS,
@@ -18,6 +19,7 @@ from datamodules.synthetic.layout import (
     UNSEEN_FILES,
     UNSEEN_VIDEOS,
     VIDEOS,
+    WORDS,
     file_name,
     folder_name,
 )
@@ -71,6 +73,13 @@ def published_texts(
         texts[UNSEEN_FILES.labels] = _labels(unseen)
         texts[UNSEEN_FILES.test] = _list(unseen, test, UNSEEN_VIDEOS)
     return texts
+
+
+def word_texts(actions: Sequence[Action]) -> dict[str, str]:
+    """Return the words about each action, who acts and what happens, as one JSON: path below the root -> text."""
+    verbs = {action: VERBS.get("-" * action.is_reversed + action.behavior, "turning") for action in actions}
+    words = {action.name: [action.family, *verb.split(" and ")] for action, verb in verbs.items()}
+    return {WORDS: json.dumps(words, indent=1) + "\n"}
 
 
 def _whole_texts(actions: Sequence[Action], train_films: int, test_films: int) -> dict[str, str]:

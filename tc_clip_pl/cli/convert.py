@@ -151,16 +151,14 @@ def _read_published(checkpoint: Any, options: Namespace, given: dict[str, Any]) 
     from tc_clip_pl.checkpoints.open_vclip import INPUT
     from tc_clip_pl.checkpoints.openai import has_open_vclip_names
 
+    weights = published_weights(checkpoint, options.ckpt) if options.system is None else {}
     if options.clip is None:
         raise UserError(
             f"{options.ckpt} does not hold its CLIP's token embeddings: name the CLIP that was fine-tuned, as in "
             "--clip openai/clip-vit-base-patch16."
         )
-    special: dict[str, Any] = {}
     if options.system is None:
-        weights = published_weights(checkpoint, options.ckpt)
         model = load_onto_clip(weights, options.clip, **given)
-        special = INPUT if has_open_vclip_names(weights) else special
     elif given:
         raise UserError(f"--{next(iter(given))} is an option of TC-CLIP; give those of {options.system} by --options.")
     else:
@@ -168,6 +166,7 @@ def _read_published(checkpoint: Any, options: Namespace, given: dict[str, Any]) 
         model = load_published(options.system, checkpoint, options.ckpt, options.clip, **own)
     size = model.config.vision_config.image_size
     facts = {"Source": _identify(options.ckpt), "Format": "published checkpoint, converted name by name"}
+    special = INPUT if has_open_vclip_names(weights) else {}
     return Source(model, ClipOptions(num_frames=model.config.num_frames, image_size=size, **special), facts)
 
 

@@ -17,13 +17,8 @@ INCOMPLETE, PARTIAL, CHOSEN = "*", "†", "‡"
 INCOMPLETE_NOTE = f"{INCOMPLETE} average of only some of the column's datasets or K"
 PARTIAL_NOTE = f"{PARTIAL} partial test, not comparable: "
 CHOSEN_NOTE = f"{CHOSEN} tested at its best epoch on these clips, which flatters it; `last` is not chosen"
-# Cost -> what one of it is in the table's unit, and decimals.
-COSTS = {
-    "parameters": (1e-6, 1),
-    "multiply_adds": (1e-9, 1),
-    "views_per_second": (1, 1),
-    "memory_gib": (1, 1),
-}
+# Cost -> its unit in the table.
+COSTS = {"parameters": 1e6, "multiply_adds": 1e9, "views_per_second": 1, "memory_gib": 1}
 EMPTY = "-"
 ROW = ["method", "w"]
 
@@ -60,9 +55,11 @@ def build_report(measurements: pd.DataFrame, layout: Layout, with_paper: bool = 
         with_paper: Whether to add the published rows, each below the measured row of the same method and weight, in the
             order of the paper; methods that it does not have come last. Without them, empty columns are left out.
     """
+    ordering = layout.paper_rows
     if layout.has_data_columns:
         layout = replace(layout, columns={**layout_of(measurements).columns, **layout.columns})
-    rank = {row.method: number for number, row in enumerate(layout.paper_rows)}
+        ordering = paper_layout("zero_shot").paper_rows  # it has all systems
+    rank = {row.method: number for number, row in reversed([*enumerate(ordering)])}
     # Methods of the paper come in its order, the others after them; a stable sort keeps the order of their weights.
     ordered = measurements.sort_values("method", key=lambda m: m.map(rank).fillna(len(rank)), kind="stable")
     ordered["w"] = ordered["weight"].map("{:g}".format) if layout.has_weight_column else ""
@@ -169,8 +166,8 @@ def _show_cell(value: float, std: float, signs: str, metric: str) -> str:
     if math.isnan(value):
         return EMPTY
     if metric in COSTS:
-        unit, decimals = COSTS[metric]
-        return f"{unit * value:.{decimals}f}"
+        value /= COSTS[metric]
+        return f"{value:.1f}" if value >= 10 else f"{value:.2f}"
     spread = "" if math.isnan(std) else f" ± {100 * std:.1f}"
     return f"{100 * value:.1f}{signs}{spread}"
 

@@ -1,7 +1,8 @@
 """The runs of a sweep: configurations x swept values x named variants, each in its own folder.
 
-In a sweep file, the keys below an experiment with a list of values are swept; one value is set in all of its runs. Of a
-variant, `config` names a configuration to lay over the experiment, and `subcommand: test` trains nothing.
+In a sweep file, the keys below an experiment with a list of values are swept; one value is set in all of its runs.
+Of a variant, `config` names a configuration to lay over the experiment, `subcommand: test` trains nothing, and the name
+of an experiment holds the values that this one needs besides, or null where it cannot run.
 """
 
 from __future__ import annotations
@@ -58,7 +59,7 @@ class Sweep:
         configs: Values of each experiment, swept if they are a list; an experiment is one or several configurations,
             later ones override.
         settings: Values that all runs share.
-        variants: Named combinations of values.
+        variants: Named combinations of values, and what else the description of this module says.
         table: The paper's table to compare with, if any.
     """
 
@@ -79,16 +80,24 @@ class Sweep:
         for configs, given in self.configs.items():
             grid = {key: values for key, values in given.items() if isinstance(values, list)}
             fixed = _to_argv({key: value for key, value in given.items() if key not in grid})
+            left_out = self.left_out(configs)
             for values in itertools.product(*grid.values()):
                 swept = dict(zip(grid, values, strict=True))
-                for variant in self.variants or [None]:
+                for variant in [name for name in self.variants or [None] if name not in left_out]:
                     runs.append(self._run(configs, [*fixed, *argv], swept, variant))
         return runs
+
+    def left_out(self, configs: Sequence[str]) -> list[str]:
+        """Return the variants that an experiment cannot run."""
+        stem = _stem(configs[0])
+        return [name for name, given in self.variants.items() if stem in given and given[stem] is None]
 
     def _run(
         self, configs: Sequence[str], argv: Sequence[str], swept: Mapping[str, Any], variant: str | None
     ) -> SweepRun:
-        overrides = dict(self.variants.get(variant, {}))
+        given = self.variants.get(variant) or {}
+        overrides = {key: value for key, value in given.items() if not _is_of_experiment(key, value)}
+        overrides |= given.get(_stem(configs[0]), {})
         overlays, subcommand = _as_list(overrides.pop("config", [])), overrides.pop("subcommand", "fit")
         paths = [text for name in (*configs, *overlays) for text in ("--config", str(find_config(name).resolve()))]
         argv = [*paths, *argv, *_to_argv({**self.settings, **swept, **overrides})]
@@ -177,6 +186,11 @@ def _read_file(path: Path) -> dict[str, Any]:
 def _grid_of(experiments: Mapping[tuple[str, ...], Any], configs: Sequence[str]) -> dict[str, Any]:
     """Return the swept values that a sweep file gives for a configuration, which may be named by its path."""
     return next((grid for (name,), grid in experiments.items() if _stem(name) == _stem(configs[0])), {})
+
+
+def _is_of_experiment(key: str, value: Any) -> bool:
+    """Return whether a value of a variant holds those for one experiment; keys of settings have dots."""
+    return (value is None or isinstance(value, Mapping)) and "." not in key
 
 
 def _as_list(names: str | list[str]) -> list[str]:
