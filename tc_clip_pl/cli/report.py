@@ -35,10 +35,11 @@ marked as partial.
                              its published rows: zero_shot, few_shot,
                              base_to_novel, fully_supervised, temporal,
                              few_shot_from_k400, base_to_novel_from_k400,
-                             table_1, table_6, table_7, table_8a, ... table_15
-                             (sweeps of `ablations/` select their table
-                             themselves); runs of another protocol are left
-                             out; without DIR, the published rows alone
+                             zero_shot_l14, table_1, table_6, table_7, table_8a,
+                             ... table_14 (sweeps of `ablations/` select their
+                             table themselves), or compare, which shows the cost
+                             of any runs; runs of another protocol are left out;
+                             without DIR, the published rows alone
   --format table|markdown    output format (table)
   --output FILE              also write the table to a Markdown file
   --json FILE                also write every measurement, with commands,

@@ -15,7 +15,7 @@ from tc_clip_pl.cli.sweep.command import sweep
 from tc_clip_pl.cli.sweep.plan import read_sweep
 from tc_clip_pl.modules.config import TCCLIPConfig
 
-ABLATIONS = [name for name in shipped_configs() if name.startswith("ablations/")]
+ABLATIONS = [name for name in shipped_configs() if name.startswith("ablations/table_")]
 FEW_STEPS = {"limit_train_batches": 2, "limit_test_batches": 1, "limit_val_batches": 0, "max_epochs": 1}
 
 
