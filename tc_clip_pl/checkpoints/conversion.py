@@ -6,6 +6,8 @@ from typing import Any
 from torch import Tensor
 
 from tc_clip_pl.checkpoints.official import TOKEN_EMBEDDING, convert_state_dict, list_names
+from tc_clip_pl.checkpoints.open_vclip import convert_open_vclip, open_vclip_options
+from tc_clip_pl.checkpoints.openai import has_open_vclip_names
 from tc_clip_pl.modules.backbone.interface import POSITION_TABLE
 from tc_clip_pl.modules.loading import is_plain_clip
 from tc_clip_pl.modules.tc_clip import TCCLIP
@@ -36,10 +38,12 @@ def load_onto_clip(state_dict: Mapping[str, Tensor], clip: str, **options: Any) 
     """
     if not is_plain_clip(clip):
         raise ValueError(f"{clip} is not a plain CLIP: name the one that was fine-tuned.")
-    weights = convert_state_dict(state_dict)
+    is_open_vclip = has_open_vclip_names(state_dict)
+    weights = convert_open_vclip(state_dict) if is_open_vclip else convert_state_dict(state_dict)
     if POSITION_TABLE not in weights:
         raise ValueError("The checkpoint lacks the weights of a vision encoder: pass a whole TC-CLIP checkpoint.")
-    model = TCCLIP.from_pretrained(clip, **{**_infer_options(state_dict, weights), **options})
+    inferred = open_vclip_options(state_dict) if is_open_vclip else _infer_options(state_dict, weights)
+    model = TCCLIP.from_pretrained(clip, **{**inferred, **options})
     expected = model.state_dict()
     weights = {TOKEN_EMBEDDING: expected[TOKEN_EMBEDDING], **weights}  # published files leave it out
     _check(weights, expected, clip)

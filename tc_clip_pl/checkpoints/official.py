@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor
 
 from tc_clip_pl.checkpoints.inert import read_inert
-from tc_clip_pl.checkpoints.openai import has_openai_names, rename_openai
+from tc_clip_pl.checkpoints.openai import has_open_vclip_names, has_openai_names, rename_openai
 from tc_clip_pl.modules.config import TCCLIPConfig
 from tc_clip_pl.modules.tc_clip import TCCLIP
 
@@ -51,7 +51,7 @@ KEYS = {
 # Token embeddings of one run's class names, not learned: ours come from the tokenizer.
 IGNORED = ("prompt_learner.token_prefix", "prompt_learner.token_suffix")
 TOKEN_EMBEDDING = "text_model.embeddings.token_embedding.weight"
-WEIGHT_KEYS = ("model", "state_dict")  # where files hold their weights, if not at the top
+WEIGHT_KEYS = ("model", "state_dict", "model_state")  # where files hold their weights, if not at the top
 SHOWN = 8  # names in an error: hundreds would hide what is wrong
 HEAD_WIDTH = 64  # in every CLIP that OpenAI published; weights alone do not tell the number of heads
 
@@ -87,6 +87,8 @@ def published_weights(checkpoint: Any, path: str | Path) -> Mapping[str, Tensor]
     weights = checkpoint[holder] if holder else checkpoint
     if isinstance(weights, Mapping) and has_openai_names(weights):
         return rename_openai(weights)
+    if isinstance(weights, Mapping) and has_open_vclip_names(weights):
+        return weights
     if "model" not in keys:
         found = ", ".join(keys[:SHOWN]) or "something else"
         raise ValueError(f"{path} has no key 'model', only {found}: pass a published TC-CLIP checkpoint.")

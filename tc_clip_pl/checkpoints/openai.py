@@ -9,6 +9,8 @@ from torch import Tensor
 
 MARK = "visual.conv1.weight"
 """A weight that every CLIP with a vision transformer has under OpenAI's names, and no other model."""
+OPEN_VCLIP_PREFIX = "model."
+"""What Open-VCLIP and FROSTER put before OpenAI's names."""
 NAMES = {
     r"visual\.(.+)": r"image_encoder.\1",
     r"transformer\.(.+)": r"text_encoder.transformer.\1",
@@ -23,6 +25,11 @@ NO_WEIGHTS = ("input_resolution", "context_length", "vocab_size")
 def has_openai_names(state_dict: Mapping[str, Tensor]) -> bool:
     """Return whether weights have OpenAI's names, with or without the prefix ``module.``."""
     return any(name.removeprefix("module.") == MARK for name in state_dict)
+
+
+def has_open_vclip_names(state_dict: Mapping[str, Tensor]) -> bool:
+    """Return whether weights are those of an Open-VCLIP or a FROSTER."""
+    return OPEN_VCLIP_PREFIX + MARK in state_dict
 
 
 def rename_openai(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:

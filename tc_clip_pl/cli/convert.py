@@ -28,12 +28,12 @@ turn a checkpoint into a folder that loads alone
   tcclip convert outputs/NAME/version_0/checkpoints/last.ckpt OUT --ensemble 0.7
   tcclip test --config NAME --model.pretrained OUT
 
-CKPT is a published checkpoint of TC-CLIP, one of CLIP's weights fine-tuned
-under the same names (as ViFi-CLIP) or under OpenAI's original ones, or a
-checkpoint of `tcclip fit`. Nothing that it pickles runs, and weights that are
-unknown or missing are an error. OUT gets configuration, weights, tokenizer, a
-model card, and preprocessor_config.json: how frames are sampled, resized and
-normalized.
+CKPT is a published checkpoint of TC-CLIP, Open-VCLIP or FROSTER, one of CLIP's
+weights fine-tuned under TC-CLIP's names (as ViFi-CLIP) or under OpenAI's
+original ones, or a checkpoint of `tcclip fit`. Nothing that it pickles runs,
+and weights that are unknown or missing are an error. OUT gets configuration,
+weights, tokenizer, a model card, and preprocessor_config.json: how frames are
+sampled, resized and normalized.
 
   --clip CLIP               folder or hub name of the CLIP that was fine-tuned;
                             published checkpoints need it, one of `tcclip fit`
@@ -148,14 +148,17 @@ def _read_published(checkpoint: Any, options: Namespace, given: dict[str, Any]) 
     from tc_clip_pl.baselines.published import load_published
     from tc_clip_pl.checkpoints.conversion import load_onto_clip
     from tc_clip_pl.checkpoints.official import published_weights
+    from tc_clip_pl.checkpoints.open_vclip import INPUT
+    from tc_clip_pl.checkpoints.openai import has_open_vclip_names
 
+    weights = published_weights(checkpoint, options.ckpt) if options.system is None else {}
     if options.clip is None:
         raise UserError(
             f"{options.ckpt} does not hold its CLIP's token embeddings: name the CLIP that was fine-tuned, as in "
             "--clip openai/clip-vit-base-patch16."
         )
     if options.system is None:
-        model = load_onto_clip(published_weights(checkpoint, options.ckpt), options.clip, **given)
+        model = load_onto_clip(weights, options.clip, **given)
     elif given:
         raise UserError(f"--{next(iter(given))} is an option of TC-CLIP; give those of {options.system} by --options.")
     else:
@@ -163,7 +166,8 @@ def _read_published(checkpoint: Any, options: Namespace, given: dict[str, Any]) 
         model = load_published(options.system, checkpoint, options.ckpt, options.clip, **own)
     size = model.config.vision_config.image_size
     facts = {"Source": _identify(options.ckpt), "Format": "published checkpoint, converted name by name"}
-    return Source(model, ClipOptions(num_frames=model.config.num_frames, image_size=size), facts)
+    special = INPUT if has_open_vclip_names(weights) else {}
+    return Source(model, ClipOptions(num_frames=model.config.num_frames, image_size=size, **special), facts)
 
 
 def _read_json(text: str | None) -> dict[str, Any]:

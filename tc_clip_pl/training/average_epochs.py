@@ -72,9 +72,9 @@ class AverageEpochs(Callback):
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Say what the weights are now."""
-        if self.num_averaged:
+        if self.num_averaged > 1:
             last = self.first_epoch + self.num_averaged - 1
-            rank_zero_info(f"The weights are the mean of those after epochs {self.first_epoch} to {last}.")
+            rank_zero_info(f"The weights are now the mean of those after epochs {self.first_epoch} to {last}.")
 
     def state_dict(self) -> dict[str, Any]:
         """Return what resuming needs besides the weights of the model."""

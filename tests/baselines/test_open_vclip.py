@@ -5,9 +5,23 @@ from types import SimpleNamespace
 import pytest
 import torch
 import torch.nn.functional as F
+from safetensors.torch import load_file
 
+from tc_clip_pl.modules.backbone.interface import backbone_options
+from tc_clip_pl.modules.config import TCCLIPConfig
+from tc_clip_pl.modules.tc_clip import TCCLIP
+from tc_clip_pl.ops.interpolation import interpolate_state_dicts
+from tc_clip_pl.profiling import count_cost
 from tc_clip_pl.training.objectives.interpolated_weights import InterpolatedWeights
-from tests.baselines.open_vclip_cases import build, check_gradients, names_of, relative_error, save_clip, weights
+from tests.baselines.open_vclip_cases import (
+    OPEN_VCLIP,
+    build,
+    check_gradients,
+    names_of,
+    relative_error,
+    save_clip,
+    weights,
+)
 
 
 @pytest.fixture
@@ -73,3 +87,34 @@ def test_interpolated_gradients_match(case, model, batch, interpolated):
     assert relative_error(norm, expected["total_grad_norm_clipped"]) < 1e-4
     clipped = parameters["vision_model.embeddings.class_embedding"].grad
     assert relative_error(clipped, expected["grad_clipped/visual.class_embedding"]) < 1e-4
+
+
+def test_weights_are_averaged_with_clip_as_in_the_reference(case):
+    expected, ratio = case["expected"], case["patching_ratio"]
+    clip = weights.make_tensor(case["clip_seed"], "input/checkpoint", tuple(case["average_shape"]))
+    found = interpolate_state_dicts({"weight": clip}, {"weight": expected["averaged"]}, 1 - ratio)["weight"]
+    torch.testing.assert_close(found, expected["patched"])
+
+
+def test_every_parameter_is_one_of_clip_and_the_vision_side_is_trained():
+    """B/16 has the 124.3 M parameters of Table 6 without token embeddings, and for 16 frames 308 G multiply-adds."""
+    config = TCCLIPConfig(
+        **backbone_options("openai/clip-vit-base-patch16"), **OPEN_VCLIP, num_frames=16, prompting="template_ensemble"
+    )
+    cost = count_cost(config)
+    assert round(cost.parameters / 1e6, 1) == 124.3
+    assert cost.total == pytest.approx(308e9, rel=5e-3)
+    with torch.device("meta"):
+        model = TCCLIP(config)
+    assert not model.new_parameter_names()
+    model.freeze(["text"])
+    trained = {name for name, parameter in model.named_parameters() if parameter.requires_grad}
+    assert {name.partition(".")[0] for name in trained} == {"vision_model", "visual_projection", "logit_scale"}
+
+
+def test_saved_model_scores_the_same(case, model, tmp_path):
+    model.eval().save_pretrained(tmp_path)
+    loaded = TCCLIP(TCCLIPConfig.from_pretrained(tmp_path))
+    loaded.load_state_dict(load_file(tmp_path / "model.safetensors"))
+    loaded.set_class_tokens(case["expected"]["input_ids"].long())
+    torch.testing.assert_close(loaded.eval()(case["video"]).logits, model(case["video"]).logits)

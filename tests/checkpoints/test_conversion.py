@@ -202,3 +202,30 @@ def test_another_file_is_refused(convert, content, tmp_path):
     (tmp_path / "official.pth").write_bytes(content)
     code, _, err = convert(None, "--clip", "./clip")
     assert code == 1 and "Traceback" not in err and "official.pth cannot be read: it is not a checkpoint" in err
+
+
+@pytest.mark.parametrize("teacher", [False, True], ids=["Open-VCLIP", "FROSTER"])
+def test_open_vclip_and_froster_are_told_by_their_names(convert, publish, tiny_clip_folder, video, teacher):
+    prompting = "described_ensemble" if teacher else "template_ensemble"
+    options = {"reference_tokens": "window", "frame_pooling": "mean_cosine", "train_token_embeddings": teacher}
+    model = fine_tuned(tiny_clip_folder, num_frames=4, prompting=prompting, **options)
+    weights = {f"model.{name}": value for name, value in openai_names(publish(model)).items()}
+    weights["model.token_embedding.weight"] = model.text_model.embeddings.token_embedding.weight
+    if teacher:
+        weights |= {"raw_model.logit_scale": torch.zeros(()), "projector_v.0.weight": torch.zeros(2, 2)}
+    torch.save({"model_state": weights, "epoch": 3}, "official.pth")
+    code, _, err = convert(None, "--clip", tiny_clip_folder, "--num_frames", 4)
+    assert code == 0, err
+    loaded = TCCLIP.from_pretrained("out")
+    torch.testing.assert_close(logits(loaded, video), logits(model, video), rtol=0, atol=1e-6)
+    fields = inspect.get_annotations(TCCLIPConfig)
+    assert all(getattr(loaded.config, name) == getattr(model.config, name) for name in fields)
+    assert read_input_contract("out").window_seconds == pytest.approx(4.267, abs=1e-3)
+    shutil.rmtree("out")
+    torch.save({"model_state": {**weights, "other": torch.zeros(1)}}, "official.pth")
+    code, _, err = convert(None, "--clip", tiny_clip_folder)
+    assert code == 1 and "1 unknown weight ('other')" in err
+    del weights["model.visual.proj"]
+    torch.save({"model_state": weights}, "official.pth")
+    code, _, err = convert(None, "--clip", tiny_clip_folder)
+    assert code == 1 and "1 needed weight ('visual_projection.weight')" in err
