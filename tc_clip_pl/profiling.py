@@ -54,24 +54,27 @@ def count_cost(config: VideoCLIPConfig, system: type[VideoCLIP] | None = None) -
         system: Its class; by default the one of `SYSTEMS` that the configuration belongs to.
 
     Raises:
-        RuntimeError: If the forward pass of the system depends on values, which a meta device does not have.
+        ValueError: If the forward pass of the system depends on values, which a meta device does not have.
     """
     with torch.device("meta"):  # a copy, as some systems note their classes in their configuration
         model = (system or find_system(config.model_type))(copy.deepcopy(config)).eval()
     model.set_blank_classes(1)
     size = config.vision_config.image_size
     video = torch.empty(1, config.num_frames, 3, size, size, device="meta")
-    executed = count_multiply_adds(lambda: model(video))
-    parts = _count_parts(model, video) if type(model) is TCCLIP else _count_sides(model, executed)
+    try:
+        executed = count_multiply_adds(lambda: model(video))
+    except RuntimeError as error:
+        raise ValueError(f"{model.title} cannot be counted without values: {error}.") from error
+    parts = _count_parts(model, video) if isinstance(model, TCCLIP) else _count_sides(model, executed)
     return Cost(count_parameters(model), **parts, executed=executed)
 
 
 def _count_parts(model: TCCLIP, video: Tensor) -> dict[str, int]:
-    config, project = model.config.text_config, model.text_projection
+    config, project, eos = model.config.text_config, model.text_projection, model.class_eos.flatten()[:1]
     embeds = torch.empty(1, config.max_position_embeddings, config.hidden_size, device="meta")
     return {
         "vision": count_multiply_adds(lambda: encode_video(model, video)),
-        "text": count_multiply_adds(lambda: project(encode_text(model.text_model, embeds, model.class_eos))),
+        "text": count_multiply_adds(lambda: project(encode_text(model.text_model, embeds, eos))),
         "prompting": count_prompting(model, embeds[0]),
     }
 

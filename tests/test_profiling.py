@@ -6,6 +6,10 @@ import pytest
 from transformers import CLIPTextConfig, CLIPVisionConfig
 
 from tc_clip_pl import TCCLIPConfig
+from tc_clip_pl.baselines.vifi_prompt.config import ViFiPromptConfig
+from tc_clip_pl.baselines.vifi_prompt.model import ViFiPrompt
+from tc_clip_pl.modules.backbone.interface import backbone_options
+from tc_clip_pl.modules.systems import SYSTEMS, find_system
 from tc_clip_pl.ops.aggregation.bipartite import merge_schedule
 from tc_clip_pl.profiling import count_cost
 
@@ -82,3 +86,49 @@ def test_prompting_matches_table_14(costs):
     cost = costs(())
     assert cost.prompting == block
     assert round(cost.prompting / 1e9, 2) == 0.06
+
+
+# System, parameters in millions, multiply-adds in billions (Table 6), and options of its row.
+OTHERS = [
+    ("xclip", 169.7, 288, {}),
+    ("actionclip", 143.7, 567, {"num_frames": 32}),
+    ("tc_clip", 124.3, 308, {"reference_tokens": "window", "prompting": "template_ensemble"}),  # Open-VCLIP
+    ("ost", 124.3, 285, {}),  # ViFi-CLIP's encoders
+]
+
+
+@pytest.mark.parametrize(("system", "parameters", "multiply_adds", "options"), OTHERS)
+def test_other_systems_match_table_6(system, parameters, multiply_adds, options):
+    config = find_system(system).config_class(**backbone_options("openai/clip-vit-base-patch16"), **options)
+    cost = count_cost(config)
+    assert cost.parameters / 1e6 == pytest.approx(parameters, rel=0.005)
+    assert cost.total / 1e9 == pytest.approx(multiply_adds, rel=0.01)
+    assert cost.text == 12 * plain_layer(77, 77, 512) + 512 * 512  # one text, of however many
+
+
+def test_vita_clip_is_counted_with_the_vectors_of_its_classes():
+    config = find_system("vitaclip").config_class(
+        **backbone_options("openai/clip-vit-base-patch16"), trained_classes=[str(n) for n in range(400)]
+    )
+    assert count_cost(config).parameters / 1e6 == pytest.approx(161.8, abs=0.2)
+    assert len(config.trained_classes) == 400
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_every_system_is_counted(system):
+    config = find_system(system).config_class(**backbone_options("openai/clip-vit-base-patch32"), num_frames=8)
+    before = config.to_dict()
+    cost = count_cost(config)
+    assert 0 < cost.text < cost.vision <= cost.total and config.to_dict() == before
+
+
+class ReadsValues(ViFiPrompt):
+    title = "Mine"
+
+    def forward(self, video):
+        return super().forward(video * 2 if video.mean() > 0 else video)
+
+
+def test_a_forward_pass_that_reads_values_is_an_error():
+    with pytest.raises(ValueError, match="Mine cannot be counted without values"):
+        count_cost(ViFiPromptConfig(**backbone_options("openai/clip-vit-base-patch32")), ReadsValues)

@@ -62,7 +62,7 @@ tcclip: video action recognition with TC-CLIP
       time the model, its kernels or its data, beside a frame-wise CLIP
   tcclip sweep --config NAME --sweep KEY=[VALUE,...]
       several runs, joined in one table
-  tcclip report DIR ... [--paper TABLE]
+  tcclip report [DIR ...] [--paper TABLE]
       join results in one table, next to the paper's numbers
   tcclip configs
       list the shipped configurations

@@ -339,3 +339,33 @@ def test_brackets_in_method_names_are_printed():
 def test_unknown_table():
     with pytest.raises(ValueError, match="few_shot"):
         paper_layout("table_99")
+
+
+def test_costs_stand_beside_whatever_was_measured_and_are_averaged_over_the_runs_of_a_row():
+    cost = {"parameters": 124_300_000, "multiply_adds": 2.85e11, "views_per_second": 38.04, "memory_gib": 9.5}
+    runs = [{"method": "X-CLIP", "dataset": "mine"}, {"method": "Vanilla CLIP", "dataset": "mine", "weight": 0.0}]
+    found = frame(*runs, {**runs[0], **cost}, {**runs[0], **cost, "memory_gib": 10.52, "checkpoint": "b"})
+    report = build_report(found, paper_layout("compare"), with_paper=True)
+    clip, xclip = rows_of(report)
+    assert (clip["method"], clip["w"], clip["mine, K=2 top-1"], clip["Memory GiB"]) == (
+        "Vanilla CLIP",
+        "0",
+        "50.0",
+        "-",
+    )
+    assert list(xclip.values())[-4:] == ["124.3", "285.0", "38.0", "10.0"]
+    assert paper_layout("compare").note in report.notes
+    assert paper_layout("compare").takes("anything") and not paper_layout("few_shot").takes("zero_shot")
+
+
+def test_small_costs_have_two_decimals():
+    cost = {"parameters": 940_000, "multiply_adds": 1.234e9, "views_per_second": 9.99, "memory_gib": 1.0}
+    (row,) = rows_of(build_report(frame(cost), paper_layout("compare")))
+    assert list(row.values())[-4:] == ["0.94", "1.23", "9.99", "1.00"]
+
+
+def test_runs_of_earlier_versions_have_no_costs():
+    assert collect_measurements([FinishedRun(results())])[COSTS].isna().all(axis=None)
+    costly = results() | {"cost": {"parameters": 5, "multiply_adds": None}}
+    (row,) = collect_measurements([FinishedRun(costly)])[COSTS].to_dict("records")
+    assert row["parameters"] == 5 and row["multiply_adds"] != row["multiply_adds"]

@@ -40,6 +40,10 @@ class OST(TCCLIP):
         flat = [text for of_class in texts for of_kind in of_class for text in of_kind]
         self.set_class_tokens(self.tokenize(flat).unflatten(0, (len(texts), 2, -1)))
 
+    def set_blank_classes(self, num_classes: int, length: int | None = None) -> None:
+        """Set classes of a spatial and a temporal text without words, to count or time the model."""
+        self.set_class_tokens(self.blank_tokens(2 * num_classes, length).unflatten(0, (num_classes, 2, 1)))
+
     def set_class_tokens(self, input_ids: Tensor) -> None:
         """Set the classes by the token ids of their phrases.
 

@@ -30,7 +30,8 @@ def transport_plan(similarities: Tensor) -> tuple[Tensor, int]:
     kernel = ((similarities - 1) / ENTROPY).exp()
     rows, columns = torch.ones_like(kernel[..., :1]), torch.ones_like(kernel[..., :1, :])
     rounds, change = 0, torch.inf
-    while change >= TOLERANCE and rounds < MAX_ROUNDS:
+    # On a meta device, where the cost is counted, there is no change to look at.
+    while rounds < MAX_ROUNDS and (kernel.is_meta or change >= TOLERANCE):
         before = rows
         rows = 1 / (num_frames * (kernel * columns).sum(-1, keepdim=True))
         columns = 1 / (num_phrases * (kernel * rows).sum(-2, keepdim=True))

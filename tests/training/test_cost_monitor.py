@@ -1,0 +1,44 @@
+"""What a test costs, with a clock that the test sets."""
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from tc_clip_pl.training import cost_monitor
+from tc_clip_pl.training.cost_monitor import CostMonitor
+
+STATUS = Path("/proc/self/status")
+
+
+def run_batches(monitor, count, monkeypatch, times):
+    """Run the hooks of a test on two processes: batches of 3 clips x 2 views, scored with two sets of weights."""
+    monkeypatch.setattr(cost_monitor.time, "perf_counter", iter(times).__next__)
+    trainer = SimpleNamespace(strategy=SimpleNamespace(root_device=torch.device("cpu")), world_size=2)
+    module, batch = SimpleNamespace(weight_sets={1.0: {}, 0.7: {}}), SimpleNamespace(video=torch.empty(3, 2, 1))
+    monitor.on_test_start(trainer, module)
+    for number in range(count):
+        monitor.on_test_batch_start(trainer, module, batch, number)
+        monitor.on_test_batch_end(trainer, module, None, batch, number)
+
+
+def test_first_batch_of_a_pass_is_not_timed(monkeypatch):
+    monitor = CostMonitor()
+    run_batches(monitor, 3, monkeypatch, [0.0, 50.0, 50.5, 51.0, 52.5])  # start; start, end; start, end
+    of_batch = 3 * 2 * 2 * 2
+    assert monitor.measure()["views_per_second"] == pytest.approx(2 * of_batch / 2.0)
+    run_batches(monitor, 2, monkeypatch, [60.0, 70.0, 72.0])  # a second pass counts too
+    assert monitor.measure()["views_per_second"] == pytest.approx(3 * of_batch / 4.0)
+
+
+def test_speed_of_a_single_batch_is_unknown(monkeypatch):
+    monitor = CostMonitor()
+    run_batches(monitor, 1, monkeypatch, [0.0])
+    assert monitor.measure()["views_per_second"] is None
+
+
+def test_memory_is_the_peak_of_the_process():
+    peak = CostMonitor().measure()["memory_gib"]
+    (line,) = (line for line in STATUS.read_text().splitlines() if line.startswith("VmHWM"))
+    assert peak == pytest.approx(int(line.split()[1]) / 2**20, rel=0.05)
