@@ -90,6 +90,7 @@ def cli(demo, tmp_path, monkeypatch):
     made = []
     monkeypatch.setattr(experiment.TCCLIPCLI, "fit", lambda self, **_: made.append(self))
     monkeypatch.setattr(experiment, "check_clips", lambda *_: None)  # there are no data
+    monkeypatch.setattr(experiment.TCCLIPCLI, "after_instantiate_classes", lambda self: None)  # nor classes
 
     def build(name, *argv):
         argv = ["fit", "--config", name, "--model.pretrained", demo / "tiny_clip", *TINY, *argv]
