@@ -10,16 +10,14 @@ from typing import Any
 import torch
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.loggers import TensorBoardLogger
-from lightning.pytorch.utilities import rank_zero_warn
 
 from tc_clip_pl.cli.checkpoint_config import describe_training
+from tc_clip_pl.cli.run_cost import run_cost
 from tc_clip_pl.evaluation.aggregate import EvaluationSet
 from tc_clip_pl.evaluation.metrics import PADDING_LABEL
 from tc_clip_pl.evaluation.pictures import draw_confusion_matrix
 from tc_clip_pl.evaluation.results import EvaluationRun, build_results, find_partial_tests, write_results
-from tc_clip_pl.modules.video_clip import VideoCLIP
 from tc_clip_pl.training.checkpoint import CheckpointFacts, read_facts
-from tc_clip_pl.training.cost_monitor import CostMonitor
 from tc_clip_pl.training.distributed import gather_lists
 
 LEAST_OF_A_CURVE = 3
@@ -109,23 +107,8 @@ def _collect_results(
         checkpoint_facts=facts and {name: getattr(facts, name) for name in ("epoch", "global_step", "selection")},
         clip={"name": module.model.config.clip_name_or_path, "sha256": module.model.config.clip_sha256},
         training=describe_training(*_training_record(module, facts)),
-        cost={**_count_cost(module.model), **_measured_cost(trainer)},
+        cost=run_cost(module.model, trainer),
     )
-
-
-def _count_cost(model: VideoCLIP) -> dict[str, int | None]:
-    """Return the parameters and the multiply-adds of a view and a text, as the paper's Table 6 counts them."""
-    from tc_clip_pl.profiling import count_cost, count_parameters
-
-    try:
-        return {"parameters": count_parameters(model), "multiply_adds": count_cost(model.config, type(model)).total}
-    except ValueError as error:
-        rank_zero_warn(f"The multiply-adds of {model.title} cannot be counted ({error}), and reports leave them out.")
-        return {"parameters": count_parameters(model), "multiply_adds": None}
-
-
-def _measured_cost(trainer: Trainer) -> dict[str, float | None]:
-    return next((each.measure() for each in trainer.callbacks if isinstance(each, CostMonitor)), {})
 
 
 def _print_accuracies(runs: Sequence[EvaluationRun], data: Mapping[str, Any]) -> None:
