@@ -34,7 +34,7 @@ def loaded_model(*_, **__):
 
 def test_damaged_test_clip_stops_the_run_before_the_model_is_loaded(damaged, run, monkeypatch, tmp_path):
     name, root = damaged
-    monkeypatch.setattr("tc_clip_pl.training.build.TCCLIP.from_pretrained", loaded_model)
+    monkeypatch.setattr("tc_clip_pl.modules.tc_clip.TCCLIP.from_pretrained", loaded_model)
     code, _, err = run("fit", "--data.root", root)
     assert code == 1
     (sentence,) = [line for line in err.splitlines() if line.startswith("tcclip: ")]
@@ -44,7 +44,7 @@ def test_damaged_test_clip_stops_the_run_before_the_model_is_loaded(damaged, run
 
 
 def test_single_class_is_refused_before_the_model_is_loaded(root, run, monkeypatch, tmp_path):
-    monkeypatch.setattr("tc_clip_pl.training.build.TCCLIP.from_pretrained", loaded_model)
+    monkeypatch.setattr("tc_clip_pl.modules.tc_clip.TCCLIP.from_pretrained", loaded_model)
     folder = next(path for path in (root / "videos").iterdir())
     shutil.copytree(folder, tmp_path / "one" / folder.name)
     code, _, err = run("fit", "--data", "FolderDataModule", "--data.root", "one")
