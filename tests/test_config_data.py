@@ -132,8 +132,9 @@ def runs(folder="ablations"):
     for name in shipped_configs():
         for run in read_sweep([name], []).runs([]) if name.startswith(f"{folder}/") else ():
             pairs = list(zip(run.argv[::2], run.argv[1::2], strict=True))
-            (config,) = [Path(value).name for flag, value in pairs if flag == "--config"]
-            found.add((config, tuple(text for pair in pairs if pair[0].startswith("--data.") for text in pair)))
+            config, *_ = [Path(value).name for flag, value in pairs if flag == "--config"]  # overlays follow
+            if config != "demo.yaml":
+                found.add((config, tuple(text for pair in pairs if pair[0].startswith("--data.") for text in pair)))
     return sorted(found)
 
 
