@@ -8,42 +8,40 @@ from typing import Any
 
 from torch import Tensor
 
-from tc_clip_pl.checkpoints.official import published_weights
+from tc_clip_pl.checkpoints.official import WEIGHT_KEYS
 from tc_clip_pl.modules.backbone.interface import token_embedding
 from tc_clip_pl.modules.systems import find_system
 from tc_clip_pl.modules.video_clip import VideoCLIP
 
-Converter = Callable[[Mapping[str, Any], str, VideoCLIP], dict[str, Tensor]]
-"""From the content of a file, its path and the model that will load it to our state dict."""
+Converter = Callable[[Mapping[str, Any], VideoCLIP], dict[str, Tensor]]
+"""From the content of a file and the model that will load it to our state dict."""
 
 
 def _conversion(system: str) -> Any:
     return import_module(f"tc_clip_pl.baselines.{system}.conversion")
 
 
-def _convert_actionclip(content: Mapping[str, Any], path: str, model: VideoCLIP) -> dict[str, Tensor]:
+def _weights(content: Mapping[str, Any]) -> Mapping[str, Tensor]:
+    return next((content[key] for key in WEIGHT_KEYS if key in content), content)
+
+
+def _convert_actionclip(content: Mapping[str, Any], model: VideoCLIP) -> dict[str, Tensor]:
     head = content.get("fusion_model_state_dict") or {}
     return _conversion("actionclip").convert_state_dict(content.get("model_state_dict") or {}, head, model)
 
 
-def _convert_vifi_prompt(content: Mapping[str, Any], path: str, model: VideoCLIP) -> dict[str, Tensor]:
+def _convert_vifi_prompt(content: Mapping[str, Any], model: VideoCLIP) -> dict[str, Tensor]:
     table = token_embedding(model.text_model).weight.detach()
-    return _conversion("vifi_prompt").convert_state_dict(published_weights(content, path), model.config, table)
+    return _conversion("vifi_prompt").convert_state_dict(_weights(content), model.config, table)
 
 
 CONVERTERS: dict[str, Converter] = {
-    "a5": lambda content, path, model: _conversion("a5").convert_a5(published_weights(content, path), model.config),
+    "a5": lambda content, model: _conversion("a5").convert_a5(_weights(content), model.config),
     "actionclip": _convert_actionclip,
-    "ost": lambda content, path, model: _conversion("ost").convert_state_dict(
-        published_weights(content, path), model.state_dict()
-    ),
+    "ost": lambda content, model: _conversion("ost").convert_state_dict(_weights(content), model.state_dict()),
     "vifi_prompt": _convert_vifi_prompt,
-    "vitaclip": lambda content, path, model: _conversion("vitaclip").convert_vitaclip(
-        published_weights(content, path), model.config
-    ),
-    "xclip": lambda content, path, model: _conversion("xclip").convert_state_dict(
-        published_weights(content, path), model
-    ),
+    "vitaclip": lambda content, model: _conversion("vitaclip").convert_vitaclip(_weights(content), model.config),
+    "xclip": lambda content, model: _conversion("xclip").convert_state_dict(_weights(content), model),
 }
 
 
@@ -66,9 +64,11 @@ def load_published(system: str, content: Mapping[str, Any], path: str, clip: str
     """
     if system not in CONVERTERS:
         raise ValueError(f"--system is {system!r}: choose one of {', '.join(CONVERTERS)}, or leave it out.")
+    if not isinstance(content, Mapping):
+        raise ValueError(f"{path} holds no weights by name: pass a published checkpoint of {system}.")
     model = find_system(system).from_pretrained(clip, **options)
     try:
-        model.load_state_dict(CONVERTERS[system](content, path, model))
+        model.load_state_dict(CONVERTERS[system](content, model))
     except RuntimeError as error:
         raise ValueError(f"{path} does not fit a {model.title} with these options: {error}") from error
     return model.eval()

@@ -9,6 +9,7 @@ import torch
 from tc_clip_pl.checkpoints.official import KEYS, convert_state_dict
 from tc_clip_pl.checkpoints.openai import rename_openai
 from tc_clip_pl.training import TCCLIPModule
+from tc_clip_pl.training.objectives.cross_entropy import CrossEntropy
 
 FOLDER = Path(__file__).parent.parent / "parity" / "baselines"
 
@@ -77,6 +78,23 @@ def train_step(model, objective=None, precision=torch.float32, label=(0, 2)):
         loss = module.training_step(SimpleNamespace(video=video, label=torch.tensor(label)), 0)
     loss.backward()
     return loss
+
+
+def names_that_two_steps_change(model, video, precision):
+    """Names of the tensors that change in two steps on two videos, after which the loss must be lower."""
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    model.train().freeze(["vision", "text"])
+    optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=1e-3)
+    batch, losses = SimpleNamespace(label=torch.tensor([0, 1])), []
+    for _ in range(2):
+        with torch.autocast("cpu", precision, enabled=precision != torch.float32):
+            loss = CrossEntropy()(model, video.float(), batch, 0.0).loss
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert losses[1] < losses[0]
+    return {name for name, value in model.state_dict().items() if not torch.equal(value, before[name])}
 
 
 def without_gradient(model):

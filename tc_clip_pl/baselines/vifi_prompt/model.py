@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedTokenizerBase
 
+from tc_clip_pl.baselines.frozen import freeze_all_but
 from tc_clip_pl.baselines.video_shape import check_video
 from tc_clip_pl.baselines.vifi_prompt.config import ViFiPromptConfig
 from tc_clip_pl.baselines.vifi_prompt.prompts import (
@@ -136,8 +137,7 @@ class ViFiPrompt(VideoCLIP, BackboneModel):
 
     def freeze_fixed(self) -> None:
         """Freeze CLIP, its temperature included."""
-        for name, parameter in self.named_parameters():
-            parameter.requires_grad_(name in self.new_parameter_names())
+        freeze_all_but(self, self.new_parameter_names())
 
     @classmethod
     def build_config(

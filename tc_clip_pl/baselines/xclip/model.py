@@ -1,7 +1,5 @@
 """X-CLIP: CLIP with messages between frames, an integration of frame embeddings, and video-specific prompting."""
 
-from typing import Any
-
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
@@ -84,16 +82,8 @@ class XCLIP(VideoCLIP, BackboneModel):
         """
         return self.encode_classes()
 
-    def encode_classes(self) -> Any:
-        """Encode the classes; as the text encoder is frozen, training keeps the result as evaluation does.
-
-        Raises:
-            RuntimeError: If no class names are set.
-        """
-        if self.class_input_ids is None or any(p.requires_grad for p in self._text_parameters()):
-            return super().encode_classes()
-        with torch.no_grad():
-            return self._class_cache.get(self.device.type, self._encode_classes)
+    def _text_learns(self) -> bool:
+        return any(parameter.requires_grad for parameter in self._text_parameters())
 
     def _encode_classes(self) -> Tensor:
         return self.text_projection(self.text_model(self.class_input_ids).pooler_output)
