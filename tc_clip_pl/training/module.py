@@ -183,17 +183,20 @@ class TCCLIPModule(EvaluationSteps):
         return loss * loss_weight(self.trainer, num_clips, batch_idx)
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
-        """Log train/loss_step and train/top1_step."""
+        """Log train/loss_step, and train/top1_step if the objective scores classes."""
         # Here rather than in training_step: a point of the curve is an optimizer step, not one of its micro-batches.
         self._log_training("step", prog_bar=True, batch_size=1)
 
     def on_train_epoch_end(self) -> None:
-        """Log train/loss_epoch and train/top1_epoch."""
+        """Log train/loss_epoch, and train/top1_epoch if the objective scores classes."""
         self._log_training("epoch", sync_dist=True)
 
     def _log_training(self, span: str, **options: Any) -> None:
         metric = self.train_metrics[span]
-        self.log_dict({f"train/{name}_{span}": value for name, value in metric.compute().items()}, **options)
+        values = metric.compute()
+        if not self.objective.scores_classes:
+            del values["top1"]
+        self.log_dict({f"train/{name}_{span}": value for name, value in values.items()}, **options)
         metric.reset()
 
     # Checkpoints

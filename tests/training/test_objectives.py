@@ -11,6 +11,8 @@ from tc_clip_pl.training.objectives.cross_entropy import CrossEntropy
 class Pull(Objective):
     """Pulls frame embeddings to a learned point; it scores no classes."""
 
+    scores_classes = False
+
     def __init__(self):
         super().__init__()
         self.point, self.prepared = nn.Parameter(torch.zeros(())), 0
@@ -33,7 +35,7 @@ def test_an_objective_of_ones_own_trains_the_model_and_its_own_parameters(make_m
     assert module.objective.prepared == 1 and module.objective.accumulation == trainer.accumulate_grad_batches
     assert module.objective.point.item() != 0
     assert not torch.equal(module.model.visual_projection.weight, before)
-    assert trainer.logged_metrics["train/loss_epoch"] > 0 and trainer.logged_metrics["train/top1_epoch"] == 0
+    assert trainer.logged_metrics["train/loss_epoch"] > 0 and "train/top1_epoch" not in trainer.logged_metrics
 
 
 def test_without_clips_its_parameters_get_a_zero_gradient(make_module):

@@ -31,9 +31,11 @@ class Objective(nn.Module):
     Attributes:
         spans_processes: Whether processes exchange rows (`gather.py`): one whose clips were all skipped then calls the
             objective too, with B = 0.
+        scores_classes: Whether a step has class scores, and so a training accuracy.
     """
 
     spans_processes: ClassVar[bool] = False
+    scores_classes: bool = True
 
     def prepare(self, model: VideoCLIP, trainer: Trainer) -> None:
         """Get ready for training, before the optimizer is built.

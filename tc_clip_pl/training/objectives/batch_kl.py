@@ -50,6 +50,7 @@ class BatchKL(Objective):
     def prepare(self, model: VideoCLIP, trainer: Trainer) -> None:
         """Refuse batches that are accumulated: the loss needs all their pairs at once."""
         refuse_accumulation(self, trainer)
+        self.scores_classes = not model.pairs_clips_with_texts
 
     def forward(self, model: VideoCLIP, video: Tensor, batch: Any, label_smoothing: float) -> StepResult:
         """Compute the loss of all clips on all processes; it is the same on each.

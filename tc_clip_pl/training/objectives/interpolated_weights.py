@@ -51,6 +51,7 @@ class InterpolatedWeights(Objective):
             OSError: If that CLIP is gone.
         """
         self.objective.prepare(model, trainer)
+        self.scores_classes = self.objective.scores_classes
         self.refuse_sharding(trainer)
         if any(getattr(module, "gradient_checkpointing", False) for module in model.modules()):
             # They would be computed again from the present weights.

@@ -37,6 +37,8 @@ class MILNCE(Objective):
         ValueError: If there are no words, or a number is out of range.
     """
 
+    scores_classes: bool = False
+
     def __init__(
         self,
         class_words: str | None = None,

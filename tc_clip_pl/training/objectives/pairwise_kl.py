@@ -23,6 +23,7 @@ class PairwiseKL(Objective):
     """
 
     spans_processes: ClassVar[bool] = True
+    scores_classes: bool = False
 
     def prepare(self, model: VideoCLIP, trainer: Trainer) -> None:
         """Refuse a model whose texts cannot be compared with the videos of another process.
