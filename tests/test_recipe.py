@@ -24,7 +24,7 @@ from tc_clip_pl.checkpoints.tiny_clip import save_tiny_clip
 from tc_clip_pl.cli import experiment, main
 from tc_clip_pl.cli.configs import shipped_configs
 from tc_clip_pl.training import load_model
-from tc_clip_pl.training import module as training_module
+from tc_clip_pl.training.objectives import cross_entropy as cross_entropy_module
 
 EXPERIMENTS = [name for name in shipped_configs() if "/" not in name and name not in ("demo.yaml", "synthetic.yaml")]
 # protocol -> (peak rate, epochs, warm-up epochs, global batch, tested weights): protocols.md and Appendix G.2
@@ -227,7 +227,7 @@ def test_training_draws_frames_and_crops(fit, monkeypatch):
     """One frame from each segment and one window, drawn anew in every epoch."""
     indices, windows, smoothing, lengths = {}, [], set(), {}
     decode, draw = video_dataset.decode_frames, MultiScaleCrop.make_params
-    cross_entropy = training_module.F.cross_entropy
+    cross_entropy = cross_entropy_module.F.cross_entropy
 
     def spy_decode(path, choose, *settings):
         def spy_choose(num_available):
@@ -248,7 +248,7 @@ def test_training_draws_frames_and_crops(fit, monkeypatch):
 
     monkeypatch.setattr(video_dataset, "decode_frames", spy_decode)
     monkeypatch.setattr(MultiScaleCrop, "make_params", spy_window)
-    monkeypatch.setattr(training_module.F, "cross_entropy", spy_loss)
+    monkeypatch.setattr(cross_entropy_module.F, "cross_entropy", spy_loss)
     off = ("--trainer.limit_val_batches", 0, "--trainer.num_sanity_val_steps", 0)
     fit("few_shot_hmdb", "--trainer.max_epochs", 4, "--model.lr_scheduler.warmup_epochs", 1, *off)
     training = {path: drawn for path, drawn in indices.items() if len(drawn) >= 4}
@@ -367,13 +367,13 @@ def test_accuracy_of_weights_that_are_not_finite_is_refused(fit, capsys, tmp_pat
 
 def test_a_tolerated_bad_step_changes_no_weight(fit, monkeypatch):
     """One NaN loss in the second of three epochs of one step: as if that step had never been."""
-    cross_entropy, calls = training_module.F.cross_entropy, []
+    cross_entropy, calls = cross_entropy_module.F.cross_entropy, []
 
     def sometimes_nan(*args, **options):
         calls.append(1)
         return cross_entropy(*args, **options) * (math.nan if len(calls) == 3 else 1)
 
-    monkeypatch.setattr(training_module.F, "cross_entropy", sometimes_nan)
+    monkeypatch.setattr(cross_entropy_module.F, "cross_entropy", sometimes_nan)
     recorder = fit("few_shot_hmdb", "--trainer.max_epochs", 1, "--model.lr_scheduler.warmup_epochs", 0,
                    "--trainer.limit_train_batches", 6, "--max_bad_steps", 1)  # fmt: skip
     assert len(recorder.rates) == 3

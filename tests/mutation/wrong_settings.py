@@ -30,7 +30,7 @@ class WrongSetting(NamedTuple):
 LOADING, AUGMENTATION = "datamodules/loading.py", "datamodules/transforms/augmentation.py"
 DEFAULTS = "configs/defaults.yaml"
 WRONG_SETTINGS = {
-    "center frames in training": WrongSetting(LOADING, 'FrameSampler("random",', 'FrameSampler("center",'),
+    "center frames in training": WrongSetting(LOADING, '_build_sampler("random",', '_build_sampler("center",'),
     "center crop in training": WrongSetting(
         LOADING, "build_training_crop(options.image_size)", "build_evaluation_crop(options.image_size, 1)"
     ),
