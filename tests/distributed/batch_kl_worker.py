@@ -1,6 +1,5 @@
-"""One process of `torchrun`: BatchKL of its share of a batch, weighted and averaged, against the whole batch."""
+"""One of two processes: BatchKL of its share of a batch, weighted and averaged, against the whole batch."""
 
-import sys
 from types import SimpleNamespace
 
 import torch
@@ -18,7 +17,7 @@ def gradients(model, video, label, share=1.0):
     return loss, torch.autograd.grad(loss * share, model.parameters())
 
 
-def main(folder):
+def main(join, folder):
     torch.manual_seed(0)  # of the head
     # One template: the draws of the processes cannot differ.
     model = ActionCLIP.from_pretrained(folder, num_frames=4, templates=["a video of {}"]).train().double()
@@ -26,7 +25,7 @@ def main(folder):
     video = torch.randn(4, 4, 3, 32, 32, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     label = torch.tensor([0, 1, 1, 0])
     loss, expected = gradients(model, video, label)
-    distributed.init_process_group("gloo")
+    join()
     rank, processes = distributed.get_rank(), distributed.get_world_size()
     for share in SHARES.values():
         mine = [rows.split(share)[rank] for rows in (video, label)]
@@ -35,8 +34,3 @@ def main(folder):
         for gradient, whole in zip(found, expected, strict=True):
             distributed.all_reduce(gradient)  # DDP averages
             torch.testing.assert_close(gradient / processes, whole, rtol=1e-7, atol=1e-9)
-    distributed.destroy_process_group()
-
-
-if __name__ == "__main__":
-    main(sys.argv[1])

@@ -1,4 +1,4 @@
-"""One process of `torchrun`: a loss of all pairs of rows, which the processes share unevenly, against one process."""
+"""One of two processes: a loss of all pairs of rows, which the processes share unevenly, against one process."""
 
 import torch
 from torch import distributed
@@ -30,8 +30,7 @@ def check(share):
         torch.testing.assert_close(gradient / len(share), whole_gradient.double())
 
 
-if __name__ == "__main__":
-    distributed.init_process_group("gloo")
+def main(join):
+    join()
     for share in SHARES.values():
         check(share)
-    distributed.destroy_process_group()

@@ -1,6 +1,5 @@
-"""One process of `torchrun`: OST's loss of clips that the processes share unevenly, against one process."""
+"""One of two processes: OST's loss of clips that the processes share unevenly, against one process."""
 
-import sys
 from types import SimpleNamespace
 
 import torch
@@ -40,12 +39,11 @@ def whole_batch(model, video, label):
     return loss, torch.autograd.grad(loss, list(model.parameters()))
 
 
-if __name__ == "__main__":
+def main(join, folder):
     torch.manual_seed(1)
-    model = build_model(sys.argv[1])
+    model = build_model(folder)
     batch = torch.randn(4, 4, 3, 32, 32, dtype=torch.float64), torch.tensor([0, 2, 1, 2])
     alone = whole_batch(model, *batch)  # before there is a process group
-    distributed.init_process_group("gloo")
+    join()
     for share in SHARES.values():
         check(model, *batch, share, alone)
-    distributed.destroy_process_group()

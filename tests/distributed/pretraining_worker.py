@@ -1,4 +1,4 @@
-"""One process of `torchrun`: the gradients of its share of a batch, averaged, against those of the whole batch."""
+"""One of two processes: the gradients of its share of a batch, averaged, against those of the whole batch."""
 
 from types import SimpleNamespace
 
@@ -23,7 +23,7 @@ class Step(torch.nn.Module):
         return self.module.training_step(batch, 0)
 
 
-def main():
+def main(join):
     torch.manual_seed(0)
     pixels = torch.randn(4, 3, 16, 16)
     tokenizer = make_tiny_tokenizer(TEXTS)
@@ -33,7 +33,7 @@ def main():
     loss = contrastive_loss(output.image_embeds, output.text_embeds, whole.logit_scale)
     loss.backward()
 
-    distributed.init_process_group("gloo")
+    join()
     mine = slice(2 * distributed.get_rank(), 2 * distributed.get_rank() + 2)
     step = DistributedDataParallel(Step(ContrastivePretraining(shared)))
     loss_of_both = step(SimpleNamespace(pixels=pixels[mine].double(), tokens=tokens[mine]))
@@ -42,8 +42,3 @@ def main():
     for (name, expected), parameter in zip(whole.named_parameters(), shared.parameters(), strict=True):
         assert expected.grad is not None, name
         torch.testing.assert_close(parameter.grad, expected.grad, rtol=1e-9, atol=1e-12, msg=name)
-    distributed.destroy_process_group()
-
-
-if __name__ == "__main__":
-    main()

@@ -1,7 +1,5 @@
-"""One process of `torchrun`: sharding, the gradient norm and weight-space ensembling against a whole copy."""
+"""One of two processes: sharding, the gradient norm and weight-space ensembling against a whole copy."""
 
-import os
-import sys
 from copy import deepcopy
 from types import SimpleNamespace
 
@@ -14,13 +12,12 @@ from tc_clip_pl.training import WeightSpaceEnsemble
 from tc_clip_pl.training.distributed import gather_lists, gradient_norm, is_sharded, shard
 
 
-def main(clip_folder: str) -> None:
-    distributed.init_process_group("gloo")
+def main(join, clip_folder):
+    join()
     whole, sharded = build_pair(clip_folder)
     check_gradients(whole, sharded)
     check_ensembling(whole, sharded)
     assert gather_lists([distributed.get_rank()]) == [0, 1]
-    distributed.destroy_process_group()
 
 
 def build_pair(clip_folder):
@@ -75,9 +72,3 @@ def assert_weights(model, expected):
     for name, value in model.state_dict().items():
         value = value.full_tensor() if hasattr(value, "full_tensor") else value
         assert torch.equal(value, expected[name]), name
-
-
-if __name__ == "__main__":
-    main(sys.argv[1])
-    sys.stdout.flush()
-    os._exit(0)  # a thread of gloo that outlives the group now and then aborts the process at a normal exit
