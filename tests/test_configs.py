@@ -71,7 +71,7 @@ def test_parses(name, subcommand, parse):
 
 
 @pytest.mark.parametrize("name", OVERLAYS)
-@pytest.mark.parametrize("experiment", ["few_shot_hmdb", "zero_shot_k400"])
+@pytest.mark.parametrize("experiment", ["few_shot_hmdb", pytest.param("zero_shot_k400", marks=pytest.mark.slow)])
 def test_model_can_be_laid_over_an_experiment(name, experiment, parse):
     written = yaml.safe_load(CONFIGS[name].read_text())
     parsed = parse("fit", "--config", experiment, "--config", name)

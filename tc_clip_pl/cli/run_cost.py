@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from functools import cache
+
 from lightning.pytorch import Trainer
 from lightning.pytorch.utilities import rank_zero_warn
 
@@ -28,7 +31,13 @@ def run_cost(model: VideoCLIP, trainer: Trainer) -> dict[str, float | None]:
 
 def _count_multiply_adds(model: VideoCLIP) -> int | None:
     try:
-        return count_cost(model.config, type(model)).total
+        return _count_once(type(model), model.config.to_json_string(use_diff=False))
     except ValueError as error:  # no reason to lose the accuracies of a test
         rank_zero_warn(f"The multiply-adds of this run cannot be counted ({error}), and reports leave them out.")
         return None
+
+
+@cache
+def _count_once(system: type[VideoCLIP], config: str) -> int:
+    """Count a configuration, given as JSON, which takes as long as some batches, once in a process."""
+    return count_cost(system.config_class.from_dict(json.loads(config)), system).total

@@ -11,7 +11,7 @@ from tests.cli.conftest import sentence
 SYSTEMS = {"a5": "A5", "vitaclip": "Vita-CLIP"}
 
 
-@pytest.fixture(scope="module", params=SYSTEMS)
+@pytest.fixture(scope="module", params=["vitaclip", pytest.param("a5", marks=pytest.mark.slow)])
 def system(request):
     return request.param
 

@@ -11,6 +11,7 @@ BATCHES = ["--data.batch_size", "8", "--data.global_batch_size", "16"]
 WEIGHTS = {"open_vclip": [1.0, 0.5], "froster": [1.0]}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("system", WEIGHTS)
 def test_trains_and_is_tested_again_from_its_checkpoint(run, alone, tmp_path, system):
     code, _, err = run("fit", "--config", f"models/{system}.yaml", *WITHOUT_CONTEXT, *SHORT, *BATCHES)

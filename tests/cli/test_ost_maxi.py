@@ -58,6 +58,7 @@ def test_ost_needs_its_files(fit_ost):
     assert "OST needs phrases for its classes: set model.options.spatial_descriptors" in err
 
 
+@pytest.mark.slow
 def test_ost_is_not_exported_as_tc_clip(fit_ost, run, tmp_path):
     assert fit_ost("--trainer.limit_test_batches", 1)[0] == 0
     (tmp_path / "labels.txt").write_text("\n".join(NAMES))

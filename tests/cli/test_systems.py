@@ -8,7 +8,7 @@ WITHOUT_CONTEXT = ["--model.config.num_context_tokens=null", "--model.config.mer
 WEIGHTS = {"xclip": [1.0], "actionclip": [1.0, 0.7]}
 
 
-@pytest.mark.parametrize("system", WEIGHTS)
+@pytest.mark.parametrize("system", ["xclip", pytest.param("actionclip", marks=pytest.mark.slow)])
 def test_system_trains_and_is_tested_again_from_its_checkpoint(run, alone, tmp_path, system):
     overlay = ["--config", f"models/{system}.yaml", *WITHOUT_CONTEXT, "--data.batch_size", "16"]
     code, _, err = run("fit", *overlay)

@@ -32,7 +32,7 @@ def fit_in_two(run_two, tmp_path_factory):
     return fit
 
 
-@pytest.fixture(params=[DDP, FSDP], ids=["ddp", "fsdp"])
+@pytest.fixture(params=[pytest.param(DDP, id="ddp"), pytest.param(FSDP, id="fsdp", marks=pytest.mark.slow)])
 def two(fit_in_two, request):
     return fit_in_two(request.param)
 
