@@ -52,8 +52,8 @@ class VideoDataModule(BatchDataModule):
         num_shots: Training clips per class; None uses the whole training split.
         split: Number of the split, if the dataset has several; in `base_to_novel`, of the training list.
         test_splits: Numbers of the splits to test, without training; None tests `split`.
-        pseudo_labels: A list to train on in place of the dataset's own, of lines `path label`: labels that a model
-            predicted, for example. It may leave classes out.
+        pseudo_labels: A list to train on in place of the dataset's own, of lines `path label`, or a `.csv` with the
+            answers of `tcclip recognize --format csv` for unlabeled clips. It may leave classes out.
         augmentation: Augmentation of training clips.
         horizontal_flip: Whether training clips are mirrored; None leaves it to the dataset.
         **options: The fields of `ClipOptions`.

@@ -69,6 +69,19 @@ def read_input_contract(folder: str | Path) -> ClipOptions:
     return options
 
 
+def says_sampling(path: str | Path) -> bool:
+    """Return whether a `preprocessor_config.json` names how frames are sampled; those of image models do not.
+
+    Raises:
+        DataError: If it cannot be read.
+    """
+    try:
+        stored = json.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path} cannot be read ({error}): write the folder by `tcclip convert`.") from error
+    return isinstance(stored, dict) and not stored.keys().isdisjoint(SAMPLING)
+
+
 def _parse(stored: dict[str, Any]) -> ClipOptions:
     mean, std = (tuple(round(255 * value, 9) for value in stored[name]) for name in ("image_mean", "image_std"))
     sampling = {name: stored[name] for name in SAMPLING if name != "window_seconds" or name in stored}  # added later

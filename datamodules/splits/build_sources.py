@@ -9,6 +9,7 @@ from pathlib import Path
 
 from datamodules.errors import DataError
 from datamodules.options import check_choice, check_positive
+from datamodules.splits.answers import SUFFIX, read_answers
 from datamodules.splits.class_names import read_class_names
 from datamodules.splits.draw import base_list_seed, halve_classes
 from datamodules.splits.lookup import RootIndex, scan_root
@@ -74,7 +75,10 @@ def find_training_split(request: SplitRequest, source: SplitSource, reader: List
     if request.pseudo_labels is not None:
         if request.num_shots is not None:
             raise DataError("No shots are drawn from a list of pseudo-labels; leave out --data.num_shots.")
-        split = reader.read(request.pseudo_labels)
+        is_csv = request.pseudo_labels.suffix.lower() == SUFFIX
+        split = (
+            read_answers(request.pseudo_labels, source.label_order) if is_csv else reader.read(request.pseudo_labels)
+        )
         reader.check_labels(split, source.label_order)
         return replace(split, is_predicted=True)
     is_base_list = request.setting == BASE_TO_NOVEL

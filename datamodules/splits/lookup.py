@@ -71,7 +71,7 @@ class RootIndex:
         """Look up a clip: as a path under the root, then by base name, then both ways as `tcclip transcode` names it.
 
         Args:
-            name: The clip as a list file names it: `class/clip.avi` or `clip.avi`.
+            name: The clip as a list file names it: `class/clip.avi` or `clip.avi`, or with the root before it.
 
         Returns:
             Its path relative to the root, or None if there is no such file.
@@ -83,8 +83,8 @@ class RootIndex:
         return self._find(name_in_copy(name)) if found is None else found
 
     def _find(self, name: str) -> str | None:
-        if name in self.files:
-            return name
+        if (below := name.removeprefix(f"{self._name}/")) in self.files:
+            return below
         # Lists often name the class folder of another layout than the one on disk: fall back on the base name.
         candidates = self._by_base_name.get(name.rpartition("/")[2], [])
         if len(candidates) > 1:

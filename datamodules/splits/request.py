@@ -49,7 +49,7 @@ class SplitRequest:
         num_shots: Training clips per class; None for all.
         split: Number of the split; in `base_to_novel`, of the training list.
         test_splits: Numbers of the splits to test; None for `split`.
-        pseudo_labels: A list to train on in place of the dataset's own, or None.
+        pseudo_labels: A list, or answers of `tcclip recognize`, to train on in place of the dataset's list, or None.
         seed: Seed of the draws.
         is_test_only: Whether nothing is trained on this dataset.
     """

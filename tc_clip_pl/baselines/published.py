@@ -22,12 +22,22 @@ def _conversion(system: str) -> Any:
 
 
 def _weights(content: Mapping[str, Any]) -> Mapping[str, Tensor]:
-    return next((content[key] for key in WEIGHT_KEYS if key in content), content)
+    holder = next((key for key in WEIGHT_KEYS if key in content), None)
+    weights = content if holder is None else content[holder]
+    if not isinstance(weights, Mapping):
+        raise ValueError(f"The checkpoint has no weights by name under {holder!r}: pass a published one.")
+    return weights
 
 
 def _convert_actionclip(content: Mapping[str, Any], model: VideoCLIP) -> dict[str, Tensor]:
-    head = content.get("fusion_model_state_dict") or {}
-    return _conversion("actionclip").convert_state_dict(content.get("model_state_dict") or {}, head, model)
+    clip, head = (content.get(f"{part}model_state_dict") or {} for part in ("", "fusion_"))
+    if not isinstance(clip, Mapping) or not clip:
+        found = ", ".join(map(str, content))
+        raise ValueError(
+            f"The checkpoint has no weights by name under 'model_state_dict', only {found}: pass a published "
+            "ActionCLIP."
+        )
+    return _conversion("actionclip").convert_state_dict(clip, head, model)
 
 
 def _convert_vifi_prompt(content: Mapping[str, Any], model: VideoCLIP) -> dict[str, Tensor]:

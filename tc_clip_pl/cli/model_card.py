@@ -32,6 +32,9 @@ logits = model(video).logits  # video: {video}, normalized
 `datamodules.input_contract.read_input_contract` reads it.
 """
 
+METHODS = {"none": "a frame-wise CLIP", "window": "a CLIP that attends to neighboring frames"}
+"""What a model without Temporal Contextualization is, by its reference tokens."""
+
 
 def model_card(config: VideoCLIPConfig, options: ClipOptions, facts: Mapping[str, str]) -> str:
     """Return a model card in Markdown, with the metadata of Hugging Face's hub.
@@ -58,7 +61,7 @@ def model_card(config: VideoCLIPConfig, options: ClipOptions, facts: Mapping[str
     }
     return CARD.format(
         base=f"base_model: {clip}\n" if on_hub else "",
-        method="a frame-wise CLIP" if choices == "none" else system.title,
+        method=METHODS.get(choices, system.title),
         system=system.__name__,
         home=system.__module__,
         facts="\n".join(f"- {name}: {value}" for name, value in known.items()),

@@ -111,7 +111,11 @@ def _average(measurements: pd.DataFrame, column: Column) -> pd.DataFrame:
         `value`, `std` (NaN unless several splits or seeds of one dataset and K) and `signs`, for each row.
     """
     for key, accepted in column.select.items():
-        measurements = measurements[measurements[key].isin(accepted)]
+        is_selected = measurements[key].isin(accepted)
+        if key == "weight":
+            own = measurements["method"].map(dict(column.weight_of))
+            is_selected = is_selected.where(own.isna(), measurements["weight"] == own)
+        measurements = measurements[is_selected]
     signs = measurements["partial"].notna().map({True: PARTIAL, False: ""})
     signs += measurements["is_chosen"].map({True: CHOSEN, False: ""})
     signs = signs.groupby([measurements[key] for key in ROW]).sum().map(_join_signs)

@@ -31,6 +31,7 @@ class Column:
         name: Second line of the heading.
         metric: `top1`, `top5`, or a cost of the run.
         select: Accepted values by key, one of `SELECTABLE`; a key that is missing accepts all.
+        weight_of: Ensemble weight by method, where it is another one than `select` accepts.
         mean_of: Other columns, by name, whose mean this one shows.
         harmonic_mean_of: Likewise for the harmonic mean.
         hidden: Whether the column is only there for others to refer to.
@@ -40,6 +41,7 @@ class Column:
     name: str = ""
     metric: str = "top1"
     select: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+    weight_of: Mapping[str, float] = field(default_factory=dict)
     mean_of: Sequence[str] = ()
     harmonic_mean_of: Sequence[str] = ()
     hidden: bool = False

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from datamodules.errors import DataError
-from datamodules.input_contract import FIELDS, FILE_NAME, read_input_contract
+from datamodules.input_contract import FIELDS, FILE_NAME, read_input_contract, says_sampling
 from datamodules.options import ClipOptions
 from tc_clip_pl.modules.loading import find_file, is_plain_clip, read_config
 from tc_clip_pl.modules.systems import find_system
@@ -45,10 +45,12 @@ def load_source(source: str | Path, **overrides: Any) -> tuple[VideoCLIP, ClipOp
     name = str(source)
     if is_plain_clip(name):
         model = TCCLIP.from_pretrained(name, **(overrides or ZERO_SHOT))
-        return model, replace(_sizes(model), **_clip_colors(name))
+        return model, replace(_sizes(model), **_processor_colors(name))
     model = find_system(read_config(name)["model_type"]).from_pretrained(name)
     contract = find_file(name, FILE_NAME)
-    return model, _sizes(model) if contract is None else read_input_contract(contract.parent)
+    if contract is None or not says_sampling(contract):
+        return model, replace(_sizes(model), **_processor_colors(name))
+    return model, read_input_contract(contract.parent)
 
 
 def recorded_input(facts: CheckpointFacts) -> ClipOptions:
@@ -84,8 +86,8 @@ def _sizes(model: VideoCLIP) -> ClipOptions:
     return ClipOptions(num_frames=model.config.num_frames, image_size=model.config.vision_config.image_size)
 
 
-def _clip_colors(name: str) -> dict[str, tuple[float, ...]]:
-    """Return the mean and std that a plain CLIP was trained with; none if it does not say."""
+def _processor_colors(name: str) -> dict[str, tuple[float, ...]]:
+    """Return the mean and std in the image processor of a model of other makers; none if it has no such file."""
     path = find_file(name, FILE_NAME)
     if path is None:
         return {}

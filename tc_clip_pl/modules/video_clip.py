@@ -159,7 +159,7 @@ class VideoCLIP(ClassTexts):
         tokenizer = load_tokenizer(source)
         config = cls.build_config(stored, tokenizer, **overrides)
         if stored["model_type"] == kind:
-            model = load_checked(super().from_pretrained, source, config=config)
+            model = cls.load_saved(source, stored, config)
             model.freeze_fixed()  # transformers makes new parameters, which require gradients
         else:
             config.clip_name_or_path = recorded_name(source)
@@ -168,6 +168,17 @@ class VideoCLIP(ClassTexts):
             model = cls.from_clip(clip, config)
         model.tokenizer = tokenizer
         return model.eval()
+
+    @classmethod
+    def load_saved(cls, source: str, stored: Mapping[str, Any], config: Any) -> Self:
+        """Load the weights of a saved model of this system.
+
+        Args:
+            source: Its folder, or its name on the hub.
+            stored: The configuration there.
+            config: The one of `build_config`.
+        """
+        return load_checked(super().from_pretrained, source, config=config)
 
     @classmethod
     def from_clip(cls, clip: BackboneModel, config: Any) -> Self:

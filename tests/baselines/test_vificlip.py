@@ -73,7 +73,9 @@ def test_fine_tuning_matches(case):
     assert model.get_parameter(official.TOKEN_EMBEDDING).grad is None
 
 
-def test_prompts_match(case, prompted):
+def test_prompts_match(case, prompted, published_prompts, prompted_config):
+    converted = convert_state_dict(published_prompts, prompted_config, torch.zeros(1))  # the checkpoint's own counts
+    assert torch.equal(converted[official.TOKEN_EMBEDDING], published_prompts["token_embedding.weight"])
     assert reference.relative_error(prompted.logits, case["expected"]["prompted_logits"]) < 1e-4
 
 

@@ -1,4 +1,4 @@
-"""`tcclip convert --system`: published checkpoints of the compared systems."""
+"""`tcclip convert` on published checkpoints of the compared systems: the folder gives the authors' own outputs."""
 
 import json
 
@@ -6,65 +6,93 @@ import pytest
 import torch
 
 from tc_clip_pl.cli import main
-from tc_clip_pl.modules.backbone.interface import BackboneConfig, BackboneModel
+from tc_clip_pl.inference.model_source import load_source
+from tc_clip_pl.modules.backbone.interface import BackboneConfig, BackboneModel, token_embedding
 from tc_clip_pl.modules.loading import load_tokenizer
-from tc_clip_pl.modules.systems import find_system
-from tests.baselines.reference import clip_sizes, load_weights_module
+from tests.baselines import published_files
 
-weights = load_weights_module("xclip_etc_weights")
+from .conftest import sentence
+
+WINDOW = "a CLIP that attends to neighboring frames"
+FINE_TUNED = {**dict.fromkeys(("vificlip", "maxi"), "a frame-wise CLIP"), "openvclip": WINDOW, "froster": WINDOW}
+"""How the model card calls what has CLIP's weights only."""
 
 
-def published(system):
-    """A file of a system as its authors write it, the options that it does not tell, and what its model scores."""
-    case = weights.load_case(system)
-    drawn, options = weights.make_state_dict(case), {"num_frames": case["frames"]}
-    if system == "xclip":
-        return {"model": drawn}, options, "logits"
-    if system == "a5":
-        options |= {"num_prefix_vectors": 16, "num_postfix_vectors": 16, "num_temporal_layers": case["temporal_layers"]}
-        return {"state_dict": drawn}, options, "logits/temporal"
-    clip, head = "model_state_dict/", "fusion_model_state_dict/Transf/"
-    parts = {
-        part.split("/")[0]: {name.removeprefix(part): v for name, v in drawn.items() if name.startswith(part)}
-        for part in (clip, head)
-    }
-    return parts, {**options, "head": "Transf"}, "probabilities/Transf"
+def save_clip(published, folder):
+    clip = BackboneModel(BackboneConfig(**published.clip))
+    if published.token_embedding is not None:
+        token_embedding(clip.text_model).weight.data = published.token_embedding
+    clip.save_pretrained(folder)
+    load_tokenizer("world").save_pretrained(folder)
 
 
 @pytest.fixture
 def convert(tmp_path, capsys):
-    def run(system, content, options, *further):
-        sizes = {name: value for name, value in clip_sizes(weights.load_case(system)).items() if name != "num_frames"}
-        BackboneModel(BackboneConfig(**sizes)).save_pretrained(tmp_path / "clip")
-        load_tokenizer("world").save_pretrained(tmp_path / "clip")
-        torch.save(content, tmp_path / "published.pth")
-        argv = [str(tmp_path / "published.pth"), str(tmp_path / "out"), "--clip", str(tmp_path / "clip")]
-        code = main(["convert", *argv, "--system", system, "--options", json.dumps(options), *further])
-        return code, capsys.readouterr().err
+    """Write a published file and its CLIP, convert it, and return exit code, stdout and stderr."""
+
+    def run(published, *argv):
+        if not (tmp_path / "clip").exists():
+            save_clip(published, tmp_path / "clip")
+        torch.save(published.content, tmp_path / "published.pth")
+        paths = (str(tmp_path / "published.pth"), str(tmp_path / "out"), "--clip", str(tmp_path / "clip"))
+        code = main(["convert", *paths, *argv])
+        return code, *capsys.readouterr()
 
     return run
 
 
-@pytest.mark.parametrize("system", ["xclip", "a5", "actionclip"])
-def test_a_published_file_becomes_a_folder_with_its_outputs(system, convert, tmp_path):
-    content, options, scores = published(system)
-    code, err = convert(system, content, options)
+def flags(name, published):
+    if name in published_files.RECOGNIZED:
+        return [f"--{option}={value}" for option, value in published.options.items()]
+    return ["--system", name, "--options", json.dumps(published.options)]
+
+
+@pytest.mark.parametrize("name", [*published_files.NAMED, *published_files.RECOGNIZED])
+def test_a_published_file_becomes_a_folder_with_its_outputs(name, convert, tmp_path):
+    published = (published_files.NAMED | published_files.RECOGNIZED)[name]()
+    code, _, err = convert(published, *flags(name, published))
     assert code == 0, err
-    case, model = weights.load_case(system), find_system(system).from_pretrained(tmp_path / "out")
-    model.set_class_tokens(case["expected"]["input_ids"].long())
+    model, clips = load_source(tmp_path / "out")
+    model.set_class_tokens(published.class_ids)
     with torch.no_grad():
-        logits = model(weights.make_video(case)).logits
-    found = logits.softmax(-1) if scores.startswith("probabilities") else logits
-    torch.testing.assert_close(found, case["expected"][scores], rtol=1e-4, atol=1e-4)
-    assert model.title in (tmp_path / "out" / "README.md").read_text()
+        logits = model(published.video).logits
+    found = logits.softmax(-1) if name == "actionclip" else logits
+    assert ((found - published.expected).norm() / published.expected.norm()).item() < 1e-4
+    assert clips.num_frames == published.case["frames"]
+    method = FINE_TUNED.get(name, model.title)
+    assert f"# Video action recognition with {method}\n" in (tmp_path / "out" / "README.md").read_text()
 
 
-def test_what_does_not_fit_is_said(convert, tmp_path):
-    content, options, _ = published("xclip")
-    drawn = content["model"]
-    for name, wrong in {"unknown": {**drawn, "prompt": torch.zeros(1)}, "lacks": dict(list(drawn.items())[1:])}.items():
-        code, err = convert("xclip", {"model": wrong}, options)
-        assert code == 1 and name in err and not (tmp_path / "out").exists()
+@pytest.mark.parametrize("name", published_files.NAMED)
+def test_what_does_not_fit_is_said(name, convert, tmp_path):
+    published = published_files.NAMED[name]()
+    holder = next(iter(published.content))
+    weights = published.content[holder]
+    without_scale = {key: value for key, value in weights.items() if not key.endswith("logit_scale")}
+    for wrong, message in (
+        ({**weights, "adapter": torch.zeros(1)}, "The checkpoint has 1 unknown weight ('adapter'): pass a published"),
+        (without_scale, "The checkpoint lacks 1 needed weight ('logit_scale'): pass a whole"),
+        ([1, 2], f"The checkpoint has no weights by name under {holder!r}"),
+    ):
+        published.content[holder] = wrong
+        assert message in sentence(convert(published, *flags(name, published)))
+        assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    "name, system", zip(published_files.NAMED, [*[*published_files.NAMED][1:], "xclip"], strict=True)
+)
+def test_a_file_of_another_system_is_said(name, system, convert, tmp_path):
+    said = sentence(convert(published_files.NAMED[name](), "--system", system))
+    assert "unknown weight" in said or "under 'model_state_dict', only state_dict:" in said, said
+    assert not (tmp_path / "out").exists()
+
+
+def test_vectors_per_class_ask_for_the_classes(convert):
+    published = published_files.vitaclip()
+    del published.options["trained_classes"]
+    said = sentence(convert(published, *flags("vitaclip", published)))
+    assert said.endswith("text vectors of 5 classes: name them in their order by the option trained_classes.")
 
 
 @pytest.mark.parametrize(
@@ -78,5 +106,4 @@ def test_what_does_not_fit_is_said(convert, tmp_path):
     ],
 )
 def test_wrong_options_are_named(convert, options, message):
-    code, err = convert("xclip", {"model": {}}, {}, *options)
-    assert code == 1 and message in err
+    assert message in sentence(convert(published_files.xclip(), "--system", "xclip", *options))

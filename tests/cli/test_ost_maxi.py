@@ -1,10 +1,12 @@
 """OST and MAXI from the command line, with the files that their users bring."""
 
+import csv
 import json
 
 import pytest
 
 from datamodules.synthetic.actions import DEMO
+from datamodules.synthetic.layout import PUBLISHED, WORDS
 
 NAMES = [action.name for action in DEMO]
 NO_CONTEXT = ("--model.config.num_context_tokens", "null", "--model.config.merges_per_round", "null")
@@ -79,3 +81,22 @@ def test_maxi_trains_on_pseudo_labels_and_words(run, demo, tmp_path):
     assert "ensembled, w=0.8" in out
     (results,) = tmp_path.rglob("results.json")
     assert json.loads(results.read_text())["data"]["splits"]["train"]["num_clips"] == len(clips)
+
+
+def test_maxi_trains_on_what_clip_saw_in_unlabeled_clips(run, demo, tmp_path):
+    data = demo / "data"
+    recognize = ("recognize", data / "videos", "--labels", data / PUBLISHED.labels, "--format", "csv", "--top", 1)
+    quick = ("--unknown_threshold", 0.5, "--device", "cpu", "--num_workers", 0)
+    code, out, err = run(*recognize, *quick, on_demo=False)
+    assert code == 0, err
+    (tmp_path / "pseudo.csv").write_text(out)
+    kept = [row for row in csv.DictReader(out.splitlines()) if row["answer"] != "unknown"]
+    assert 20 < len(kept) < len(list(data.rglob("*.mp4")))
+    right = sum(f"/{row['answer'].replace(' ', '_')}/" in row["video"] for row in kept)
+    assert right > 0.5 * len(kept)
+    words = ("--model.objective.init_args.class_words", data / WORDS, "--model.objective.init_args.clip_words", "null")
+    lists = ("--data.pseudo_labels", tmp_path / "pseudo.csv")
+    code, out, err = run("fit", "--config", "models/maxi.yaml", *QUICK, *NO_CONTEXT, *words, *lists)
+    assert code == 0, err
+    (results,) = tmp_path.rglob("results.json")
+    assert json.loads(results.read_text())["data"]["splits"]["train"]["num_clips"] == len(kept)

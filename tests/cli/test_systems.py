@@ -4,6 +4,11 @@ import json
 
 import pytest
 
+from tc_clip_pl.modules.loading import load_tokenizer
+from tests.baselines.test_xclip_library import save_library
+
+from .conftest import sentence
+
 WITHOUT_CONTEXT = ["--model.config.num_context_tokens=null", "--model.config.merges_per_round=null"]
 WEIGHTS = {"xclip": [1.0], "actionclip": [1.0, 0.7]}
 
@@ -20,3 +25,17 @@ def test_system_trains_and_is_tested_again_from_its_checkpoint(run, alone, tmp_p
     assert code == 0, err
     again = json.loads((tmp_path / "outputs" / "demo" / "version_1" / "results.json").read_text())["runs"]
     assert again == first
+
+
+def test_transformers_own_x_clip_is_trained_and_recognizes(run, demo, tmp_path):
+    save_library(tmp_path / "library", load_tokenizer(str(demo / "tiny_clip")))
+    argv = ("--config", "models/xclip.yaml", *WITHOUT_CONTEXT, "--model.pretrained", tmp_path / "library")
+    said = sentence(run("fit", *argv))
+    assert "positions for 4 frames and cannot take 8: set data.num_frames to 4" in said
+    code, _, err = run("fit", *argv, "--data.num_frames", 4, "--pictures", "false")
+    assert code == 0, err
+    film = next((demo / "data").rglob("*.mp4"))
+    labels = ("--labels", "a star moving left, showing a red disc", "--device", "cpu", "--num_workers", 0)
+    for model in (tmp_path / "library", tmp_path / "outputs/demo/version_0"):
+        code, _, err = run("recognize", film, "--model", model, *labels, on_demo=False)
+        assert code == 0, err

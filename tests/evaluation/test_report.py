@@ -1,10 +1,12 @@
 """Runs joined into tables: cells computed by hand, the published rows, and what is printed."""
 
 import io
+from pathlib import Path
 from statistics import fmean, harmonic_mean
 
 import pandas as pd
 import pytest
+import yaml
 from rich.console import Console
 
 from tc_clip_pl.evaluation.collect_runs import COSTS, collect_measurements
@@ -124,6 +126,33 @@ def test_weights_are_rows_or_columns_as_in_the_paper():
     assert [row["w"] for row in rows_of(build_report(found, paper_layout("zero_shot")))] == ["1", "0.7"]
     assert cells(found, "table_7") == [{"w=1 HMDB": "50.0", "w=0.7 HMDB": "35.0"}]
     assert "w" not in rows_of(build_report(found, paper_layout("table_7")))[0]
+
+
+def test_table_6_takes_the_weight_that_the_paper_shows_of_a_system():
+    tested = {"TC-CLIP": (1.0, 0.7), "X-CLIP": (1.0,), "Open-VCLIP": (1.0, 0.5), "mine": (1.0, 0.7)}
+    sets = [{"dataset": dataset, "num_shots": None} for dataset in ("hmdb51", "ucf101", "kinetics600")]
+    found = frame(
+        *(
+            {**of_set, "method": method, "weight": weight, "top1": weight / 2}
+            for method, weights in tested.items()
+            for weight in weights
+            for of_set in sets
+        )
+    )
+    rows = rows_of(build_report(found, paper_layout("table_6")))
+    assert {row["method"]: row["Zero top-1"] for row in rows} == {
+        "X-CLIP": "50.0", "Open-VCLIP": "25.0", "TC-CLIP": "35.0", "mine": "35.0"
+    }  # fmt: skip
+
+
+def test_every_system_is_tested_with_its_weight_in_table_6():
+    zero = paper_layout("table_6").columns["zero"]
+    compared = {row.method for row in paper_layout("zero_shot").paper_rows}
+    for file in (Path(__file__).parents[2] / "configs" / "models").glob("*.yaml"):
+        config = yaml.safe_load(file.read_text())
+        if (method := config.get("method")) in compared - {"Vanilla CLIP"}:
+            tested = config.get("ensembling", {}).get("weights", [1.0, 0.7])
+            assert zero.weight_of.get(method, 0.7) in tested, method
 
 
 def test_clip_is_named_where_its_encoders_are_scored():

@@ -44,7 +44,7 @@ def convert_state_dict(
         else:
             layers.setdefault(ours, {})[int(match.group(1)) if match.groups() else 0] = value
     renamed = {name: _stack(name, each) for name, each in layers.items()}
-    if token_embedding is not None:
+    if token_embedding is not None and "token_embedding.weight" not in others:
         renamed[TOKEN_EMBEDDING] = token_embedding
     with torch.device("meta"):
         expected = ViFiPrompt(config).state_dict()

@@ -3,7 +3,8 @@
 The first layer's vectors join the tokens; before each of the next layers that have vectors of their own, these take the
 place of what the layer before made of its vectors. After the deepest one the prompt tokens simply pass on.
 
-The authors' code rounds deep vectors to float16 where it uses them; here they keep their precision.
+The authors' code rounds deep vectors and their gradients to float16 where it uses them. Here they keep their precision:
+that moves the norms of gradients by 2e-5, and without loss scaling, small gradients do not vanish.
 """
 
 from collections.abc import Callable, Iterable

@@ -12,11 +12,11 @@ from tc_clip_pl.modules.backbone.interface import POSITION_TABLE
 
 BLOCK, LAYER = r"visual\.blocks\.(\d+)", r"vision_model.encoder.layers.\1"
 GLOBAL_PROMPTS, PATCH_BIAS = "global_prompts", "patch_bias"  # of all layers; of a convolution that CLIP has without
-PROJECTION = "visual_projection.weight"
+PROJECTION, VECTORS = "visual_projection.weight", "text_vectors"
 # Pattern of a published name -> our name.
 NAMES = {
     r"logit_scale": "logit_scale",
-    r"prompt_learner\.ctx": "text_vectors",
+    r"prompt_learner\.ctx": VECTORS,
     r"visual\.cls_token": "vision_model.embeddings.class_embedding",
     r"visual\.pos_embed": POSITION_TABLE,
     r"visual\.time_embed": "vision_model.embeddings.time_embedding",
@@ -48,6 +48,7 @@ def convert_vitaclip(published: Mapping[str, Tensor], config: VitaCLIPConfig) ->
         ValueError: If a name is unknown, or a weight is missing, superfluous or of another shape.
     """
     own, text = split_names(published, NAMES, CLIP_PREFIX)
+    _check_vectors(own.get(VECTORS), config)
     stacked, patch_bias = own.pop(GLOBAL_PROMPTS, ()), own.pop(PATCH_BIAS, None)
     own = {name: _arrange(name, value) for name, value in own.items()}
     own |= {
@@ -58,6 +59,20 @@ def convert_vitaclip(published: Mapping[str, Tensor], config: VitaCLIPConfig) ->
     with torch.device("meta"):
         expected = VitaCLIP(config).state_dict()
     return convert_published(text, {}, expected, VitaCLIP.title, renamed=own)
+
+
+def _check_vectors(vectors: Tensor | None, config: VitaCLIPConfig) -> None:
+    """Say which option fits the vectors, since the names of their classes are not in the checkpoint."""
+    if vectors is None or config.text_vectors == "shared" or config.trained_classes is not None:
+        return
+    if vectors.dim() == 2:
+        raise ValueError(
+            "The checkpoint has text vectors for all classes alike: set the option text_vectors to shared."
+        )
+    raise ValueError(
+        f"The checkpoint has text vectors of {len(vectors)} classes: name them in their order by the option "
+        "trained_classes."
+    )
 
 
 def _arrange(name: str, value: Tensor) -> Tensor:

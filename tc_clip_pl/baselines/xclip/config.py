@@ -40,6 +40,6 @@ class XCLIPConfig(VideoCLIPConfig):
         """Raise a ValueError if videos of ``num_frames`` frames cannot be encoded."""
         if num_frames != self.num_frames:
             raise ValueError(
-                f"This X-CLIP has positions for {self.num_frames} frames and cannot take {num_frames}: give videos of "
-                f"{self.num_frames} frames, or train one with num_frames={num_frames}."
+                f"This X-CLIP has positions for {self.num_frames} frames and cannot take {num_frames}: set "
+                f"data.num_frames to {self.num_frames}, or train one with model.options.num_frames {num_frames}."
             )

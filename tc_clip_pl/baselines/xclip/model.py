@@ -1,11 +1,17 @@
 """X-CLIP: CLIP with messages between frames, an integration of frame embeddings, and video-specific prompting."""
 
+from collections.abc import Mapping
+from typing import Any, Self
+
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
+from transformers import PreTrainedTokenizerBase
 
+from tc_clip_pl.baselines.frozen import check_frames_of_saved
 from tc_clip_pl.baselines.video_shape import check_video
 from tc_clip_pl.baselines.xclip.config import XCLIPConfig
+from tc_clip_pl.baselines.xclip.library import adopt_library_config, is_library_config, load_library_weights
 from tc_clip_pl.baselines.xclip.parts import (
     build_integration,
     build_message_layers,
@@ -26,6 +32,8 @@ NEW = ("mit.", "prompts_")
 
 class XCLIP(VideoCLIP, BackboneModel):
     """A CLIP for videos whose text encoder stays frozen. CLIP's parameters keep their names.
+
+    `from_pretrained` takes what transformers' `XCLIPModel` saves, too, such as microsoft/xclip-base-patch32.
 
     Args:
         config: CLIP's configuration with the number of frames.
@@ -103,6 +111,28 @@ class XCLIP(VideoCLIP, BackboneModel):
         """(B, T, P, D) patches to the (B, P, E) that the prompting reads (Sec. 3.3)."""
         # The projection is linear, so the mean over frames can come first.
         return self.prompts_visual_layernorm(patches).mean(1) @ self.prompts_visual_projection
+
+    # Loading
+
+    @classmethod
+    def build_config(
+        cls, stored: Mapping[str, Any], tokenizer: PreTrainedTokenizerBase, **overrides: Any
+    ) -> XCLIPConfig:
+        """Build the configuration; the number of frames of a saved model cannot be changed."""
+        if is_library_config(stored):
+            stored = adopt_library_config(stored)
+        if "num_frames" in overrides:
+            check_frames_of_saved(cls.config_class, stored, overrides["num_frames"])
+        return super().build_config(stored, tokenizer, **overrides)
+
+    @classmethod
+    def load_saved(cls, source: str, stored: Mapping[str, Any], config: XCLIPConfig) -> Self:
+        """Load a saved X-CLIP, of this class or of transformers'."""
+        if not is_library_config(stored):
+            return super().load_saved(source, stored, config)
+        model = cls(config)
+        model.load_state_dict(load_library_weights(source))
+        return model
 
     # Parameters
 

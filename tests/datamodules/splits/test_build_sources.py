@@ -248,6 +248,14 @@ def test_pseudo_labels_replace_the_training_list(folders, tmp_path):
     ]
 
 
+def test_answers_of_recognize_are_pseudo_labels(folders, tmp_path):
+    rows = [f"{folders[0]}/hug/hug_1.avi,wave,1,wave,0.9,", "hug_2.avi,hug,1,hug,0.8,", "wave_3.avi,hug,1,hug,0.6,"]
+    (tmp_path / "pseudo.csv").write_text("\n".join(["video,answer,rank,label,probability,error", *rows]))
+    data = ready(HMDB51DataModule, *folders, pseudo_labels=str(tmp_path / "pseudo.csv"))
+    trained = [(record.video_id, record.label) for record in data.datasets["train"].records]
+    assert trained == [("hug/hug_1.avi", 1), ("hug/hug_2.avi", 0), ("wave/wave_3.avi", 0)]
+
+
 def test_raises_on_pseudo_labels_without_a_class_or_with_shots(folders, tmp_path):
     (tmp_path / "pseudo.txt").write_text("hug_1.avi 2\n")
     with pytest.raises(DataError, match=r"the label 2, but there are only 2 classes"):

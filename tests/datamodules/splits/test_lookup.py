@@ -14,6 +14,11 @@ def test_path_first_then_base_name(tmp_path):
     assert index.find("c.avi") is None
 
 
+def test_the_root_may_stand_before_a_path(tmp_path):
+    index = RootIndex(tmp_path, ["x/a.avi", "y/a.avi"])
+    assert index.find(f"{tmp_path}/y/a.avi") == "y/a.avi"
+
+
 def test_raises_on_an_ambiguous_base_name_naming_both(tmp_path):
     index = RootIndex(tmp_path, ["x/a.avi", "y/a.avi"])
     with pytest.raises(DataError, match=r"x/a\.avi or y/a\.avi"):
