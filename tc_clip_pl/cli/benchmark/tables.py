@@ -76,7 +76,8 @@ def describe(record: Record) -> list[str]:
     machine = (
         f"{record['device']}, {record['cores']} cores, threads {record['threads']}, torch {record['versions']['torch']}"
     )
-    lines = [", ".join([record["model"], record["precision"], *constant]), machine]
+    recomputes = ["activations recomputed"] if record.get("recomputes") else []
+    lines = [", ".join([record["model"], record["precision"], *recomputes, *constant]), machine]
     if data := record.get("data"):
         lines[0] = f"{data['name']}, {data['clips']} clips of {data['num_frames']} frames, {data['image_size']} pixels"
         lines[0] += f", batch {data['batch_size']}, {data['num_workers']} workers, decoder {data['decoder']}"
