@@ -45,7 +45,7 @@ def test_table_fits_a_terminal(capsys):
     code, out, _ = bench(capsys, "model", *QUICK, "--batch_size", 1, 2, "--num_classes", 3)
     assert code == 0
     assert max(map(len, out.splitlines())) <= 80
-    assert "classes 3" in out.splitlines()[0] and "batch" not in out.splitlines()[0]
+    assert out.startswith("model: ") and "classes 3" in out.splitlines()[0] and "batch" not in out.splitlines()[0]
 
 
 def test_data_of_generated_films(capsys):

@@ -99,3 +99,6 @@ def test_compiled_training_matches_once_too(backend, monkeypatch):
     model.fast_text = FastText(backend=backend)
     assert_same(logits_and_gradients(model, video), expected)
     assert len(calls) == 4 and not counters["graph_break"]
+    for batch in (video[:1], video):  # a last smaller batch, and the next epoch
+        logits_and_gradients(model, batch)
+    assert counters["stats"]["unique_graphs"] == 5
