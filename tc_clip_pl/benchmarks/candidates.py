@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from tc_clip_pl.modules.acceleration import use_kernels
 from tc_clip_pl.modules.backbone.interface import VisionModel
 from tc_clip_pl.modules.config import TCCLIPConfig
+from tc_clip_pl.modules.recomputation import recompute_activations
 from tc_clip_pl.modules.tc_clip import TCCLIP
 
 CLASS_TOKENS = 12  # tokens of a typical class text
@@ -72,17 +73,21 @@ class Candidate:
         kernels: Its implementation: a name that `use_kernels` takes.
         config: Its configuration.
         is_baseline: Whether it is Hugging Face's model, which others are compared with.
+        recomputes: Whether its training recomputes activations.
     """
 
     name: str
     kernels: str
     config: TCCLIPConfig
     is_baseline: bool = False
+    recomputes: bool = False
 
     def build(self, device: torch.device) -> nn.Module:
         """Build a `Scorer` with random weights on a device."""
         with torch.device(device):
             scorer = FrameWiseScorer(self.config) if self.is_baseline else TCScorer(self.config)
+        if self.recomputes:
+            recompute_activations(scorer.vision_model if self.is_baseline else scorer.model)
         if self.is_baseline:
             if self.kernels == COMPILED and device.type != "meta":
                 scorer.vision_model.compile(dynamic=False)

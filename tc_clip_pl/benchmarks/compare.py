@@ -39,7 +39,8 @@ def compare_models(
         training: Whether the models are in training mode.
         by_host: As in `time_calls`.
     """
-    candidates = list(build_candidates(settings.config, settings.kernels, settings.device))
+    found = build_candidates(settings.config, settings.kernels, settings.device)
+    candidates = [replace(each, recomputes=settings.recomputes) for each in found]
     groups = [candidates] if settings.device.type == "cpu" else [[each] for each in candidates]
     with compiled_for_any_shape(settings):
         for group in groups:
@@ -74,8 +75,11 @@ def _measure_group(
     by_host: bool,
 ) -> Iterator[Row]:
     models = [each.build(settings.device).train(training) for each in group]
-    # Plain models are what is counted: other kernels do the same work, and torch cannot look into all of them.
-    counted = [replace(each, kernels=PLAIN).build(torch.device("meta")).train(training) for each in group]
+    # Plain models are what is counted: other kernels do the same work, and torch cannot look into all of them. What is
+    # done twice counts once.
+    counted = [
+        replace(each, kernels=PLAIN, recomputes=False).build(torch.device("meta")).train(training) for each in group
+    ]
     for num_frames, num_classes, batch_size in product(settings.num_frames, settings.num_classes, settings.batch_sizes):
         # The baseline has no texts to read, so one number of classes.
         measured = [n for n, each in enumerate(group) if not each.is_baseline or num_classes == settings.num_classes[0]]

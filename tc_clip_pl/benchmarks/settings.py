@@ -29,6 +29,7 @@ class Settings:
         num_classes: Classes to score.
         repeats: Timed calls of each row.
         warm_up: Calls before them.
+        recomputes: Whether training recomputes activations (`recompute_activations`).
     """
 
     config: TCCLIPConfig
@@ -39,6 +40,7 @@ class Settings:
     num_classes: tuple[int, ...]
     repeats: int
     warm_up: int = 3
+    recomputes: bool = False
 
     def random_video(self, batch_size: int, num_frames: int, device: str | torch.device | None = None) -> Tensor:
         """Return (B, T, 3, H, W) normal noise on the device of the run, or on another."""

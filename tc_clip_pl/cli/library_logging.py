@@ -19,12 +19,14 @@ USELESS_WARNINGS = (
 USELESS_LOGS = re.compile(
     r"Tip:|[TH]PU available|GPU available: False|^Seed set to|Loading `\w+` to estimate|"
     r"^Restor(ing|ed) |^Loaded model weights|"
+    r"Detected that context_fn is passed|"  # what `recompute_activations` does, without in-place operators
     r"^`Trainer\.fit` stopped: `max_(epochs|steps)|^`Trainer\(val_check_interval=1\)`|Detected KeyboardInterrupt"
 )
-LIGHTNING_LOGGERS = (
+LOGGERS = (
     "lightning.pytorch.utilities.rank_zero",
     "lightning.fabric.utilities.rank_zero",
     "lightning.fabric.utilities.seed",
+    "torch._higher_order_ops.wrap",
 )
 
 
@@ -33,7 +35,7 @@ def silence_library_logs() -> None:
     from transformers.utils import logging as transformers_logging
 
     transformers_logging.disable_progress_bar()
-    for name in LIGHTNING_LOGGERS:
+    for name in LOGGERS:
         logging.getLogger(name).addFilter(_is_useful)
     for message in USELESS_WARNINGS:
         warnings.filterwarnings("ignore", message=message)

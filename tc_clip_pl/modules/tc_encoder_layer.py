@@ -8,6 +8,7 @@ from torch import Tensor
 from tc_clip_pl.modules.backbone.interface import EncoderLayer
 from tc_clip_pl.modules.config import TCCLIPConfig
 from tc_clip_pl.modules.outputs import LayerOutput
+from tc_clip_pl.modules.recomputation import keep_choice
 from tc_clip_pl.modules.tc_attention import TCAttention
 from tc_clip_pl.ops.aggregation import AGGREGATORS, Grouping, Seeds
 from tc_clip_pl.ops.frame_attention import FrameAttention
@@ -74,10 +75,10 @@ class TCEncoderLayer(EncoderLayer):
         """Select the seeds of z-hat and find the context token of each."""
         # Choices have no gradient, and under autocast rounding would decide them.
         with torch.no_grad(), without_autocast(interim):
-            indices = self.select_seeds(attention, self.num_seeds, self.training)  # (B, T, S)
+            indices = keep_choice(lambda: self.select_seeds(attention, self.num_seeds, self.training))  # (B, T, S)
         # Only the picked tokens themselves carry gradient. Frame by frame, best seed first: matching uses the order.
         tokens = gather_tokens(interim[:, :, 1:], indices).flatten(1, 2)  # (B, T * S, D)
         match = None if tokens.dtype == torch.float64 else self.match_tokens  # the kernel has the accuracy of float32
         seeds = Seeds(tokens, indices, attention, match)
         with torch.no_grad(), without_autocast(interim):
-            return seeds, self.aggregate(seeds, self.num_context_tokens, self.merges_per_round)
+            return seeds, keep_choice(lambda: self.aggregate(seeds, self.num_context_tokens, self.merges_per_round))

@@ -12,6 +12,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from tc_clip_pl.modules.acceleration import Kernels, choose_kernels, use_kernels
+from tc_clip_pl.modules.recomputation import recompute_activations
 from tc_clip_pl.modules.tc_clip import TCCLIP
 from tc_clip_pl.training.accumulation import loss_weight
 from tc_clip_pl.training.checkpoint import check_state_dict, describe_model
@@ -53,8 +54,9 @@ class TCCLIPModule(EvaluationSteps):
             (FSDP2) is never compiled. Outputs are equal within rounding.
         objective: What a training step minimizes; cross-entropy over the classes by default.
         view_mean: What is averaged over the views of a video: the `probability` of each class, or its `logit`.
-        checkpoint_activations: Whether training keeps only the inputs of each layer and computes it again in the
-            backward pass: less memory, more time.
+        checkpoint_activations: Whether training keeps of each layer only its input, the output of its attention and
+            which tokens it merged, and computes the rest again in the backward pass: less memory, more time. It works
+            with all kernels; the compiled vision encoder is then not replayed as CUDA graphs.
 
     Attributes:
         run_record: What checkpoints and reports say about the run: its `name`, `config` and `command`.
@@ -88,9 +90,7 @@ class TCCLIPModule(EvaluationSteps):
         self.objective = objective or CrossEntropy()
         self.kernels = kernels
         if checkpoint_activations:
-            # transformers renames it; the old name warns.
-            enable = getattr(model, "activation_checkpointing_enable", None) or model.gradient_checkpointing_enable
-            enable({"use_reentrant": False})
+            recompute_activations(model)
         self.optimizer = optimizer
         self.lr_scheduler = lr_scheduler
         self.decay_vectors = decay_vectors

@@ -45,7 +45,7 @@ def test_table_fits_a_terminal(capsys):
     code, out, _ = bench(capsys, "model", *QUICK, "--batch_size", 1, 2, "--num_classes", 3)
     assert code == 0
     assert max(map(len, out.splitlines())) <= 80
-    assert "classes 3" in out.splitlines()[0] and "batch" not in out.splitlines()[0]
+    assert out.startswith("model: ") and "classes 3" in out.splitlines()[0] and "batch" not in out.splitlines()[0]
 
 
 def test_data_of_generated_films(capsys):
@@ -67,6 +67,7 @@ def test_data_of_generated_films(capsys):
         (["model", "--repeats", "0"], "--repeats is 0; it must be at least 1."),
         (["model", "--data.root", "x"], "--data.root is for `tcclip benchmark data`"),
         (["model", "--kernls", "plain"], "did you mean kernels?"),
+        (["model", "--model.checkpoint_activations", "true"], "There is no configuration key model.checkpoint_act"),
         (["attention", "--kernels", "auto"], "--kernels auto is for whole models"),
         (["attention", "--num_classes", "3"], "There is no configuration key num_classes"),
         (["data", "--kernels", "plain", "--data", "SyntheticDataModule"], "reads no video files"),
@@ -91,6 +92,15 @@ def test_model_and_frames_come_from_the_configuration(tmp_path, capsys):
     tc, own, _ = record["rows"]
     assert code == 0 and tc["num_frames"] == 5 and record["model"] == "world"
     assert tc["tflops"] * tc["median_ms"] == pytest.approx(own["tflops"] * own["median_ms"])  # both are frame-wise
+
+
+def test_training_recomputes_activations_by_configuration_or_option(tmp_path, capsys):
+    config = tmp_path / "mine.yaml"
+    config.write_text("model: {pretrained: world, checkpoint_activations: true}")
+    options = (*QUICK[2:], "--num_classes", 3, "--format", "json")
+    for arguments in (("--config", config), ("--model.pretrained", "world", "--model.checkpoint_activations", "true")):
+        code, out, err = bench(capsys, "train", *arguments, *options)
+        assert code == 0 and json.loads(out)["recomputes"] is True, err
 
 
 def record_with(*rows, benchmark="model"):

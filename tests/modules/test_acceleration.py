@@ -14,7 +14,6 @@ from tc_clip_pl.modules.acceleration import choose_kernels, use_kernels
 from tc_clip_pl.modules.config import TCCLIPConfig
 from tc_clip_pl.modules.fast_encoder import FastEncoder
 from tc_clip_pl.modules.fast_text import FastText
-from tc_clip_pl.training.module import TCCLIPModule
 
 pytest.importorskip("triton")
 CPU, GPU = torch.device("cpu"), torch.device("cuda", 0)
@@ -174,14 +173,6 @@ def test_heads_that_the_kernel_cannot_take_are_attended_plainly():
     use_kernels(model, "triton")
     attention = model.vision_model.encoder.layers[1].self_attn
     assert attention.attend_with_context is None and model.vision_model.encoder.layers[1].match_tokens is not None
-
-
-def test_recomputing_activations_changes_no_gradient():
-    model, video = build_model().train(), random_video()
-    expected = logits_and_gradients(model, video)
-    TCCLIPModule(model, checkpoint_activations=True)
-    assert any(getattr(layer, "gradient_checkpointing", False) for layer in model.vision_model.encoder.layers)
-    assert_same(logits_and_gradients(model, video), expected)
 
 
 @pytest.mark.parametrize("capability, fastest", [((9, 0), "compiled"), ((8, 0), "compiled"), ((7, 5), "plain")])

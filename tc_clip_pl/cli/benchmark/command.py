@@ -33,6 +33,8 @@ fit into the memory says so.
   --model.pretrained X    hub name of a published CLIP, a folder, or world
                           (openai/clip-vit-base-patch16)
   --model.config.KEY V    options of the model, as in tcclip fit
+  --model.checkpoint_activations true
+                          train: recompute activations, to see what it saves
   --kernels NAME ...      auto, plain, compiled, triton (auto; of attention and
                           matching all that run at speed)
   --batch_size N ...      videos per call (GPU: 8 32, model 1 8 32; CPU and

@@ -75,6 +75,8 @@ def add_options(parser: ArgumentParser, what: str) -> None:
 
     parser.add_argument("--model.pretrained", type=str, default=BASE)
     parser.add_class_arguments(ModelOptions, "model.config")
+    if what == "train":
+        parser.add_argument("--model.checkpoint_activations", type=bool, default=False)
     parser.add_argument("--kernels", type=Kernels, nargs="+")
     for name in NUMBERS[what]:
         parser.add_argument(f"--{name}", type=int, nargs="+")
@@ -88,10 +90,12 @@ def add_options(parser: ArgumentParser, what: str) -> None:
     parser.add_argument("--format", type=Literal["table", "markdown", "json"], default="table")
 
 
-def model_arguments(sections: Sections) -> list[str]:
+def model_arguments(sections: Sections, trains: bool = False) -> list[str]:
     """Return the model of the configurations as arguments, for those of the command line to follow."""
     model = sections["model"]
     values = {"pretrained": model["pretrained"]}
+    if trains:
+        values["checkpoint_activations"] = model.get("checkpoint_activations", False)
     values |= {f"config.{name}": value for name, value in (model.get("config") or {}).items()}
     # Words as they are: the parser would take the quotes of JSON for part of them.
     return [f"--model.{name}={v if isinstance(v, str) else json.dumps(v)}" for name, v in values.items()]
@@ -110,7 +114,7 @@ def parse_options(what: str, sections: Sections, arguments: list[str]) -> Namesp
     if about_data := next((argument for argument in arguments if argument.startswith("--data")), None):
         raise UserError(f"{about_data.partition('=')[0]} is for `tcclip benchmark data`; {what} reads no videos.")
     try:
-        options = parser.parse_args([*model_arguments(sections), *arguments])
+        options = parser.parse_args([*model_arguments(sections, what == "train"), *arguments])
     except ArgumentError as error:
         raise UserError(explain_parser_error(error.message, parser.get_defaults().keys())) from error
     check_numbers(options)
@@ -153,6 +157,7 @@ def build_settings(what: str, options: Namespace, sections: Sections) -> Setting
         num_classes=tuple(options.get("num_classes") or [400]),
         repeats=options.repeats,
         warm_up=3 if device.type == "cuda" else 1,
+        recomputes=options.model.get("checkpoint_activations", False),
     )
 
 

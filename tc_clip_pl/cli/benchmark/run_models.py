@@ -36,6 +36,7 @@ def run_models(what: str, argv: list[str], sections: Sections, arguments: list[s
     rows, total = _start(what, settings, sections)
     record = describe_run(what, argv, settings.device)
     record |= {"model": options.model.pretrained, "repeats": settings.repeats, "peak": measure_peak(settings.device)}
+    record["recomputes"] = settings.recomputes
     return collect(rows, total, record, options.output), options.format
 
 

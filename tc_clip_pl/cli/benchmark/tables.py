@@ -34,10 +34,15 @@ ONLY_IN = {"p95 ms": {"latency"}}
 NOTES = {
     "±%": "half the distance of the quartiles",
     "% peak": "of the matrix product above",
-    "ratio": "videos/s over those of HF CLIP, or of attention in the frame alone",
+    "ratio": "speed over that of HF CLIP",
     "wait %": "share of an epoch, behind its first batch, in which a step waits",
     "1st s": "the first call, with compilation",
 }
+OWN_NOTES = {
+    "attention": {"ratio": "speed over that of attention in the frame alone"},
+    "data": {"ms": "a clip, in this process; the loader has its workers"},
+}
+"""Heading -> what it means, in all benchmarks or in one."""
 
 
 def spread_percent(row: Record) -> float | None:
@@ -76,10 +81,12 @@ def describe(record: Record) -> list[str]:
     machine = (
         f"{record['device']}, {record['cores']} cores, threads {record['threads']}, torch {record['versions']['torch']}"
     )
-    lines = [", ".join([record["model"], record["precision"], *constant]), machine]
+    recomputes = ["activations recomputed"] if record.get("recomputes") else []
+    lines = [", ".join([record["model"], record["precision"], *recomputes, *constant]), machine]
     if data := record.get("data"):
         lines[0] = f"{data['name']}, {data['clips']} clips of {data['num_frames']} frames, {data['image_size']} pixels"
         lines[0] += f", batch {data['batch_size']}, {data['num_workers']} workers, decoder {data['decoder']}"
+    lines[0] = f"{record['benchmark']}: {lines[0]}"
     if peak:
         lines.append(f"{peak['size']} x {peak['size']} {peak['dtype']} matrix product: {peak['tflops']:.3g} TFLOP/s")
     return lines
@@ -98,7 +105,8 @@ def rich_table(record: Record) -> RenderableType:
         table.add_column(heading, justify="right" if heading else "left", no_wrap=True)
     for row in cells:
         table.add_row(*row)
-    notes = [f"{heading}: {text}" for heading, text in NOTES.items() if heading in headings]
+    known = NOTES | OWN_NOTES.get(record["benchmark"], {})
+    notes = [f"{heading}: {text}" for heading, text in known.items() if heading in headings]
     return Group(*map(Text, describe(record)), table, *map(Text, notes))
 
 
