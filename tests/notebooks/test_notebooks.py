@@ -21,8 +21,8 @@ spec = importlib.util.spec_from_file_location("store_outputs", Path(__file__).pa
 store_outputs = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(store_outputs)
 NOTEBOOKS, code_cells = store_outputs.NOTEBOOKS, store_outputs.code_cells
-EXPLORE, OWN_DATA, DATAMODULES = NOTEBOOKS
-NUM_FIGURES = {EXPLORE: 5, OWN_DATA: 3, DATAMODULES: 6}
+EXPLORE, OWN_DATA, DATAMODULES, COMPARE = NOTEBOOKS
+NUM_FIGURES = {EXPLORE: 5, OWN_DATA: 3, DATAMODULES: 6, COMPARE: 3}
 LARGEST = 400_000  # bytes of a notebook with its outputs
 each = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 
@@ -31,10 +31,15 @@ def read(path):
     return nbformat.read(path, as_version=4)
 
 
-def run(path, folder, monkeypatch, timeout=120):
+def run(path, folder, monkeypatch, timeout=120, changes=()):
+    """Run a notebook with `changes`, pairs of a part of its code and what takes its place."""
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     folder.mkdir()
-    notebook = store_outputs.execute(read(path), folder, timeout)
+    notebook = read(path)
+    for before, after in changes:
+        (cell,) = [cell for cell in code_cells(notebook) if before in cell.source]
+        cell.source = cell.source.replace(before, after)
+    notebook = store_outputs.execute(notebook, folder, timeout)
     assert not any(folder.iterdir()), "the notebook writes files into its own folder"
     return notebook
 
@@ -99,6 +104,25 @@ def test_explore_checkpoint_runs(tmp_path, monkeypatch):
     argv = ["--data.root", f"{demo}/data", "--data.num_workers", "0", "--trainer.max_epochs", "1"]
     assert main(["fit", "--config", "demo.yaml", *argv, "--output_dir", f"{demo}/runs/tc_clip"]) == 0
     assert_same_kind(read(EXPLORE), run(EXPLORE, tmp_path / "notebooks", monkeypatch))
+
+
+def test_compare_systems_runs(tmp_path, monkeypatch):
+    brief = [("EPOCHS, TRAIN_FILMS, TEST_FILMS = 8, 64, 24", "EPOCHS, TRAIN_FILMS, TEST_FILMS = 1, 4, 9")]
+    assert_same_kind(read(COMPARE), run(COMPARE, tmp_path / "notebooks", monkeypatch, changes=brief))
+
+
+@pytest.mark.slow
+def test_only_tc_clip_learns_what_frames_cannot_tell(tmp_path):
+    """Runs the notebook as committed, and reads the accuracies of its table."""
+    with_numbers = read(COMPARE)
+    with_numbers.cells.append(nbformat.v4.new_code_cell('print(*table["synthetic", "top-1"])'))
+    (tmp_path / "notebooks").mkdir()
+    new = store_outputs.execute(with_numbers, tmp_path / "notebooks")
+    frame_wise, tc_clip = map(float, new.cells.pop().outputs[0].text.split())
+    assert abs(frame_wise - 200 / 3) < 15, "near what is expected: the disc, and half of the striped clips"
+    assert tc_clip > 90
+    assert_same_kind(read(COMPARE), new)
+    assert_same_pictures(read(COMPARE), new)
 
 
 @pytest.mark.slow
