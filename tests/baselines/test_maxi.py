@@ -12,6 +12,7 @@ from tc_clip_pl.checkpoints.official import convert_state_dict
 from tc_clip_pl.checkpoints.openai import rename_openai
 from tc_clip_pl.modules.backbone.interface import find_eos
 from tc_clip_pl.modules.config import TCCLIPConfig
+from tc_clip_pl.modules.prompt_ensembles import TemplateEnsemble
 from tc_clip_pl.modules.tc_clip import TCCLIP
 from tc_clip_pl.training.objectives.mil_nce import MILNCE, mil_nce
 from tests.baselines.openvclip_cases import check_gradients, relative_error, sizes, weights
@@ -170,7 +171,7 @@ def test_what_is_refused_before_training(tiny_model, words, tmp_path):
     (tmp_path / "class.json").write_text(json.dumps({name: ["q" * 90] for name in NAMES}))
     with pytest.raises(ValueError, match=r"qqq.' needs \d+ tokens, and the text encoder takes 77: shorten it"):
         MILNCE(**words).prepare(tiny_model, make_trainer())
-    tiny_model.texts_per_class = 8
+    tiny_model.prompting = TemplateEnsemble
     with pytest.raises(ValueError, match="TCCLIP has several per class"):
         MILNCE(**words).prepare(tiny_model, make_trainer())
 
