@@ -1,5 +1,6 @@
 """What the configuration of every system records about its CLIP."""
 
+import difflib
 import inspect
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal, get_origin
@@ -48,7 +49,9 @@ class VideoCLIPConfig(BackboneConfig):
         """
         own = cls.own_options()
         if unknown := sorted(given.keys() - cls().to_dict().keys()):
-            raise ValueError(f"{title} has no option {', '.join(unknown)}: it has {', '.join(own)}.")
+            near = difflib.get_close_matches(unknown[0], own, n=1)
+            advice = f"; did you mean {near[0]}?" if near else f": it has {', '.join(own)}."
+            raise ValueError(f"{title} has no option {unknown[0]}{advice}")
         for name, value in given.items():
             kind = own.get(name, Any)
             if kind is Any or get_origin(kind) is Literal:  # the configuration names the choices
@@ -56,7 +59,7 @@ class VideoCLIPConfig(BackboneConfig):
             try:
                 type_validator(name, float(value) if kind is float and type(value) is int else value, kind)
             except TypeError as error:
-                takes = getattr(kind, "__name__", kind) if isinstance(kind, type) else kind
+                takes = kind.__name__ if isinstance(kind, type) else str(kind).replace(" | ", " or ")
                 raise ValueError(f"{name} of {title} takes {takes}, not {value!r}.") from error
 
     def check_num_frames(self, num_frames: int) -> None:

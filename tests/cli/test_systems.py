@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+from tests.cli.conftest import sentence
+
 WITHOUT_CONTEXT = ["--model.config.num_context_tokens=null", "--model.config.merges_per_round=null"]
 WEIGHTS = {"xclip": [1.0], "actionclip": [1.0, 0.7]}
 
@@ -14,9 +16,25 @@ def test_system_trains_and_is_tested_again_from_its_checkpoint(run, alone, tmp_p
     code, _, err = run("fit", *overlay)
     assert code == 0, err
     folder = tmp_path / "outputs" / "demo" / "version_0"
+    last = folder / "checkpoints" / "last.ckpt"
     first = json.loads((folder / "results.json").read_text())["runs"]
     assert [entry["ensemble_weight"] for entry in first] == WEIGHTS[system]
-    code, _, err = alone("test", folder / "checkpoints" / "last.ckpt")
+    code, _, err = alone("test", last)
     assert code == 0, err
     again = json.loads((tmp_path / "outputs" / "demo" / "version_1" / "results.json").read_text())["runs"]
     assert again == first
+    code, _, err = run(
+        "test", "--ckpt_path", last
+    )  # the configuration of TC-CLIP, which the checkpoint's system replaces
+    assert code == 0, err
+    for argv, expected in (((), "tc_clip"), (("--config", "models/a5.yaml"), "a5")):
+        refused = sentence(run("fit", *argv, "--model.pretrained", last))
+        assert f"is a model of the system {system}, not {expected}: set model.system to {system}" in refused
+
+
+@pytest.mark.parametrize("system", ["xclip", "a5", "vitaclip", "actionclip", "vifi_prompt"])
+def test_wrong_options_of_a_system_are_one_sentence(run, system):
+    overlay = ("--config", f"models/{system}.yaml", "--data.batch_size", "16")
+    assert "num_frames of" in sentence(run("fit", *overlay, "--model.options.num_frames", "many"))
+    refused = sentence(run("fit", *overlay, "--model.options.num_framess", "4"))
+    assert "has no option num_framess; did you mean num_frames?" in refused

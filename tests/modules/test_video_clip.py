@@ -94,4 +94,6 @@ def test_unknown_systems_and_options_of_others_are_refused():
         build_module("world", system=PATH, options={"gian": 1})
     with pytest.raises(ValueError, match=r"first_gain of Gain takes float, not 'high'\."):
         build_module("world", system=PATH, options={"first_gain": "high"})
+    with pytest.raises(ValueError, match=r"Gain has no option num_frame; did you mean num_frames\?"):
+        build_module("world", system=PATH, options={"num_frame": 8})
     assert build_module("world", system=PATH, options={"first_gain": 2}).model.gain.item() == 2
