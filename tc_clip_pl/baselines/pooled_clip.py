@@ -33,14 +33,7 @@ class PooledCLIP(VideoCLIP, BackboneModel):
             ValueError: If the video has the wrong shape, or a number of frames that the model cannot take.
         """
         text_embeds = self.encode_classes()
-        frame_embeds = self._embed_frames(video)
-        video_embeds = self._pool_frames(frame_embeds)
-        return TCCLIPOutput(
-            logits=self._score(video_embeds, text_embeds),
-            video_embeds=video_embeds,
-            frame_embeds=frame_embeds,
-            text_embeds=text_embeds,
-        )
+        return self._compare(self._embed_frames(video), text_embeds)
 
     def embed_videos(self, video: Tensor) -> Tensor:
         """Compute the (B, E) unit-norm embeddings of (B, T, 3, H, W) normalized pixels; no classes are needed."""
@@ -84,6 +77,16 @@ class PooledCLIP(VideoCLIP, BackboneModel):
         """(..., L) token ids to (..., E) text embeddings, not normalized."""
         features = self.text_model(input_ids.flatten(0, -2)).pooler_output
         return self.text_projection(features).unflatten(0, input_ids.shape[:-1])
+
+    def _compare(self, frame_embeds: Tensor, text_embeds: Tensor) -> TCCLIPOutput:
+        """Pool (B, T, E) frame embeddings and score them against (Y, E) or (B, Y, E) text embeddings."""
+        video_embeds = self._pool_frames(frame_embeds)
+        return TCCLIPOutput(
+            logits=self._score(video_embeds, text_embeds),
+            video_embeds=video_embeds,
+            frame_embeds=frame_embeds,
+            text_embeds=text_embeds,
+        )
 
     def _score(self, video_embeds: Tensor, text_embeds: Tensor) -> Tensor:
         """(B, E) video embeddings of unit norm and (Y, E) or (B, Y, E) text embeddings to (B, Y) logits."""

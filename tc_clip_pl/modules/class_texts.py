@@ -120,14 +120,18 @@ class ClassTexts(nn.Module):
         input_ids[:, -1] = text.vocab_size - 1 if text.eos_token_id == 2 else text.eos_token_id
         return input_ids
 
+    def check_classes(self) -> None:
+        """Raise a RuntimeError if no class names are set."""
+        if self.class_input_ids is None:
+            raise RuntimeError("No classes are set: call `set_class_names` or `set_class_tokens` first.")
+
     def encode_classes(self) -> Any:
         """Encode the classes as far as no video is needed; the result is kept in evaluation, or if the text is frozen.
 
         Raises:
             RuntimeError: If no class names are set.
         """
-        if self.class_input_ids is None:
-            raise RuntimeError("No classes are set: call `set_class_names` or `set_class_tokens` first.")
+        self.check_classes()
         self.encoded_texts = self._choose_texts()
         learns = (self.training or torch.is_grad_enabled()) and self._text_learns()  # the weights are about to change
         if learns or self.encoded_texts[0] is not self.class_input_ids:

@@ -82,8 +82,7 @@ class ActionCLIP(PooledCLIP):
 
     def _embed_sentences(self, label: Tensor) -> Tensor:
         """(B,) class ids to the (B, E) unit-norm embeddings of a sentence about each."""
-        if self.class_input_ids is None:
-            raise RuntimeError("No classes are set: call `set_class_names` or `set_class_tokens` first.")
+        self.check_classes()
         template = torch.randint(len(self.class_input_ids), label.shape, device=label.device)
         return to_unit(self._encode_texts(self.class_input_ids[template, label]))
 

@@ -60,13 +60,7 @@ class XCLIP(PooledCLIP):
         frame_embeds, patches = self._encode_frames(video)
         text_embeds = classes.expand(len(video), -1, -1)
         text_embeds = text_embeds + self.prompts_generator(text_embeds, self._project_patches(patches))
-        video_embeds = self._pool_frames(frame_embeds)
-        return TCCLIPOutput(
-            logits=self._score(video_embeds, text_embeds),
-            video_embeds=video_embeds,
-            frame_embeds=frame_embeds,
-            text_embeds=text_embeds,
-        )
+        return self._compare(frame_embeds, text_embeds)
 
     def _embed_frames(self, video: Tensor) -> Tensor:
         return self._encode_frames(video)[0]
