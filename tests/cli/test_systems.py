@@ -23,9 +23,7 @@ def test_system_trains_and_is_tested_again_from_its_checkpoint(run, alone, tmp_p
     assert code == 0, err
     again = json.loads((tmp_path / "outputs" / "demo" / "version_1" / "results.json").read_text())["runs"]
     assert again == first
-    code, _, err = run(
-        "test", "--ckpt_path", last
-    )  # the configuration of TC-CLIP, which the checkpoint's system replaces
+    code, _, err = run("test", "--ckpt_path", last)  # whose configuration names no system
     assert code == 0, err
     for argv, expected in (((), "tc_clip"), (("--config", "models/a5.yaml"), "a5")):
         refused = sentence(run("fit", *argv, "--model.pretrained", last))

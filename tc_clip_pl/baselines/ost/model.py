@@ -25,12 +25,11 @@ class OST(TCCLIP):
     title = "OST"
     config: OSTConfig
     config_class = OSTConfig
+    has_several_texts = True
 
     def __init__(self, config: OSTConfig) -> None:
         super().__init__(config)
         self.pool_logits = matching_logits
-
-    has_several_texts = True
 
     def set_class_names(self, class_names: Sequence[str]) -> None:
         """Set the classes by name, with their phrases from the descriptor files; the position is the label.
