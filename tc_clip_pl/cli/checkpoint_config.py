@@ -95,8 +95,9 @@ def adopt_checkpoint(config: Namespace, facts: CheckpointFacts, default_clip: st
         check_settings(vars(config.model.config), facts)
     except ValueError as error:
         raise UserError(str(error)) from error
-    if config.model.system == TC_CLIP:  # the default
+    if config.model.system == TC_CLIP and facts.model["model_type"] != TC_CLIP:  # the default, with its own options
         config.model.system = facts.model["model_type"]
+        config.model.config = Namespace(dict.fromkeys(vars(config.model.config)))
     config.model.pretrained = _choose_clip(config.model.pretrained, default_clip, facts)
     run = facts.run["config"] if facts.run else {}
     for name, value in (run.get("model") or {}).get("config", {}).items():
