@@ -3,7 +3,7 @@
 import difflib
 import inspect
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal, get_origin
+from typing import Any, ClassVar, get_args, get_origin
 
 from huggingface_hub.dataclasses import type_validator
 
@@ -53,8 +53,8 @@ class VideoCLIPConfig(BackboneConfig):
             advice = f"; did you mean {near[0]}?" if near else f": it has {', '.join(own)}."
             raise ValueError(f"{title} has no option {unknown[0]}{advice}")
         for name, value in given.items():
-            kind = own.get(name, Any)
-            if kind is Any or get_origin(kind) is Literal:  # the configuration names the choices
+            kind = own.get(name)
+            if not all(type(part) is type for part in get_args(kind) or (kind,)):  # lists, choices: checked where read
                 continue
             try:
                 type_validator(name, float(value) if kind is float and type(value) is int else value, kind)
