@@ -51,7 +51,8 @@ def test_a_published_file_becomes_a_folder_with_its_outputs(system, convert, tmp
     code, err = convert(system, content, options)
     assert code == 0, err
     case, model = weights.load_case(system), find_system(system).from_pretrained(tmp_path / "out")
-    model.set_class_tokens(case["expected"]["input_ids"].long())
+    ids = case["expected"]["input_ids"].long()
+    model.set_class_tokens(ids.unflatten(0, (len(model.class_text), -1)) if model.has_several_texts else ids)
     with torch.no_grad():
         logits = model(weights.make_video(case)).logits
     found = logits.softmax(-1) if scores.startswith("probabilities") else logits
