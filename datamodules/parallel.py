@@ -90,8 +90,12 @@ def _map_until_crash(
 
 def _start_processes(number: int) -> ProcessPoolExecutor:
     """Start a pool of processes, which leave Ctrl-C to this one, and end with it."""
-    # Spawned, not forked: a fork copies the locks of a library's threads, but not the threads that release them.
-    context = multiprocessing.get_context("spawn")
+    # Not forks of this process: a fork copies the locks of a library's threads, but not the threads that release them.
+    # They are forks of a server without threads, which imports once what takes seconds, or, on Windows, new processes.
+    has_server = "forkserver" in multiprocessing.get_all_start_methods()
+    context = multiprocessing.get_context("forkserver" if has_server else "spawn")
+    if has_server:
+        context.set_forkserver_preload(["datamodules.video.decoding"])
     return ProcessPoolExecutor(number, context, initializer=_follow_parent)
 
 

@@ -18,8 +18,9 @@ FRAME_WISE = {"reference_tokens": "none", "prompting": "template"}
 TABLE_6 = [(FRAME_WISE, 124.3, 285), ({}, 127.5, 304), ({"tc_layers": (4, 8, 12)}, 127.5, 291)]
 
 
-def vit_b16(**options):
-    return TCCLIPConfig(vision_config=CLIPVisionConfig(patch_size=16), text_config=CLIPTextConfig(), **options)
+def vit_b16(num_vision_layers=12, **options):
+    vision = CLIPVisionConfig(patch_size=16, num_hidden_layers=num_vision_layers)
+    return TCCLIPConfig(vision_config=vision, text_config=CLIPTextConfig(), **options)
 
 
 def test_imported_prompting_tokens_are_counted_as_they_are(monkeypatch, tmp_path):
@@ -28,7 +29,8 @@ def test_imported_prompting_tokens_are_counted_as_they_are(monkeypatch, tmp_path
     monkeypatch.syspath_prepend(str(tmp_path))
 
     def prompting(name):
-        return count_cost(vit_b16(num_frames=4, num_context_tokens=5, prompting_tokens=name)).prompting
+        config = vit_b16(num_frames=4, num_context_tokens=5, prompting_tokens=name, num_vision_layers=2)
+        return count_cost(config).prompting
 
     per_token = 2 * 512 * 512 + 2 * 4 * 512  # key and value; its score and share for each of 4 prompt vectors
     assert prompting("own_tokens.all_patches") - prompting("cls") == (4 * 196 - 4) * per_token

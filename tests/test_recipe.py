@@ -83,19 +83,26 @@ def demo(tmp_path_factory):
     return folder
 
 
+@pytest.fixture(scope="module")
+def built():
+    """CLI objects by the name of their configuration: to parse one takes a second."""
+    return {}
+
+
 @pytest.fixture
-def cli(demo, tmp_path, monkeypatch):
+def cli(built, demo, tmp_path, monkeypatch):
     """Parse and instantiate `tcclip fit --config NAME` without training; return the CLI object."""
     monkeypatch.chdir(tmp_path)
-    made = []
-    monkeypatch.setattr(experiment.TCCLIPCLI, "fit", lambda self, **_: made.append(self))
+    monkeypatch.setattr(experiment.TCCLIPCLI, "fit", lambda self, **_: built.update({"last": self}))
     monkeypatch.setattr(experiment, "check_clips", lambda *_: None)  # there are no data
     monkeypatch.setattr(experiment.TCCLIPCLI, "after_instantiate_classes", lambda self: None)  # nor classes
 
-    def build(name, *argv):
-        argv = ["fit", "--config", name, "--model.pretrained", demo / "tiny_clip", *TINY, *argv]
-        assert main([str(argument) for argument in argv]) == 0
-        return made.pop()
+    def build(name):
+        if name not in built:
+            argv = ["fit", "--config", name, "--model.pretrained", demo / "tiny_clip", *TINY]
+            assert main([str(argument) for argument in argv]) == 0
+            built[name] = built.pop("last")
+        return built[name]
 
     return build
 

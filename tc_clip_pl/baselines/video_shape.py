@@ -1,8 +1,26 @@
-"""What a system checks of the videos that it is given."""
+"""What a system checks of the videos that it is given, and of their length before there are any."""
 
 from torch import Tensor
 
 from tc_clip_pl.modules.video_clip_config import VideoCLIPConfig
+
+
+def check_same_frames(config: VideoCLIPConfig, num_frames: int, title: str) -> None:
+    """Refuse another number of frames than the one that a model was made for.
+
+    Args:
+        config: Of the model, with `num_frames`.
+        num_frames: Of a video.
+        title: Name of the system.
+
+    Raises:
+        ValueError: Naming both numbers.
+    """
+    if num_frames != config.num_frames:
+        raise ValueError(
+            f"This {title} was made for {config.num_frames} frames, not {num_frames}: set data.num_frames to "
+            f"{config.num_frames}, or train one with model.options.num_frames {num_frames}."
+        )
 
 
 def check_video(video: Tensor, config: VideoCLIPConfig) -> None:

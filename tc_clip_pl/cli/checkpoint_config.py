@@ -16,6 +16,7 @@ from datamodules.options import ClipOptions
 from datamodules.shards.stores import is_url
 from tc_clip_pl.cli.errors import UserError
 from tc_clip_pl.modules.loading import identify_clip
+from tc_clip_pl.training.build import TC_CLIP
 from tc_clip_pl.training.checkpoint import CheckpointFacts, check_settings, contradiction, plain, read_facts
 
 RECORDED_SECTIONS = ("seed_everything", "protocol", "method", "plugins", "ensembling", "model", "data")
@@ -94,6 +95,9 @@ def adopt_checkpoint(config: Namespace, facts: CheckpointFacts, default_clip: st
         check_settings(vars(config.model.config), facts)
     except ValueError as error:
         raise UserError(str(error)) from error
+    if config.model.system == TC_CLIP and facts.model["model_type"] != TC_CLIP:  # the default, with its own options
+        config.model.system = facts.model["model_type"]
+        config.model.config = Namespace(dict.fromkeys(vars(config.model.config)))
     config.model.pretrained = _choose_clip(config.model.pretrained, default_clip, facts)
     run = facts.run["config"] if facts.run else {}
     for name, value in (run.get("model") or {}).get("config", {}).items():

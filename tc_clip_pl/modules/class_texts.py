@@ -10,7 +10,7 @@ from transformers import PreTrainedTokenizerBase
 
 from tc_clip_pl.modules.backbone.interface import BackboneConfig, find_eos
 from tc_clip_pl.modules.class_cache import ClassCache
-from tc_clip_pl.modules.tokenizer import CLASS_TEXT, tokenize_texts
+from tc_clip_pl.modules.tokenizer import CLASS_TEXT, fill_text, tokenize_texts
 
 
 class ClassTexts(nn.Module):
@@ -20,17 +20,15 @@ class ClassTexts(nn.Module):
         class_text: The text of a class, with {} in place of its name and {short} in place of what stands before the
             name's first colon; a tuple if a class has several texts.
         num_added_tokens: By how many tokens the model makes a text longer; may be negative.
-        texts_per_class: S, texts that describe a class.
         tokenizer: The tokenizer of the CLIP that the model was made from, or None.
-        class_input_ids: (Y, L) token ids of the classes, (S, Y, L) if `class_text` is a tuple of S texts, (Y * S, L)
-            with `texts_per_class`; None before they are set.
+        class_input_ids: (Y, L) token ids of the classes, or (S, Y, L) where a class has several texts; None before they
+            are set.
         class_eos: Positions of EOS once the prompt vectors are in place, of the same shape without L, or None.
         encoded_texts: Token ids and positions of EOS that were encoded last: in training these may be some of all.
     """
 
     class_text: str | tuple[str, ...] = CLASS_TEXT
     num_added_tokens: int = 0
-    texts_per_class: int = 1
 
     def __init__(self, config: BackboneConfig) -> None:
         super().__init__(config)
@@ -40,6 +38,11 @@ class ClassTexts(nn.Module):
         self.tokenizer: PreTrainedTokenizerBase | None = None
         self._class_cache = ClassCache()
         self.register_load_state_dict_post_hook(_clear_class_cache)
+
+    @property
+    def has_several_texts(self) -> bool:
+        """Whether a class has several texts, S, which all tensors of texts then have as their first dimension."""
+        return not isinstance(self.class_text, str)
 
     def set_class_names(self, class_names: Sequence[str]) -> None:
         """Set the classes by name; the position in the list is the label.
@@ -58,9 +61,8 @@ class ClassTexts(nn.Module):
         if not class_names:
             raise ValueError("The list of class names is empty: give at least one class.")
         texts = (self.class_text,) if isinstance(self.class_text, str) else self.class_text
-        filled = [text.format(name, short=name.partition(":")[0]) for text in texts for name in class_names]
-        ids = self.tokenize(filled)
-        return ids if isinstance(self.class_text, str) else ids.unflatten(0, (len(texts), -1))
+        ids = self.tokenize([fill_text(text, name) for text in texts for name in class_names])
+        return ids.unflatten(0, (len(texts), -1)) if self.has_several_texts else ids
 
     def tokenize(self, texts: Sequence[str]) -> Tensor:
         """Return the (X, L) token ids of texts, padded after EOS.
@@ -79,14 +81,15 @@ class ClassTexts(nn.Module):
         """Set the classes by the token ids of "{prompt template} {class name}.".
 
         Args:
-            input_ids: (Y, L) int64, SOS first; what follows EOS is ignored. Where a class has several texts, (S, Y, L).
+            input_ids: (Y, L) int64, or (S, Y, L) where a class has several texts, SOS first; what follows EOS is
+                ignored.
 
         Raises:
             ValueError: If the shape is wrong, a row has no EOS token, or a text is too long for the text encoder.
         """
-        takes_sets = input_ids.ndim == 3 and not isinstance(self.class_text, str)
-        if (input_ids.ndim != 2 and not takes_sets) or 0 in input_ids.shape:
-            raise ValueError(f"Class tokens are (Y, L) with at least one class, not {tuple(input_ids.shape)}.")
+        shape = "(S, Y, L)" if self.has_several_texts else "(Y, L)"
+        if input_ids.ndim != 2 + self.has_several_texts or 0 in input_ids.shape:
+            raise ValueError(f"Class tokens are {shape} with at least one class, not {tuple(input_ids.shape)}.")
         eos = find_eos(input_ids, self.config.text_config.eos_token_id)
         length, added = int(eos.max()) + 1, self.num_added_tokens
         room = self.config.text_config.max_position_embeddings
@@ -99,13 +102,14 @@ class ClassTexts(nn.Module):
         self.clear_class_cache()
 
     def set_blank_classes(self, num_classes: int, length: int | None = None) -> None:
-        """Set classes of texts without words, to count or time the model; a system with several texts overrides it.
+        """Set classes of texts without words, to count or time the model.
 
         Args:
             num_classes: Y.
             length: Tokens of a text, prompt vectors included; the longest possible by default.
         """
-        self.set_class_tokens(self.blank_tokens(num_classes, length))
+        ids = self.blank_tokens(num_classes, length)
+        self.set_class_tokens(ids.expand(len(self.class_text), -1, -1) if self.has_several_texts else ids)
 
     def blank_tokens(self, num_classes: int, length: int | None = None) -> Tensor:
         """Return the (Y, L) token ids of texts without words; arguments as in `set_blank_classes`."""
@@ -116,14 +120,18 @@ class ClassTexts(nn.Module):
         input_ids[:, -1] = text.vocab_size - 1 if text.eos_token_id == 2 else text.eos_token_id
         return input_ids
 
+    def check_classes(self) -> None:
+        """Raise a RuntimeError if no class names are set."""
+        if self.class_input_ids is None:
+            raise RuntimeError("No classes are set: call `set_class_names` or `set_class_tokens` first.")
+
     def encode_classes(self) -> Any:
         """Encode the classes as far as no video is needed; the result is kept in evaluation, or if the text is frozen.
 
         Raises:
             RuntimeError: If no class names are set.
         """
-        if self.class_input_ids is None:
-            raise RuntimeError("No classes are set: call `set_class_names` or `set_class_tokens` first.")
+        self.check_classes()
         self.encoded_texts = self._choose_texts()
         learns = (self.training or torch.is_grad_enabled()) and self._text_learns()  # the weights are about to change
         if learns or self.encoded_texts[0] is not self.class_input_ids:
@@ -132,18 +140,16 @@ class ClassTexts(nn.Module):
         return self._class_cache.get(self.class_input_ids.device.type, self._encode_classes)
 
     def texts_of(self, classes: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the (A * S, L) token ids of (A,) classes and their positions of EOS, as `other_texts` takes them."""
-        rows = (self.class_input_ids, self.class_eos)
-        ids, eos = (of_all.unflatten(0, (-1, self.texts_per_class))[classes].flatten(0, 1) for of_all in rows)
-        return ids, eos
+        """Return the (A, L) or (S, A, L) token ids of (A,) classes and their EOS, as `other_texts` takes them."""
+        return self.class_input_ids[..., classes, :], self.class_eos[..., classes]
 
     @contextmanager
     def other_texts(self, input_ids: Tensor, eos: Tensor) -> Iterator[None]:
         """Score videos against other texts than the classes inside the context; the classes come back after it.
 
         Args:
-            input_ids: (X, L), as `class_input_ids`.
-            eos: (X,), as `class_eos`.
+            input_ids: (X, L) or (S, X, L), as `class_input_ids`.
+            eos: (X,) or (S, X), as `class_eos`.
         """
         classes = self.class_input_ids, self.class_eos
         self.class_input_ids, self.class_eos = input_ids.to(self.device), eos.to(self.device)
@@ -182,7 +188,11 @@ class ClassTexts(nn.Module):
 
     def _text_learns(self) -> bool:
         """Return whether training changes the encoding of the classes."""
-        return True
+        return any(parameter.requires_grad for parameter in self._text_parameters())
+
+    def _text_parameters(self) -> list[nn.Parameter]:
+        """Return the parameters that the encoding of the classes reads; by default all."""
+        return list(self.parameters())
 
     def train(self, mode: bool = True) -> "ClassTexts":
         """Set training or evaluation mode; an optimizer may have stepped since the last one."""

@@ -37,11 +37,9 @@ class TemplateEnsemble(Template):
 
         Args:
             text: The text side of the model.
-            inputs_embeds: (S, Y, L, D) token embeddings, or (Y, L, D) for one text per class.
-            eos: (S, Y) or (Y,) positions of EOS.
+            inputs_embeds: (S, Y, L, D) token embeddings.
+            eos: (S, Y) positions of EOS.
         """
-        if eos.ndim == 1:
-            inputs_embeds, eos = inputs_embeds[None], eos[None]
         # One text of all classes at a time: the states of all texts at once would take gigabytes.
         embeds = [Template.encode(text, *one) for one in zip(inputs_embeds, eos, strict=True)]
         return mean_direction(torch.stack(embeds))
@@ -65,10 +63,8 @@ class DescribedEnsemble(TemplateEnsemble):
         """Pick the texts of one training step: one template, drawn uniformly, and the description alone.
 
         Args:
-            input_ids: (S, Y, L) token ids, the description alone last; (Y, L) stays as it is.
-            eos: (S, Y) or (Y,) positions of EOS.
+            input_ids: (S, Y, L) token ids, the description alone last.
+            eos: (S, Y) positions of EOS.
         """
-        if eos.ndim == 1:
-            return input_ids, eos
         template = draw_own(lambda count: torch.randint(len(eos) - 1, (count,)))
         return tuple(tensor[[int(template), -1]] for tensor in (input_ids, eos))

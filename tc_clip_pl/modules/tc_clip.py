@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import PreTrainedTokenizerBase
 
 from tc_clip_pl.modules.backbone.interface import (
@@ -132,10 +132,7 @@ class TCCLIP(VideoCLIP, BackboneModel):
         choose = getattr(self.prompting, "choose_texts", None)
         return choose(*texts) if choose is not None and self.training else texts
 
-    def _text_learns(self) -> bool:
-        return any(parameter.requires_grad for parameter in self._text_parameters())
-
-    def _text_parameters(self) -> list[Tensor]:
+    def _text_parameters(self) -> list[nn.Parameter]:
         return [parameter for name, parameter in self.named_parameters() if name.startswith(TEXT_PARTS)]
 
     def _encode_tokens(self, input_ids: Tensor, eos: Tensor, run_layer: Callable[..., Tensor] = call_layer) -> Any:

@@ -62,8 +62,8 @@ class Prompting(Protocol):
 
         Args:
             text: The text side of the model.
-            inputs_embeds: (Y, L, D) token embeddings, prompt vectors included.
-            eos: (Y,) position of EOS.
+            inputs_embeds: (Y, L, D) token embeddings, prompt vectors included; (S, Y, L, D) of S texts per class.
+            eos: (Y,) or (S, Y) positions of EOS.
         """
 
     @staticmethod

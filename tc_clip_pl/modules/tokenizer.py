@@ -16,6 +16,12 @@ def tokenize_template(tokenizer: PreTrainedTokenizerBase) -> list[int]:
     return tokenizer(PROMPT_TEMPLATE, add_special_tokens=False)["input_ids"]
 
 
+def fill_text(text: str, class_name: str) -> str:
+    """Put a class name in place of {}, and what stands before its first colon in place of {short}."""
+    # Not `format`: other braces in a text stand for themselves.
+    return text.replace("{short}", class_name.partition(":")[0]).replace("{}", class_name)
+
+
 def tokenize_texts(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], room: int, num_added: int = 0) -> Tensor:
     """Tokenize texts.
 

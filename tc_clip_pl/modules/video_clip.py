@@ -24,6 +24,11 @@ from tc_clip_pl.modules.loading import (
 from tc_clip_pl.modules.names import recorded_name
 
 
+def other_system(source: object, stored: str, expected: str) -> str:
+    """Return the sentence that refuses a model of another system; both are names in `SYSTEMS`."""
+    return f"{source} is a model of the system {stored}, not {expected}: set model.system to {stored}, or name a CLIP."
+
+
 class VideoCLIP(ClassTexts):
     """The half of a system that all systems share; it precedes the backbone's model among the bases.
 
@@ -146,16 +151,13 @@ class VideoCLIP(ClassTexts):
 
         Raises:
             OSError: If there is no such folder or name, or the hub cannot be reached.
-            ValueError: If a weight is missing, left over or of another shape, or an override is unknown.
+            ValueError: If a weight is missing, left over or of another shape, or there is no such option or value.
         """
         source = str(name_or_path)
         stored, kind = read_config(source), cls.config_class.model_type
         if stored["model_type"] not in (kind, BackboneConfig.model_type):
-            raise ValueError(f"{source} holds a {stored['model_type']}, not a {kind}: set model.system accordingly.")
-        unknown = sorted(set(overrides) - set(cls.config_class().to_dict()))
-        if unknown:
-            name = cls.config_class.__name__
-            raise ValueError(f"{name} has no option {', '.join(unknown)}: see its docstring for the names.")
+            raise ValueError(other_system(source, stored["model_type"], kind))
+        cls.config_class.check_options(overrides, cls.title)
         tokenizer = load_tokenizer(source)
         config = cls.build_config(stored, tokenizer, **overrides)
         if stored["model_type"] == kind:

@@ -12,6 +12,7 @@ from tc_clip_pl.modules.config import NAMED_CHOICES, TCCLIPConfig
 from tc_clip_pl.modules.loading import read_config
 from tc_clip_pl.modules.names import locate
 from tc_clip_pl.modules.systems import find_system
+from tc_clip_pl.modules.video_clip import other_system
 from tc_clip_pl.training.checkpoint import check_settings, load_model, load_weights, read_facts
 from tc_clip_pl.training.module import TCCLIPModule
 
@@ -84,7 +85,7 @@ def build_module(
 
     Raises:
         OSError: If the model or checkpoint does not exist, or the hub cannot be reached.
-        ValueError: If its weights do not fit, or the configuration contradicts a checkpoint.
+        ValueError: If its weights do not fit, or the system or an option contradicts a checkpoint.
     """
     changes = {name: value for name, value in asdict(config).items() if value is not None}
     if system != TC_CLIP and changes:
@@ -97,9 +98,12 @@ def build_module(
     changes |= options or {}
     is_checkpoint = Path(locate(pretrained)).is_file()
     if is_checkpoint:
+        facts, kind = read_facts(pretrained), find_system(system).config_class.model_type
+        if facts.model["model_type"] != kind:
+            raise ValueError(other_system(pretrained, facts.model["model_type"], kind))
         model = load_model(pretrained)
         given_anew = {name: changes.pop(name) for name in model.config.replaceable if name in changes}
-        check_settings(changes, read_facts(pretrained))
+        check_settings(changes, facts, "model.config" if system == TC_CLIP else "model.options")
         model.config.update(given_anew)
     else:
         model = find_system(system).from_pretrained(pretrained, **changes)

@@ -105,19 +105,22 @@ def read_facts(path: str | Path) -> CheckpointFacts:
     )
 
 
-def check_settings(given: Mapping[str, Any], facts: CheckpointFacts) -> None:
+def check_settings(given: Mapping[str, Any], facts: CheckpointFacts, section: str = "model.config") -> None:
     """Refuse settings of the model that contradict its checkpoint.
 
     Args:
         given: Options of the configuration; None where an option is left open.
         facts: The checkpoint.
+        section: Where the configuration has these options.
 
     Raises:
         ValueError: If one differs, naming both values.
     """
     for name, value in given.items():
         if value is not None and name in facts.model and plain(value) != plain(facts.model[name]):
-            raise ValueError(contradiction(f"model.config.{name}", value, facts.model[name], facts.path))
+            # The data set the number of frames unless the model does.
+            key = f"{section}.{name}" if name != "num_frames" else f"data.num_frames or {section}.num_frames"
+            raise ValueError(contradiction(key, value, facts.model[name], facts.path))
 
 
 def contradiction(key: str, given: Any, stored: Any, path: Path) -> str:
@@ -191,11 +194,17 @@ def load_weights(model: VideoCLIP, ckpt_path: str | Path) -> None:
     """
     checkpoint = read_checkpoint(ckpt_path)
     weights, own = _model_weights(checkpoint), model.state_dict()
-    is_other = checkpoint["tc_clip"]["config"].get("model_type") != model.config.model_type
+    stored = checkpoint["tc_clip"]["config"].get("model_type")
+    is_other = stored != model.config.model_type
     new = model.new_parameter_names()
     if is_other and (adapted := model.adapt_clip_weights(weights)).keys() == own.keys() - new:
         weights = {**adapted, **{name: own[name] for name in new}}
         rank_zero_info(f"{ckpt_path} is a fine-tuned CLIP; the {len(new)} tensors that {model.title} adds start anew.")
+    elif is_other:
+        raise ValueError(
+            f"{ckpt_path} is of the system {stored}, whose weights are not those of {model.title}: start from one of "
+            "the same system, or of a fine-tuned CLIP without further parameters."
+        )
     check_state_dict(weights, own)
     model.load_state_dict(weights)
 
@@ -228,7 +237,7 @@ def check_state_dict(given: Mapping[str, Tensor], expected: Mapping[str, Tensor]
         others = f" (and {len(differences) - 1} more differences)" if len(differences) > 1 else ""
         raise ValueError(
             f"The checkpoint belongs to another model: it {differences[0]}{others}; "
-            "give the --model.pretrained and --model.config that it was trained with."
+            "give the --model.pretrained and the options of the model that it was trained with."
         )
 
 

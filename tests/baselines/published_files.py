@@ -7,9 +7,10 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
+from tc_clip_pl.baselines.actionclip.templates import TEMPLATES
 from tc_clip_pl.checkpoints.openai import rename_openai
-from tests.baselines.openvclip_cases import sizes
 from tests.baselines.reference import clip_sizes, load_weights_module
+from tests.baselines.whole_clip_cases import sizes
 
 first_cases, further_cases = load_weights_module("xclip_etc_weights"), load_weights_module("openvclip_etc_weights")
 
@@ -72,7 +73,8 @@ def actionclip():
         prefix.split("/")[0]: {name.removeprefix(prefix): v for name, v in drawn.items() if name.startswith(prefix)}
         for prefix in prefixes
     }
-    return _of_first(case, content, {"head": "Transf"}, "probabilities/Transf")
+    ids = case["expected"]["input_ids"].long().unflatten(0, (len(TEMPLATES), -1))
+    return _of_first(case, content, {"head": "Transf"}, "probabilities/Transf", ids)
 
 
 def vitaclip():
@@ -134,8 +136,8 @@ def ost():
     weights["text_encoder.token_embedding.weight"] = table  # trained here
     kinds = [case["expected"][f"{kind}_ids"] for kind in ("spatial", "temporal")]
     longest = max(ids.shape[-1] for ids in kinds)
-    ids = torch.stack([pad(of_kind, (0, longest - of_kind.shape[-1])) for of_kind in kinds], dim=1)
-    return _of_further(case, _wrap(weights), ids)
+    ids = torch.cat([pad(of_kind, (0, longest - of_kind.shape[-1])) for of_kind in kinds], dim=1)  # (Y, 2 N, L)
+    return _of_further(case, _wrap(weights), ids.transpose(0, 1))
 
 
 def _behind_model(weights):

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 
 from tc_clip_pl.training.objectives.clip_distillation import ClipDistillation
-from tests.baselines.open_vclip_cases import build, check_gradients, names_of, relative_error, save_clip, weights
+from tests.baselines.whole_clip_cases import build, check_gradients, names_of, relative_error, save_clip, weights
 
 PROJECTIONS = {"projector_v": "project_image", "projector_t": "project_text"}
 LAYERS = {"0": "first", "2": "second"}

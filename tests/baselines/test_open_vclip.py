@@ -13,7 +13,7 @@ from tc_clip_pl.modules.tc_clip import TCCLIP
 from tc_clip_pl.ops.interpolation import interpolate_state_dicts
 from tc_clip_pl.profiling import count_cost
 from tc_clip_pl.training.objectives.interpolated_weights import InterpolatedWeights
-from tests.baselines.open_vclip_cases import (
+from tests.baselines.whole_clip_cases import (
     OPEN_VCLIP,
     build,
     check_gradients,
@@ -59,7 +59,7 @@ def test_plain_gradients_match(case, model):
     loss = F.cross_entropy(model(case["video"]).logits, case["label"])
     loss.backward()
     assert relative_error(loss, case["expected"]["loss"]) < 1e-4
-    check_gradients(case, dict(model.named_parameters()), "_plain")
+    check_gradients(case, dict(model.named_parameters()), kind="_plain")
 
 
 @pytest.fixture

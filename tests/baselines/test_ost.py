@@ -1,6 +1,7 @@
 """OST against the outputs and gradients of the published code, then its training and its refusals."""
 
 import json
+import re
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -19,7 +20,7 @@ from tc_clip_pl.modules.tc_clip import TCCLIP
 from tc_clip_pl.training.module import TCCLIPModule
 from tc_clip_pl.training.objectives.batch_kl import symmetric_kl
 from tc_clip_pl.training.objectives.pairwise_kl import PairwiseKL
-from tests.baselines.openvclip_cases import check_gradients, relative_error, sizes, weights
+from tests.baselines.whole_clip_cases import check_gradients, relative_error, sizes, weights
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +32,8 @@ def case():
     model.load_state_dict(convert_state_dict(case["weights"], model.state_dict()))
     ids = [case["expected"][f"{kind}_ids"].long() for kind in ("spatial", "temporal")]
     longest = max(rows.shape[-1] for rows in ids)
-    model.set_class_tokens(torch.stack([pad(rows, (0, longest - rows.shape[-1])) for rows in ids], dim=1))
+    ids = torch.cat([pad(rows, (0, longest - rows.shape[-1])) for rows in ids], dim=1)  # (Y, 2 N, L)
+    model.set_class_tokens(ids.transpose(0, 1))
     batch = SimpleNamespace(label=torch.tensor(case["labels"]))
     case["loss"] = PairwiseKL()(model.train(), case["video"], batch, 0.0).loss
     case["loss"].backward()
@@ -65,7 +67,7 @@ def test_logits_match(case):
 
 def test_loss_and_gradients_match(case):
     assert relative_error(case["loss"], case["expected"]["loss"]) < 1e-4
-    check_gradients(case["model"], case, KEYS)
+    check_gradients(case, dict(case["model"].named_parameters()), KEYS)
     assert case["model"].text_model.embeddings.token_embedding.weight.grad.norm() > 0
 
 
@@ -155,15 +157,15 @@ def model(tiny_clip_folder, files):
 
 def test_classes_are_texts_of_their_phrases(model):
     model.set_class_names(NAMES)
-    texts = model.tokenizer.batch_decode(model.class_input_ids, skip_special_tokens=True)
-    assert [text.rstrip(" !") for text in texts[4:8]] == [
+    texts = model.tokenizer.batch_decode(model.class_input_ids[:, 1], skip_special_tokens=True)
+    assert [text.rstrip(" !") for text in texts] == [
         "this is a video about cartwheel hand",
         "this is a video about cartwheel floor",
         "a video of cartwheel usually includes start",
         "a video of cartwheel usually includes stop 1",
     ]
     ids, eos = model.texts_of(torch.tensor([1, 1]))
-    assert torch.equal(ids, torch.cat([model.class_input_ids[4:8]] * 2)) and torch.equal(eos[:4], model.class_eos[4:8])
+    assert torch.equal(ids, model.class_input_ids[:, [1, 1]]) and torch.equal(eos[:, 0], model.class_eos[:, 1])
 
 
 def test_everything_is_trained_at_clip_size(files):
@@ -224,8 +226,9 @@ def test_search_and_other_prompts_are_refused(model, tiny_clip_folder, files):
     for option in ({"prompting": "learnable"}, {"frame_pooling": "mean_cosine"}):
         with pytest.raises(ValueError, match="OST matches phrases itself: leave it at"):
             OSTConfig(**option)
-    with pytest.raises(ValueError, match=r"are \(Y, 2, N, L\), not \(3, 7\)"):
-        model.set_class_tokens(torch.zeros(3, 7))
+    for wrong in ((3, 7), (3, 2, 7)):
+        with pytest.raises(ValueError, match=rf"are \(2 \* N, Y, L\), not {re.escape(str(wrong))}"):
+            model.set_class_tokens(torch.zeros(wrong))
 
 
 def test_the_objective_refuses_what_it_cannot_compare(tiny_model, model):

@@ -169,7 +169,7 @@ def test_only_a_checkpoint_without_parameters_of_its_own_starts_another_system(m
         load_weights(tc_clip, vifi_checkpoint)  # the same system, and another architecture
     weights = {f"model.{name}": value for name, value in tc_clip.state_dict().items()}
     torch.save({"state_dict": weights, "tc_clip": describe_model(tc_clip)}, tmp_path / "tc.ckpt")
-    with pytest.raises(ValueError, match="has no text_prompts"):
+    with pytest.raises(ValueError, match="of the system tc_clip, whose weights are not those of ViFi-CLIP prompts"):
         load_weights(model, tmp_path / "tc.ckpt")
 
 

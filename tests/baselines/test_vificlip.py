@@ -13,15 +13,12 @@ from tc_clip_pl.modules.config import TCCLIPConfig
 from tc_clip_pl.modules.tc_clip import TCCLIP
 from tc_clip_pl.training.schedule import ReleasedSchedule
 from tests.baselines import reference
-
-weights = reference.load_weights_module("openvclip_etc_weights")
+from tests.baselines.whole_clip_cases import sizes, weights
 
 
 @pytest.fixture(scope="module")
 def case():
-    case = weights.load_case("vificlip")
-    heads = {f"{side}_heads": case[f"{side}_width"] // 64 for side in ("vision", "text")}
-    return {**case, **heads, "projection_dim": case["embed_dim"]}
+    return weights.load_case("vificlip")
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +36,7 @@ def published_prompts(case):
 @pytest.fixture(scope="module")
 def prompted_config(case):
     depths = {"vision_depth": case["prompt_depth_vision"], "text_depth": case["prompt_depth_text"]}
-    return ViFiPromptConfig(**reference.clip_sizes(case), num_prompts=case["prompts"], **depths)
+    return ViFiPromptConfig(**sizes(case), num_prompts=case["prompts"], **depths)
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +58,7 @@ def norms(case, prefix):
 
 def test_fine_tuning_matches(case):
     published = weights.clip_weights(case, case["seed"])
-    model = TCCLIP(TCCLIPConfig(**reference.clip_sizes(case), reference_tokens="none", prompting="template")).eval()
+    model = TCCLIP(TCCLIPConfig(**sizes(case), reference_tokens="none", prompting="template")).eval()
     model.load_state_dict(official.convert_state_dict(rename_openai(published)))
     model.set_class_tokens(case["expected"]["input_ids"].long())
     logits = model(weights.make_video(case)).logits

@@ -207,7 +207,7 @@ def test_class_names_are_encoded_without_a_template(tiny):
 
 def test_other_videos_and_sizes_are_refused(tiny, tiny_clip_folder):
     tiny.set_class_names(["cartwheel"])
-    with pytest.raises(ValueError, match=r"positions for 4 frames and cannot take 8: set data.num_frames to 4, or"):
+    with pytest.raises(ValueError, match=r"X-CLIP was made for 4 frames, not 8: set data.num_frames to 4, or"):
         tiny(torch.zeros(1, 8, 3, 32, 32))
     with pytest.raises(ValueError, match=r"\(B, T, 3, 32, 32\), not \(4, 3, 32, 32\)"):
         tiny(torch.zeros(4, 3, 32, 32))

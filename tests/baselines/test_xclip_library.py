@@ -83,7 +83,7 @@ def test_saved_again_it_is_ours(library, tmp_path, video):
 def test_training_starts_from_it_with_its_own_number_of_frames(library, tmp_path):
     folder = str(tmp_path / "library")
     assert isinstance(build_module(folder, system="xclip", options={"num_frames": 4}).model, XCLIP)
-    with pytest.raises(ValueError, match=r"positions for 4 frames and cannot take 8: set data\.num_frames to 4"):
+    with pytest.raises(ValueError, match=r"made for 4 frames, not 8: set data\.num_frames to 4"):
         build_module(folder, system="xclip", options={"num_frames": 8})
 
 

@@ -36,8 +36,9 @@ def test_row_of_a_configuration_has_its_options(tiny_clip, tmp_path, capsys):
     assert costs["frame_wise"]["vision"] < costs["tc"]["vision"]
 
 
-def test_no_number_of_the_table_is_cut_off(tiny_clip, capsys):
-    profile(["--clip", tiny_clip])
+def test_no_number_of_the_table_is_cut_off(tmp_path, capsys):
+    (tmp_path / "base.yaml").write_text("model: {pretrained: openai/clip-vit-base-patch16}")
+    profile(["--config", str(tmp_path / "base.yaml")])
     table = capsys.readouterr().out
     assert "executed" in table
     assert "…" not in table

@@ -13,7 +13,7 @@ SHARES = {"even": (2, 2), "uneven": (3, 1), "one has none": (0, 4)}
 
 def build_model(folder):
     model = OST.from_pretrained(folder, num_frames=4).double().train()
-    tokens = torch.randint(1, 100, (3, 2, 2, 6))
+    tokens = torch.randint(1, 100, (4, 3, 6))
     tokens[..., -1] = model.tokenizer.eos_token_id
     model.set_class_tokens(tokens)
     return model

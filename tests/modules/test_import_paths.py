@@ -111,7 +111,7 @@ def test_unregistered_function_may_read_every_option(package):
         TCCLIPConfig(aggregation="own_package.choices.pairs", num_context_tokens=5)
 
 
-@pytest.mark.parametrize("option", ["seed_selection", "prompting"])
+@pytest.mark.parametrize("option", [pytest.param("seed_selection", marks=pytest.mark.slow), "prompting"])
 def test_saved_model_loads_in_a_fresh_process(package, tiny_clip_folder, tiny_video, option):
     model = make(tiny_clip_folder, option)
     model.save_pretrained(package / "saved")

@@ -71,7 +71,7 @@ def test_a_saved_system_loads_with_its_own_weights_and_clip(model, tmp_path, mon
     assert loaded.gain.item() == 3.0 and loaded.config.clip_name_or_path == "world"
     assert set(loaded.clip_state_dict()) == set(loaded.state_dict()) - {"gain"}
     assert describe_model(loaded)["config"]["model_type"] == "gain"
-    with pytest.raises(ValueError, match="holds a gain, not a tc_clip"):
+    with pytest.raises(ValueError, match=r"of the system gain, not tc_clip: set model\.system to gain"):
         find_system("tc_clip").from_pretrained(tmp_path / "saved")
 
 
@@ -90,5 +90,10 @@ def test_unknown_systems_and_options_of_others_are_refused():
         build_module("world", ModelOptions(num_frames=8), system=PATH)
     with pytest.raises(ValueError, match=r"model.options has num_frames; TC-CLIP is configured by model.config"):
         build_module("world", options={"num_frames": 8})
-    with pytest.raises(ValueError, match="GainConfig has no option gian"):
+    with pytest.raises(ValueError, match=r"Gain has no option gian: it has num_frames, first_gain\."):
         build_module("world", system=PATH, options={"gian": 1})
+    with pytest.raises(ValueError, match=r"first_gain of Gain takes float, not 'high'\."):
+        build_module("world", system=PATH, options={"first_gain": "high"})
+    with pytest.raises(ValueError, match=r"Gain has no option num_frame; did you mean num_frames\?"):
+        build_module("world", system=PATH, options={"num_frame": 8})
+    assert build_module("world", system=PATH, options={"first_gain": 2}).model.gain.item() == 2

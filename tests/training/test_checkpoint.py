@@ -123,6 +123,11 @@ def test_settings_that_contradict_the_checkpoint_are_refused():
     check_settings({"tc_layers": (4, 8), "seed_ratio": None, "newer_option": 1}, facts)
     with pytest.raises(ValueError, match=r"model\.config\.seed_ratio is 0\.5, but last\.ckpt was trained with 0\.3"):
         check_settings({"tc_layers": (4, 8), "seed_ratio": 0.5}, facts)
+    facts = CheckpointFacts(Path("last.ckpt"), {"head": "LSTM", "num_frames": 8}, None, None, None, None, False)
+    with pytest.raises(ValueError, match=r"^model\.options\.head is meanP, but"):
+        check_settings({"head": "meanP"}, facts, "model.options")
+    with pytest.raises(ValueError, match=r"^data\.num_frames or model\.options\.num_frames is 4, but"):
+        check_settings({"num_frames": 4}, facts, "model.options")
 
 
 def test_raises_on_truncated_file(trained):

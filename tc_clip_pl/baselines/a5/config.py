@@ -1,5 +1,6 @@
 """The numbers of A5, next to those of the backbone."""
 
+from tc_clip_pl.baselines.video_shape import check_same_frames
 from tc_clip_pl.modules.video_clip_config import VideoCLIPConfig
 
 NUM_HEADS = 8
@@ -57,8 +58,5 @@ class A5Config(VideoCLIPConfig):
 
     def check_num_frames(self, num_frames: int) -> None:
         """Raise a ValueError if videos of ``num_frames`` frames cannot be encoded."""
-        if self.num_temporal_layers and num_frames != self.num_frames:
-            raise ValueError(
-                f"The temporal transformer of this A5 was made for {self.num_frames} frames, not {num_frames}: set "
-                f"data.num_frames to {self.num_frames}, or train one with model.options.num_frames {num_frames}."
-            )
+        if self.num_temporal_layers:
+            check_same_frames(self, num_frames, "A5")

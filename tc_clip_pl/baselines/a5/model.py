@@ -1,27 +1,20 @@
 """A5: prompt vectors around the class name and attention over frame embeddings, around a frozen CLIP."""
 
-import math
-from collections.abc import Mapping
-from typing import Any
-
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
-from transformers import PreTrainedTokenizerBase
 
 from tc_clip_pl.baselines.a5.config import A5Config
 from tc_clip_pl.baselines.a5.prompt_table import surround_names
 from tc_clip_pl.baselines.a5.temporal import TemporalTransformer
-from tc_clip_pl.baselines.frozen import check_frames_of_saved, encode_frames, freeze_all_but
-from tc_clip_pl.baselines.video_shape import check_video
-from tc_clip_pl.modules.backbone.interface import BackboneModel, token_embedding
-from tc_clip_pl.modules.outputs import TCCLIPOutput
+from tc_clip_pl.baselines.frozen import freeze_all_but
+from tc_clip_pl.baselines.pooled_clip import PooledCLIP
+from tc_clip_pl.modules.backbone.interface import token_embedding
 from tc_clip_pl.modules.text_encoder import encode_text
-from tc_clip_pl.modules.video_clip import VideoCLIP
 from tc_clip_pl.ops.cosine_logits import cosine_logits
 
 
-class A5(VideoCLIP, BackboneModel):
+class A5(PooledCLIP):
     """The full model of "Prompting Visual-Language Models for Efficient Video Understanding" (ECCV 2022).
 
     Args:
@@ -42,7 +35,6 @@ class A5(VideoCLIP, BackboneModel):
     class_text = "{}"
     config: A5Config
     config_class = A5Config
-    main_input_name = "video"
 
     def __init__(self, config: A5Config) -> None:
         super().__init__(config)
@@ -53,44 +45,14 @@ class A5(VideoCLIP, BackboneModel):
         self.post_init()
         self.freeze_fixed()
 
-    def forward(self, video: Tensor) -> TCCLIPOutput:
-        """Score every video against every class.
-
-        Args:
-            video: (B, T, 3, H, W) normalized pixels.
-
-        Raises:
-            RuntimeError: If no class names are set.
-            ValueError: If the video has the wrong shape or another number of frames.
-        """
-        text_embeds = self.encode_classes()
-        frame_embeds = self._embed_frames(video)
-        video_embeds = self._pool_frames(frame_embeds)
-        dtype = torch.promote_types(video_embeds.dtype, torch.float32)
-        scale = video_embeds.new_tensor(-math.log(self.config.temperature), dtype=dtype)
-        return TCCLIPOutput(
-            logits=cosine_logits(video_embeds, text_embeds, scale),
-            video_embeds=video_embeds,
-            frame_embeds=frame_embeds,
-            text_embeds=text_embeds,
-        )
-
-    def embed_videos(self, video: Tensor) -> Tensor:
-        """Compute the (B, E) unit-norm embeddings of (B, T, 3, H, W) normalized pixels; no classes are needed."""
-        return self._pool_frames(self._embed_frames(video))
-
-    def embed_classes(self) -> Tensor:
-        """Compute the (Y, E) embeddings of the classes, not normalized."""
-        return self.encode_classes()
-
     @torch.no_grad()
     def _embed_frames(self, video: Tensor) -> Tensor:
-        check_video(video, self.config)
-        return encode_frames(self, video)
+        return super()._embed_frames(video)
 
     def _pool_frames(self, frame_embeds: Tensor) -> Tensor:
-        pooled = frame_embeds.mean(dim=1) if self.temporal is None else self.temporal(frame_embeds)
-        return normalize(pooled, dim=-1)
+        if self.temporal is None:
+            return super()._pool_frames(frame_embeds)
+        return normalize(self.temporal(frame_embeds), dim=-1)
 
     def _encode_classes(self) -> Tensor:
         config, embeds = self.config, token_embedding(self.text_model)(self.class_input_ids)
@@ -98,6 +60,10 @@ class A5(VideoCLIP, BackboneModel):
         vectors = (config.num_prefix_vectors, config.num_postfix_vectors)
         prompts = surround_names(self.prompt_table, embeds, name_end, *vectors)
         return self.text_projection(encode_text(self.text_model, prompts, self.class_eos))
+
+    def _score(self, video_embeds: Tensor, text_embeds: Tensor) -> Tensor:
+        cosines = cosine_logits(video_embeds, text_embeds, self.logit_scale.new_zeros(()))
+        return cosines / self.config.temperature
 
     def _new_temporal(self) -> TemporalTransformer:
         config = self.config
@@ -113,13 +79,6 @@ class A5(VideoCLIP, BackboneModel):
     def new_parameter_names(self) -> set[str]:
         """Return the names of the parameters that CLIP does not have: the only ones that are trained."""
         return {name for name, _ in self.named_parameters() if name.startswith(("prompt_table", "temporal."))}
-
-    @classmethod
-    def build_config(cls, stored: Mapping[str, Any], tokenizer: PreTrainedTokenizerBase, **overrides: Any) -> A5Config:
-        """Build the configuration; the number of frames of a saved model cannot be changed."""
-        if "num_frames" in overrides:
-            check_frames_of_saved(cls.config_class, stored, overrides["num_frames"])
-        return super().build_config(stored, tokenizer, **overrides)
 
     def start_new_parameters(self) -> None:
         """Start from N(0, 0.01) in the tables and PyTorch's defaults in the layers, over those of transformers."""

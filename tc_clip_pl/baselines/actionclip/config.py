@@ -2,6 +2,7 @@
 
 from tc_clip_pl.baselines.actionclip.heads import HEADS, MOST_FRAMES
 from tc_clip_pl.baselines.actionclip.templates import TEMPLATES
+from tc_clip_pl.baselines.video_shape import check_same_frames
 from tc_clip_pl.modules.video_clip_config import VideoCLIPConfig
 
 HEAD_WIDTH = 64
@@ -54,10 +55,7 @@ class ActionCLIPConfig(VideoCLIPConfig):
 
     def check_num_frames(self, num_frames: int) -> None:
         """Raise a ValueError if videos of ``num_frames`` frames cannot be encoded."""
-        if num_frames != self.num_frames and (self.shift or self.head == "Transf_cls"):
-            raise ValueError(
-                f"This ActionCLIP was made for {self.num_frames} frames and cannot take {num_frames}: give videos of "
-                f"{self.num_frames} frames, or train one with num_frames={num_frames}."
-            )
+        if self.shift or self.head == "Transf_cls":
+            check_same_frames(self, num_frames, "ActionCLIP")
         if self.head == "Transf" and num_frames > MOST_FRAMES:
             raise ValueError(f"The head Transf takes at most {MOST_FRAMES} frames, not {num_frames}: give fewer.")

@@ -1,12 +1,13 @@
 """OST: frames of a CLIP, scored against the phrases of each class."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from torch import Tensor
 
 from tc_clip_pl.baselines.ost.config import OSTConfig
 from tc_clip_pl.baselines.ost.descriptors import class_texts
 from tc_clip_pl.baselines.ost.transport import matching_logits
+from tc_clip_pl.modules.backbone.interface import call_layer
 from tc_clip_pl.modules.tc_clip import TCCLIP
 from tc_clip_pl.modules.video_clip import VideoCLIP
 
@@ -24,6 +25,7 @@ class OST(TCCLIP):
     title = "OST"
     config: OSTConfig
     config_class = OSTConfig
+    has_several_texts = True
 
     def __init__(self, config: OSTConfig) -> None:
         super().__init__(config)
@@ -38,28 +40,28 @@ class OST(TCCLIP):
         """
         texts = class_texts(class_names, self.config.spatial_descriptors, self.config.temporal_descriptors)
         flat = [text for of_class in texts for of_kind in of_class for text in of_kind]
-        self.set_class_tokens(self.tokenize(flat).unflatten(0, (len(texts), 2, -1)))
+        self.set_class_tokens(self.tokenize(flat).unflatten(0, (len(texts), -1)).transpose(0, 1))
 
     def set_blank_classes(self, num_classes: int, length: int | None = None) -> None:
         """Set classes of a spatial and a temporal text without words, to count or time the model."""
-        self.set_class_tokens(self.blank_tokens(2 * num_classes, length).unflatten(0, (num_classes, 2, 1)))
+        self.set_class_tokens(self.blank_tokens(num_classes, length).expand(2, -1, -1))
 
     def set_class_tokens(self, input_ids: Tensor) -> None:
         """Set the classes by the token ids of their phrases.
 
         Args:
-            input_ids: (Y, 2, N, L) int64: N spatial texts, then N temporal ones.
+            input_ids: (2 * N, Y, L) int64: N spatial texts of all classes, then N temporal ones.
 
         Raises:
             ValueError: If the shape is wrong, a row has no EOS token, or a text is too long for the text encoder.
         """
-        if input_ids.ndim != 4 or input_ids.shape[1] != 2:
-            raise ValueError(f"OST's class tokens are (Y, 2, N, L), not {tuple(input_ids.shape)}.")
-        self.texts_per_class = 2 * input_ids.shape[2]
-        super().set_class_tokens(input_ids.flatten(0, 2))
+        if input_ids.ndim != 3 or len(input_ids) % 2:
+            raise ValueError(f"OST's class tokens are (2 * N, Y, L), not {tuple(input_ids.shape)}.")
+        super().set_class_tokens(input_ids)
 
-    def _encode_classes(self) -> Tensor:
-        return super()._encode_classes().unflatten(0, (-1, 2, self.texts_per_class // 2))
+    def _encode_tokens(self, input_ids: Tensor, eos: Tensor, run_layer: Callable[..., Tensor] = call_layer) -> Tensor:
+        embeds = super()._encode_tokens(input_ids.flatten(0, 1), eos.flatten(), run_layer)
+        return embeds.unflatten(0, (2, -1, eos.shape[1])).movedim(2, 0)  # (Y, 2, N, E)
 
     def freeze_fixed(self) -> None:
         """Freeze nothing: here the token embedding table is trained too."""

@@ -2,6 +2,7 @@
 
 from typing import Literal
 
+from tc_clip_pl.baselines.video_shape import check_same_frames
 from tc_clip_pl.modules.video_clip_config import VideoCLIPConfig
 
 
@@ -60,8 +61,4 @@ class VitaCLIPConfig(VideoCLIPConfig):
 
     def check_num_frames(self, num_frames: int) -> None:
         """Raise a ValueError if videos of ``num_frames`` frames cannot be encoded."""
-        if num_frames != self.num_frames:
-            raise ValueError(
-                f"This Vita-CLIP was made for {self.num_frames} frames, not {num_frames}: set data.num_frames to "
-                f"{self.num_frames}, or train one with model.options.num_frames {num_frames}."
-            )
+        check_same_frames(self, num_frames, "Vita-CLIP")

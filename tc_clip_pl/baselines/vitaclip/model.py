@@ -1,28 +1,23 @@
 """Vita-CLIP: learned prompts in the vision layers and before the class names of a frozen CLIP."""
 
 import logging
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
-from transformers import PreTrainedTokenizerBase
 
-from tc_clip_pl.baselines.frozen import check_frames_of_saved, freeze_all_but
+from tc_clip_pl.baselines.frozen import freeze_all_but
+from tc_clip_pl.baselines.pooled_clip import PooledCLIP
 from tc_clip_pl.baselines.vitaclip.class_vectors import find_rows, insert_vectors
 from tc_clip_pl.baselines.vitaclip.config import VitaCLIPConfig
 from tc_clip_pl.baselines.vitaclip.vision import VitaVisionModel
-from tc_clip_pl.modules.backbone.interface import BackboneModel, token_embedding
-from tc_clip_pl.modules.outputs import TCCLIPOutput
+from tc_clip_pl.modules.backbone.interface import token_embedding
 from tc_clip_pl.modules.text_encoder import encode_text
-from tc_clip_pl.modules.video_clip import VideoCLIP
-from tc_clip_pl.ops.cosine_logits import cosine_logits
-from tc_clip_pl.ops.frame_pooling import pool_frames
 
 logger = logging.getLogger(__name__)
 
 
-class VitaCLIP(VideoCLIP, BackboneModel):
+class VitaCLIP(PooledCLIP):
     """The model of "Vita-CLIP: Video and text adaptive CLIP via Multimodal Prompting" (CVPR 2023).
 
     Vectors per class serve the classes that they were trained for. Other classes are scored as the authors do in
@@ -45,7 +40,6 @@ class VitaCLIP(VideoCLIP, BackboneModel):
     can_ensemble = False
     config: VitaCLIPConfig
     config_class = VitaCLIPConfig
-    main_input_name = "video"
 
     def __init__(self, config: VitaCLIPConfig) -> None:
         super().__init__(config)
@@ -59,33 +53,8 @@ class VitaCLIP(VideoCLIP, BackboneModel):
         self.post_init()
         self.freeze_fixed()
 
-    def forward(self, video: Tensor) -> TCCLIPOutput:
-        """Score every video against every class.
-
-        Args:
-            video: (B, T, 3, H, W) normalized pixels.
-
-        Raises:
-            RuntimeError: If no class names are set.
-            ValueError: If the video has the wrong shape or another number of frames.
-        """
-        text_embeds = self.encode_classes()
-        frame_embeds = self.visual_projection(self.vision_model(video))
-        video_embeds = pool_frames(frame_embeds)
-        return TCCLIPOutput(
-            logits=cosine_logits(video_embeds, text_embeds, self.logit_scale),
-            video_embeds=video_embeds,
-            frame_embeds=frame_embeds,
-            text_embeds=text_embeds,
-        )
-
-    def embed_videos(self, video: Tensor) -> Tensor:
-        """Compute the (B, E) unit-norm embeddings of (B, T, 3, H, W) normalized pixels; no classes are needed."""
-        return pool_frames(self.visual_projection(self.vision_model(video)))
-
-    def embed_classes(self) -> Tensor:
-        """Compute the (Y, E) embeddings of the classes, not normalized."""
-        return self.encode_classes()
+    def _embed_frames(self, video: Tensor) -> Tensor:
+        return self.visual_projection(self.vision_model(video))
 
     # Classes and their vectors
 
@@ -190,15 +159,6 @@ class VitaCLIP(VideoCLIP, BackboneModel):
         """Return the names of the parameters that CLIP does not have: prompts, time table and text vectors."""
         marks = (".prompts.", ".time_embedding", "text_vectors")
         return {name for name, _ in self.named_parameters() if any(mark in name for mark in marks)}
-
-    @classmethod
-    def build_config(
-        cls, stored: Mapping[str, Any], tokenizer: PreTrainedTokenizerBase, **overrides: Any
-    ) -> VitaCLIPConfig:
-        """Build the configuration; the number of frames of a saved model cannot be changed."""
-        if "num_frames" in overrides:
-            check_frames_of_saved(cls.config_class, stored, overrides["num_frames"])
-        return super().build_config(stored, tokenizer, **overrides)
 
     def start_new_parameters(self) -> None:
         """Start the prompts from their own random values, over those of transformers."""

@@ -1,5 +1,6 @@
 """The numbers of X-CLIP."""
 
+from tc_clip_pl.baselines.video_shape import check_same_frames
 from tc_clip_pl.modules.video_clip_config import VideoCLIPConfig
 
 HEAD_WIDTH = 64
@@ -38,8 +39,4 @@ class XCLIPConfig(VideoCLIPConfig):
 
     def check_num_frames(self, num_frames: int) -> None:
         """Raise a ValueError if videos of ``num_frames`` frames cannot be encoded."""
-        if num_frames != self.num_frames:
-            raise ValueError(
-                f"This X-CLIP has positions for {self.num_frames} frames and cannot take {num_frames}: set "
-                f"data.num_frames to {self.num_frames}, or train one with model.options.num_frames {num_frames}."
-            )
+        check_same_frames(self, num_frames, "X-CLIP")

@@ -8,7 +8,8 @@ from torch import Tensor, nn
 from torch.nn.functional import normalize
 from transformers import PreTrainedTokenizerBase
 
-from tc_clip_pl.baselines.frozen import check_frames_of_saved
+from tc_clip_pl.baselines.frozen import freeze_all_but
+from tc_clip_pl.baselines.pooled_clip import PooledCLIP
 from tc_clip_pl.baselines.video_shape import check_video
 from tc_clip_pl.baselines.xclip.config import XCLIPConfig
 from tc_clip_pl.baselines.xclip.library import adopt_library_config, is_library_config, load_library_weights
@@ -21,16 +22,13 @@ from tc_clip_pl.baselines.xclip.parts import (
     start_messages,
     start_prompting,
 )
-from tc_clip_pl.modules.backbone.interface import BackboneModel
 from tc_clip_pl.modules.outputs import TCCLIPOutput
-from tc_clip_pl.modules.video_clip import VideoCLIP
-from tc_clip_pl.ops.cosine_logits import cosine_logits
 
 FROZEN = ("text_model.", "text_projection.", "logit_scale")
 NEW = ("mit.", "prompts_")
 
 
-class XCLIP(VideoCLIP, BackboneModel):
+class XCLIP(PooledCLIP):
     """A CLIP for videos whose text encoder stays frozen. CLIP's parameters keep their names.
 
     `from_pretrained` takes what transformers' `XCLIPModel` saves, too, such as microsoft/xclip-base-patch32.
@@ -42,7 +40,6 @@ class XCLIP(VideoCLIP, BackboneModel):
     config: XCLIPConfig
     config_class = XCLIPConfig
     title = "X-CLIP"
-    main_input_name = "video"
     class_text = "{}"
 
     def __init__(self, config: XCLIPConfig) -> None:
@@ -70,31 +67,10 @@ class XCLIP(VideoCLIP, BackboneModel):
         frame_embeds, patches = self._encode_frames(video)
         text_embeds = classes.expand(len(video), -1, -1)
         text_embeds = text_embeds + self.prompts_generator(text_embeds, self._project_patches(patches))
-        video_embeds = self._integrate(frame_embeds)
-        return TCCLIPOutput(
-            logits=cosine_logits(video_embeds, text_embeds, self.logit_scale),
-            video_embeds=video_embeds,
-            frame_embeds=frame_embeds,
-            text_embeds=text_embeds,
-        )
+        return self._compare(frame_embeds, text_embeds)
 
-    def embed_videos(self, video: Tensor) -> Tensor:
-        """Compute the (B, E) unit-norm embeddings of (B, T, 3, H, W) normalized pixels; no classes are needed."""
-        return self._integrate(self._encode_frames(video)[0])
-
-    def embed_classes(self) -> Tensor:
-        """Compute the (Y, E) embeddings of the classes before any video has prompted them, not normalized.
-
-        Raises:
-            RuntimeError: If no class names are set.
-        """
-        return self.encode_classes()
-
-    def _text_learns(self) -> bool:
-        return any(parameter.requires_grad for parameter in self._text_parameters())
-
-    def _encode_classes(self) -> Tensor:
-        return self.text_projection(self.text_model(self.class_input_ids).pooler_output)
+    def _embed_frames(self, video: Tensor) -> Tensor:
+        return self._encode_frames(video)[0]
 
     def _encode_frames(self, video: Tensor) -> tuple[Tensor, Tensor]:
         """Encode (B, T, 3, H, W) pixels: (B, T, E) frame embeddings and (B, T, P, D) patches of the last layer."""
@@ -103,7 +79,7 @@ class XCLIP(VideoCLIP, BackboneModel):
         frame_embeds = self.visual_projection(output.pooler_output).unflatten(0, video.shape[:2])
         return frame_embeds, output.last_hidden_state[:, 1:].unflatten(0, video.shape[:2])
 
-    def _integrate(self, frame_embeds: Tensor) -> Tensor:
+    def _pool_frames(self, frame_embeds: Tensor) -> Tensor:
         """(B, T, E) frame embeddings to (B, E) video embeddings of unit norm (Sec. 3.2)."""
         return normalize(self.mit(frame_embeds).pooler_output, dim=-1)
 
@@ -119,10 +95,7 @@ class XCLIP(VideoCLIP, BackboneModel):
         cls, stored: Mapping[str, Any], tokenizer: PreTrainedTokenizerBase, **overrides: Any
     ) -> XCLIPConfig:
         """Build the configuration; the number of frames of a saved model cannot be changed."""
-        if is_library_config(stored):
-            stored = adopt_library_config(stored)
-        if "num_frames" in overrides:
-            check_frames_of_saved(cls.config_class, stored, overrides["num_frames"])
+        stored = adopt_library_config(stored) if is_library_config(stored) else stored
         return super().build_config(stored, tokenizer, **overrides)
 
     @classmethod
@@ -147,9 +120,7 @@ class XCLIP(VideoCLIP, BackboneModel):
 
     def freeze_fixed(self) -> None:
         """Freeze the text encoder, its projection and the temperature: the authors do so in all settings."""
-        for name, parameter in self.named_parameters():
-            if name.startswith(FROZEN):
-                parameter.requires_grad_(False)
+        freeze_all_but(self, {name for name, _ in self.named_parameters() if not name.startswith(FROZEN)})
 
     def start_new_parameters(self) -> None:
         """Draw what CLIP does not have, as the authors do."""

@@ -107,7 +107,7 @@ class ClipDistillation(Objective):
         """
         (teacher,) = self._teacher
         if teacher.device != video.device or input_ids is not self._taught:  # the same texts are encoded once
-            teacher.to(video.device).set_class_tokens(input_ids)
+            teacher.to(video.device).set_class_tokens(input_ids.reshape(-1, *input_ids.shape[-2:]))
             self._taught = input_ids
         output = teacher(video)
         return output.frame_embeds, output.text_embeds

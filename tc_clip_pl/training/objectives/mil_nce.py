@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from tc_clip_pl.modules.backbone.interface import find_eos
+from tc_clip_pl.modules.tokenizer import fill_text
 from tc_clip_pl.modules.video_clip import VideoCLIP
 from tc_clip_pl.training.objectives.base import Objective, StepResult
 from tc_clip_pl.training.objectives.text_bags import ClipWords, draw_bag, join_words, read_class_words
@@ -65,7 +66,7 @@ class MILNCE(Objective):
             OSError: If a file of words cannot be read.
             ValueError: If a class or a clip is missing there, or a word is too long for the text encoder.
         """
-        if model.texts_per_class != 1:
+        if model.has_several_texts:
             raise ValueError(f"MILNCE brings a text per word, and {type(model).__name__} has several per class.")
         data = getattr(trainer.datamodule, "train", None) or trainer.datamodule  # a suite trains on one of several
         self.class_names = list(data.class_names)
@@ -113,7 +114,7 @@ class MILNCE(Objective):
         return model.tokenize(texts).shape[1]
 
     def _text(self, model: VideoCLIP, label: int, word: str) -> str:
-        of_class = model.class_text.format(self.class_names[label])
+        of_class = fill_text(model.class_text, self.class_names[label])
         return f"{of_class} {word}." if word else of_class
 
 

@@ -142,7 +142,7 @@ def test_files_of_the_machine_are_not_read(url, demo, film):
     assert "event: error" in answered and "confidence" not in answered
 
 
-@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("stop", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
 def test_end_is_clean(tmp_path, film, stop):
     with serving(tmp_path) as (process, address):
         Client(address, verbose=False, download_files=str(tmp_path.parent / "downloads")).predict(
