@@ -88,6 +88,8 @@ def _check(model: VideoCLIP) -> None:
         raise UserError(f"{model.title} cannot be exported, only TC-CLIP and its frame-wise models.")
     if model.config.frame_pooling != POOLING:
         raise UserError(f"A model with frame_pooling {model.config.frame_pooling} cannot be exported, only {POOLING}.")
+    if model.has_several_texts:
+        raise UserError(f"A model with prompting {model.config.prompting} cannot be exported: a class has several texts.")
 
 
 def _write_programs(model: TCCLIP, folder: Path, form: str) -> None:

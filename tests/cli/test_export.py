@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from datamodules.synthetic.actions import DEMO
+from tc_clip_pl import TCCLIP
 from tc_clip_pl.inference.model_source import load_source
 from tc_clip_pl.inference.recognizer import Recognizer
 
@@ -115,3 +116,10 @@ def test_script_of_the_readme_answers_as_the_recognizer(export, last, demo, tmp_
 def test_mistake_is_one_sentence(export, argv, expected):
     assert sentence(export(*argv.split())).startswith(f"tcclip: {expected}")
     assert not Path("out").exists()
+
+
+def test_several_texts_of_a_class_are_refused(export, tiny_clip_folder, tmp_path):
+    options = {"reference_tokens": "none", "prompting": "template_ensemble", "num_frames": 4}
+    TCCLIP.from_pretrained(tiny_clip_folder, **options).save_pretrained(tmp_path / "ensemble")
+    said = sentence(export("out", "--model", tmp_path / "ensemble", "--labels", "cartwheel, ride bike"))
+    assert said == "tcclip: A model with prompting template_ensemble cannot be exported: a class has several texts."
