@@ -42,7 +42,7 @@ class TCCLIPConfig(VideoCLIPConfig):
         num_context_tokens: K, context tokens of a video (Table 9c).
         merges_per_round: r, merges in one round of the bipartite matching (Appendix G.2).
         num_deep_prompts: n, learned vectors that every vision layer attends to besides, each layer to its own, as in
-            ViFi-CLIP; they are neither seeds nor context tokens. 0 has none.
+            ViFi-CLIP; they are neither seeds nor context tokens, and the bias counts them as reference tokens.
         prompting: How class names become text embeddings, a name in `PROMPTINGS` (Table 10).
         class_templates: The texts of `template_ensemble`, with {} in place of the class name; None is Open-VCLIP's 28.
         prompting_tokens: Which vision tokens the prompting reads, a name in `PROMPTING_TOKENS` (Table 13b).

@@ -74,7 +74,7 @@ class TCCLIPOutput(ModelOutput):
         text_embeds: (B, Y, E), conditioned on each video, not normalized; (Y, E) if they do not depend on the video.
         sources: With ``return_sources=True``, per layer (B, K, T * P) bool, the positions (frame by frame) merged into
             each context token; None for a layer that makes none.
-        attentions: With ``return_attentions=True``, per layer (B, T, H, N, N + K), rows summing to 1 with what deep
+        attentions: With ``return_attentions=True``, per layer (B, T, H, N, N + K), rows summing to 1, less what deep
             prompts take.
     """
 

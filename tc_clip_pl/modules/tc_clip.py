@@ -1,7 +1,7 @@
 """TC-CLIP: CLIP with Temporal Contextualization and Video-conditional Prompting (Figs. 4 and 5)."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from torch import Tensor
@@ -166,7 +166,7 @@ class TCCLIP(VideoCLIP, BackboneModel):
     # What `VideoCLIP` asks of a system
 
     @property
-    def class_text(self) -> str | tuple[str, ...]:
+    def class_text(self) -> str | Sequence[str]:
         """The text of a class, with {} in place of its name; the configuration or the prompting may have several."""
         return self.config.class_templates or getattr(self.prompting, "class_text", CLASS_TEXT)
 
