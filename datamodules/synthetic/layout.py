@@ -6,6 +6,7 @@
 | `unseen/<class>/<class>_<number>.mp4` | test films of the unseen actions |
 | `annotations/<class>_test_split{1,2,3}.txt` | annotations as HMDB-51 has them |
 | `texts/words.json` | words about each seen action, in place of those that a language model would find |
+| `texts/{spatial,temporal}.json` | phrases about each action, likewise |
 | `labels/`, `datasets_splits/` | class names and lists for every setting, as `--data.splits_dir` reads them |
 """
 
@@ -21,6 +22,7 @@ SHOTS = (1, 2, 4, 8, 16)
 """Numbers K of the K-shot lists; each action needs at least as many training films."""
 VIDEOS, UNSEEN_VIDEOS, ANNOTATIONS = "videos", "unseen", "annotations"
 WORDS = "texts/words.json"
+SPATIAL, TEMPORAL = "texts/spatial.json", "texts/temporal.json"
 FOLDER = "synthetic_splits"
 LISTS = f"datasets_splits/{FOLDER}"
 

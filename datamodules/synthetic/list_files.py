@@ -10,12 +10,15 @@ from datamodules.make_splits.write import label_text, list_text
 from datamodules.options import ClipOptions
 from datamodules.splits.split import Entry
 from datamodules.synthetic.actions import VERBS, Action
+from datamodules.synthetic.descriptors import describe
 from datamodules.synthetic.film_numbers import SPLITS, draw_shots, split_numbers
 from datamodules.synthetic.layout import (
     ANNOTATIONS,
     OTHER_SETTINGS,
     PUBLISHED,
     SHOTS,
+    SPATIAL,
+    TEMPORAL,
     UNSEEN_FILES,
     UNSEEN_VIDEOS,
     VIDEOS,
@@ -80,6 +83,13 @@ def word_texts(actions: Sequence[Action]) -> dict[str, str]:
     verbs = {action: VERBS.get("-" * action.is_reversed + action.behavior, "turning") for action in actions}
     words = {action.name: [action.family, *verb.split(" and ")] for action, verb in verbs.items()}
     return {WORDS: json.dumps(words, indent=1) + "\n"}
+
+
+def descriptor_texts(actions: Sequence[Action]) -> dict[str, str]:
+    """Return spatial and temporal phrases about each action, a JSON of each kind: path below the root -> text."""
+    kinds = zip(*map(describe, actions), strict=True)
+    by_name = [dict(zip([action.name for action in actions], phrases, strict=True)) for phrases in kinds]
+    return {file: json.dumps(of, indent=1) + "\n" for file, of in zip((SPATIAL, TEMPORAL), by_name, strict=True)}
 
 
 def _whole_texts(actions: Sequence[Action], train_films: int, test_films: int) -> dict[str, str]:

@@ -13,7 +13,7 @@ from datamodules.errors import DataError
 from datamodules.synthetic.actions import SEEN, UNSEEN, Action
 from datamodules.synthetic.film_numbers import check_seed, split_numbers
 from datamodules.synthetic.layout import UNSEEN_VIDEOS, VIDEOS, folder_name
-from datamodules.synthetic.list_files import annotation_texts, published_texts, word_texts
+from datamodules.synthetic.list_files import annotation_texts, descriptor_texts, published_texts, word_texts
 from datamodules.synthetic.video_files import check_codec, write_films
 
 
@@ -60,6 +60,7 @@ def write_synthetic_dataset(
             write_films(folder / UNSEEN_VIDEOS / folder_name(action), action, test, size, world_seed)
         texts = annotation_texts(actions, train_films, test_films)
         texts |= published_texts(actions, unseen, train_films, test_films) | word_texts(actions)
+        texts |= descriptor_texts([*actions, *unseen])
         for file, text in texts.items():
             path = folder / file
             path.parent.mkdir(parents=True, exist_ok=True)

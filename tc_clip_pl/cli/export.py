@@ -86,10 +86,11 @@ def _check(model: VideoCLIP) -> None:
 
     if type(model) is not TCCLIP:  # one that extends it scores in another way
         raise UserError(f"{model.title} cannot be exported, only TC-CLIP and its frame-wise models.")
-    if model.config.frame_pooling != POOLING:
-        raise UserError(f"A model with frame_pooling {model.config.frame_pooling} cannot be exported, only {POOLING}.")
+    config = model.config
+    if config.frame_pooling != POOLING:
+        raise UserError(f"A model with frame_pooling {config.frame_pooling} cannot be exported, only {POOLING}.")
     if model.has_several_texts:
-        raise UserError(f"A model with prompting {model.config.prompting} cannot be exported: a class has several texts.")
+        raise UserError(f"A model with prompting {config.prompting} cannot be exported: it has many texts a class.")
 
 
 def _write_programs(model: TCCLIP, folder: Path, form: str) -> None:

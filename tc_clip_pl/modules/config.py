@@ -1,5 +1,6 @@
 """Every number and choice of the paper, next to those of the backbone, and which of them go together."""
 
+import re
 from typing import Literal, get_args, get_origin
 
 import tc_clip_pl.modules.prompt_ensembles  # noqa: F401, registers its choices
@@ -40,7 +41,10 @@ class TCCLIPConfig(VideoCLIPConfig):
         aggregation: How seeds become context tokens, a name in `AGGREGATORS` (Tables 1 and 8b).
         num_context_tokens: K, context tokens of a video (Table 9c).
         merges_per_round: r, merges in one round of the bipartite matching (Appendix G.2).
+        num_deep_prompts: n, learned vectors that every vision layer attends to besides, each layer to its own, as in
+            ViFi-CLIP; they are neither seeds nor context tokens, and the bias counts them as reference tokens.
         prompting: How class names become text embeddings, a name in `PROMPTINGS` (Table 10).
+        class_templates: The texts of `template_ensemble`, with {} in place of the class name; None is Open-VCLIP's 28.
         prompting_tokens: Which vision tokens the prompting reads, a name in `PROMPTING_TOKENS` (Table 13b).
         prompting_text_layer: The text layer, counted from 1, before which the prompting runs; None is the last
             (Table 13c).
@@ -70,7 +74,9 @@ class TCCLIPConfig(VideoCLIPConfig):
     aggregation: str = "bipartite"
     num_context_tokens: int = 96
     merges_per_round: int = 100
+    num_deep_prompts: int = 0
     prompting: str = "video_conditional"
+    class_templates: list[str] | tuple[str, ...] | None = None
     prompting_tokens: str = "context"
     prompting_text_layer: int | None = None
     prompting_vision_layer: int | None = None
@@ -189,6 +195,8 @@ def _check_numbers(config: TCCLIPConfig) -> None:
     for option in ("num_frames", "num_context_tokens", "merges_per_round", "num_prompt_vectors"):
         if getattr(config, option) < 1:
             raise ValueError(f"{option} is {getattr(config, option)}: give a positive whole number.")
+    if config.num_deep_prompts < 0:
+        raise ValueError(f"num_deep_prompts is {config.num_deep_prompts}: give 0 or a positive whole number.")
     last_vision, last_text = (c.num_hidden_layers for c in (config.vision_config, config.text_config))
     for option, last in (("prompting_vision_layer", last_vision), ("prompting_text_layer", last_text)):
         value = getattr(config, option)
@@ -212,6 +220,14 @@ def _check_combinations(config: TCCLIPConfig) -> None:
             f"prompting {config.prompting!r} reads context tokens, and with reference_tokens "
             f"{config.reference_tokens!r} no layer makes any: set prompting_tokens to cls or pooled."
         )
+    if config.num_deep_prompts and REFERENCE_TOKENS[config.reference_tokens](config.num_frames, 2) is not None:
+        raise ValueError(
+            f"num_deep_prompts={config.num_deep_prompts} are keys that all frames share, and reference_tokens "
+            f"{config.reference_tokens!r} gives each frame its own: set it to context or none."
+        )
+    templates = config.class_templates
+    if templates is not None and not (templates and all(re.fullmatch(r"[^{}]*{}[^{}]*", text) for text in templates)):
+        raise ValueError(f"class_templates is {list(templates)}: give texts with {{}} in place of the class name.")
 
 
 def _check_unread(config: TCCLIPConfig) -> None:

@@ -14,7 +14,8 @@ class LayerOutput:
         hidden_states: (B, T, N, D) frame tokens; (B, T, 1, D), [CLS] alone, if only that was asked for.
         context_tokens: (B, K, D), or None if the layer makes none.
         sources: (B, K, T * P) bool, or None.
-        attentions: (B, T, H, N, N + R) over the frame's own keys, then R reference keys; or None.
+        attentions: (B, T, H, N, N + R) over the frame's own keys, then R reference keys, without those of deep prompts;
+            or None.
     """
 
     hidden_states: Tensor
@@ -73,7 +74,8 @@ class TCCLIPOutput(ModelOutput):
         text_embeds: (B, Y, E), conditioned on each video, not normalized; (Y, E) if they do not depend on the video.
         sources: With ``return_sources=True``, per layer (B, K, T * P) bool, the positions (frame by frame) merged into
             each context token; None for a layer that makes none.
-        attentions: With ``return_attentions=True``, per layer (B, T, H, N, N + K), rows summing to 1.
+        attentions: With ``return_attentions=True``, per layer (B, T, H, N, N + K), rows summing to 1, less what deep
+            prompts take.
     """
 
     logits: Tensor | None = None

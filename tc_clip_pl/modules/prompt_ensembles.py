@@ -25,9 +25,9 @@ def mean_direction(embeds: Tensor) -> Tensor:
         return normalize(normalize(embeds.to(dtype), dim=-1).mean(dim=0), dim=-1)
 
 
-@PROMPTINGS.register("template_ensemble")
+@PROMPTINGS.register("template_ensemble", reads=("class_templates",))
 class TemplateEnsemble(Template):
-    """The mean of 28 templates around the class name, as in Open-VCLIP."""
+    """The mean of several templates around the class name: Open-VCLIP's 28, or the `class_templates`."""
 
     class_text: ClassVar[tuple[str, ...]] = ACTION_TEMPLATES
 

@@ -35,31 +35,32 @@ class TCAttention(Attention):
         if config.learns_bias(layer):
             self.local_global_bias = nn.Parameter(nn.init.trunc_normal_(torch.empty(self.num_heads, 2), std=0.02))
 
-    def forward(self, hidden_states: Tensor, context_tokens: Tensor | None) -> tuple[Tensor, FrameAttention]:
+    def forward(self, hidden_states: Tensor, shared_tokens: Tensor | None) -> tuple[Tensor, FrameAttention]:
         """Attend.
 
         Args:
             hidden_states: (B, T, N, D), layer-normed frame tokens.
-            context_tokens: (B, K, D), layer-normed, or None if the previous layer made none.
+            shared_tokens: (B, K, D), layer-normed reference tokens of all frames alike: context tokens and deep
+                prompts. None if there are none.
 
         Returns:
             (B, T, N, D) output, and the attention that it came from.
         """
         query = self.split_heads(self.q_proj(hidden_states))  # (B, T, H, N, d): frame tokens alone ask
         has_kernel = self.attend_with_context is not None and query.dtype != torch.float64
-        if has_kernel and self.attends_to_others and context_tokens is not None:
-            return self._attend_unjoined(query, hidden_states, context_tokens)
-        key, value = (self._project(linear, hidden_states, context_tokens) for linear in (self.k_proj, self.v_proj))
+        if has_kernel and shared_tokens is not None:
+            return self._attend_unjoined(query, hidden_states, shared_tokens)
+        key, value = (self._project(linear, hidden_states, shared_tokens) for linear in (self.k_proj, self.v_proj))
         bias = self._bias(query.shape[-2], key.shape[-2])
         output = context_attention(query, key, value, bias)
         return self.merge_heads(output), FrameAttention(query, key, value, bias)
 
     def _attend_unjoined(
-        self, query: Tensor, hidden_states: Tensor, context_tokens: Tensor
+        self, query: Tensor, hidden_states: Tensor, shared_tokens: Tensor
     ) -> tuple[Tensor, FrameAttention]:
-        """Attend by a kernel that takes the keys of frames and context tokens apart."""
+        """Attend by a kernel that takes the keys of frames and shared tokens apart."""
         keys, values = (
-            (self.split_heads(linear(hidden_states)), self.split_heads(linear(context_tokens)))
+            (self.split_heads(linear(hidden_states)), self.split_heads(linear(shared_tokens)))
             for linear in (self.k_proj, self.v_proj)
         )
         bias = self.local_global_bias
@@ -67,15 +68,13 @@ class TCAttention(Attention):
         output = self.attend_with_context(query, keys[0], values[0], keys[1], values[1], difference)
         return self.merge_heads(output), UnjoinedAttention(query, keys, values, bias)
 
-    def _project(self, linear: nn.Linear, hidden_states: Tensor, context_tokens: Tensor | None) -> Tensor:
+    def _project(self, linear: nn.Linear, hidden_states: Tensor, shared_tokens: Tensor | None) -> Tensor:
         """Compute keys or values of every frame, (B, T, H, N + R, d): its own, then those of the reference tokens."""
         frame = self.split_heads(linear(hidden_states))
-        if not self.attends_to_others:
-            return frame
-        indices = self.reference_tokens(frame.shape[1], frame.shape[3])
-        if indices is not None:
-            return gather_keys(frame, indices.to(frame.device))
-        return frame if context_tokens is None else join_keys(frame, self.split_heads(linear(context_tokens)))
+        if shared_tokens is not None:
+            return join_keys(frame, self.split_heads(linear(shared_tokens)))
+        indices = self.reference_tokens(frame.shape[1], frame.shape[3]) if self.attends_to_others else None
+        return frame if indices is None else gather_keys(frame, indices.to(frame.device))
 
     def _bias(self, num_frame_keys: int, num_keys: int) -> Tensor | None:
         if self.local_global_bias is None:

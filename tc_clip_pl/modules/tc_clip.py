@@ -1,6 +1,7 @@
 """TC-CLIP: CLIP with Temporal Contextualization and Video-conditional Prompting (Figs. 4 and 5)."""
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from torch import Tensor, nn
@@ -25,6 +26,7 @@ from tc_clip_pl.modules.video_prompting import PromptGenerationLayer
 from tc_clip_pl.modules.vision_encoder import TCVisionModel
 from tc_clip_pl.ops.frame_pooling import FRAME_POOLINGS, pool_frames
 
+PROMPTING_PARTS = r"^prompt_learner\.|^prompt_generation_layer\.|\.deep_prompts$"
 TEXT_PARTS = ("text_model.", "text_projection.", "prompt_learner.")  # what the encoding of the classes reads
 
 
@@ -161,9 +163,9 @@ class TCCLIP(VideoCLIP, BackboneModel):
     # What `VideoCLIP` asks of a system
 
     @property
-    def class_text(self) -> str | tuple[str, ...]:
-        """The text of a class, with {} in place of its name; the prompting may have its own, or several."""
-        return getattr(self.prompting, "class_text", CLASS_TEXT)
+    def class_text(self) -> str | Sequence[str]:
+        """The text of a class, with {} in place of its name; the configuration or the prompting may have several."""
+        return self.config.class_templates or getattr(self.prompting, "class_text", CLASS_TEXT)
 
     @property
     def num_added_tokens(self) -> int:
@@ -171,14 +173,13 @@ class TCCLIP(VideoCLIP, BackboneModel):
         return self.config.num_added_tokens
 
     def new_parameter_names(self) -> set[str]:
-        """Return the names of the parameters that CLIP does not have: bias, prompt vectors and prompting block."""
+        """Return the names of the parameters that CLIP does not have: bias, prompts and prompting block."""
         bias = {name for name, _ in self.named_parameters() if name.endswith("local_global_bias")}
         return bias | self.prompting_parameter_names()
 
     def prompting_parameter_names(self) -> set[str]:
-        """Return the names that the prompting adds; these parameters learn ten times faster (Appendix G.2)."""
-        prefixes = ("prompt_learner.", "prompt_generation_layer.")
-        return {name for name, _ in self.named_parameters() if name.startswith(prefixes)}
+        """Return the names of prompts and prompting block; these learn ten times faster (Appendix G.2)."""
+        return {name for name, _ in self.named_parameters() if re.search(PROMPTING_PARTS, name)}
 
     def position_parameter_names(self) -> set[str]:
         """Return the name of a joint positional embedding; empty if all frames share CLIP's (Table 9a)."""

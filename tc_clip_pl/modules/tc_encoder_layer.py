@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from tc_clip_pl.modules.backbone.interface import EncoderLayer
 from tc_clip_pl.modules.config import TCCLIPConfig
@@ -11,6 +11,7 @@ from tc_clip_pl.modules.outputs import LayerOutput
 from tc_clip_pl.modules.recomputation import keep_choice
 from tc_clip_pl.modules.tc_attention import TCAttention
 from tc_clip_pl.ops.aggregation import AGGREGATORS, Grouping, Seeds
+from tc_clip_pl.ops.deep_prompts import append_prompts
 from tc_clip_pl.ops.frame_attention import FrameAttention
 from tc_clip_pl.ops.precision import without_autocast
 from tc_clip_pl.ops.seed_selection import SEED_SELECTORS
@@ -25,12 +26,16 @@ class TCEncoderLayer(EncoderLayer):
         layer: Number of the layer, counted from 1.
 
     Attributes:
+        deep_prompts: (n, D), learned vectors among the keys of all frames, or None.
         match_tokens: A kernel for bipartite matching (`use_kernels`), or None.
     """
 
     def __init__(self, config: TCCLIPConfig, layer: int) -> None:
         super().__init__(config.vision_config)
         self.self_attn = TCAttention(config, layer)
+        self.deep_prompts = None
+        if config.num_deep_prompts:
+            self.deep_prompts = nn.Parameter(torch.randn(config.num_deep_prompts, self.embed_dim) * 0.02)
         self.makes_context = config.makes_context(layer)
         self.num_seeds = config.num_seeds
         self.num_context_tokens = config.num_context_tokens
@@ -56,8 +61,9 @@ class TCEncoderLayer(EncoderLayer):
             return_sources: Also return the positions merged into each context token.
             return_attentions: Also return the attention weights; slower, and the output stays the same.
         """
-        normed_context = None if context_tokens is None else self.layer_norm1(context_tokens)
-        attended, attention = self.self_attn(self.layer_norm1(hidden_states), normed_context)
+        shared = self._shared_tokens(context_tokens, len(hidden_states))
+        normed_shared = None if shared is None else self.layer_norm1(shared)
+        attended, attention = self.self_attn(self.layer_norm1(hidden_states), normed_shared)
         interim = hidden_states + attended  # z-hat of Eq. 9
         output = LayerOutput(self.feed_forward(interim[:, :, :1] if cls_only else interim))  # Eq. 10
         if self.makes_context:
@@ -68,8 +74,18 @@ class TCEncoderLayer(EncoderLayer):
                 num_patches = interim.shape[2] - 1
                 output.sources = source_masks(grouping.groups, seeds.indices, grouping.count, num_patches)
         if return_attentions:
-            output.attentions = attention.weights()
+            weights = attention.weights()
+            output.attentions = weights if self.deep_prompts is None else weights[..., : -len(self.deep_prompts)]
         return output
+
+    def _shared_tokens(self, context_tokens: Tensor | None, num_videos: int) -> Tensor | None:
+        """Return what all frames attend to, (B, K + n, D): context tokens, if this layer reads them, and prompts."""
+        context = context_tokens if self.self_attn.attends_to_others else None
+        if self.deep_prompts is None:
+            return context
+        if context is None:
+            return self.deep_prompts.expand(num_videos, -1, -1)
+        return append_prompts(context, self.deep_prompts)
 
     def _group_seeds(self, interim: Tensor, attention: FrameAttention) -> tuple[Seeds, Grouping]:
         """Select the seeds of z-hat and find the context token of each."""

@@ -19,6 +19,7 @@ from tc_clip_pl.modules.config import TCCLIPConfig
 from tc_clip_pl.modules.tc_clip import TCCLIP
 from tc_clip_pl.training.module import TCCLIPModule
 from tc_clip_pl.training.objectives.batch_kl import symmetric_kl
+from tc_clip_pl.training.objectives.cross_entropy import CrossEntropy
 from tc_clip_pl.training.objectives.pairwise_kl import PairwiseKL
 from tests.baselines.whole_clip_cases import check_gradients, relative_error, sizes, weights
 
@@ -194,7 +195,44 @@ def test_a_saved_model_scores_as_before(model, tmp_path):
     assert all(parameter.requires_grad for parameter in loaded.parameters())
 
 
-@pytest.mark.parametrize("options", [{}, {"reference_tokens": "context", "num_context_tokens": 4}])
+CONTEXT = {"reference_tokens": "context", "num_context_tokens": 4}
+CONDITIONAL = {
+    **CONTEXT,
+    "prompting": "video_conditional",
+    "spatial_text": "a photo of a {phrase}",
+    "temporal_text": "a photo of a {name} {phrase}",
+}
+
+
+def test_prompts_read_the_video_in_the_texts_of_all_phrases(tiny_clip_folder, files):
+    torch.manual_seed(0)
+    model, video = (
+        OST.from_pretrained(tiny_clip_folder, num_frames=4, **files, **CONDITIONAL),
+        torch.randn(2, 4, 3, 32, 32),
+    )
+    model.set_class_names(NAMES)
+    second_step = model.tokenizer.decode(model.class_input_ids[3, 1], skip_special_tokens=True)
+    assert second_step.rstrip(" !") == "a photo of a cartwheel stop 1"
+    with torch.no_grad():
+        output = model(video)
+        assert output.text_embeds.shape == (2, 3, 2, 2, 64)
+        alone = model(video[1:])
+        torch.testing.assert_close(output.logits[1:], alone.logits, rtol=1e-4, atol=1e-3)  # rounds of the transport
+        torch.testing.assert_close(output.text_embeds[1:], alone.text_embeds)
+        frames, scale = output.frame_embeds[:1], model.logit_scale
+        expected = matching_logits(frames, output.text_embeds[0], scale)
+        torch.testing.assert_close(output.logits[:1], expected, rtol=1e-4, atol=1e-3)
+
+
+def test_every_parameter_of_both_systems_is_trained(tiny_clip_folder, files):
+    model = OST.from_pretrained(tiny_clip_folder, num_frames=4, **files, **CONDITIONAL).train()
+    model.set_class_names(NAMES)
+    batch = SimpleNamespace(label=torch.tensor([2, 0, 2]))
+    CrossEntropy()(model, torch.randn(3, 4, 3, 32, 32), batch, 0.1).loss.backward()
+    assert {name for name, parameter in model.named_parameters() if parameter.grad is None} == set()
+
+
+@pytest.mark.parametrize("options", [{}, CONTEXT])
 @pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
 def test_a_step_trains_every_parameter(tiny_clip_folder, files, options, precision):
     model = OST.from_pretrained(tiny_clip_folder, num_frames=4, **files, **options).train()
@@ -223,8 +261,14 @@ def test_search_and_other_prompts_are_refused(model, tiny_clip_folder, files):
     for embed in (model.embed_classes, lambda: model.embed_videos(torch.zeros(1))):
         with pytest.raises(ValueError, match="OST has no embeddings for search"):
             embed()
-    for option in ({"prompting": "learnable"}, {"frame_pooling": "mean_cosine"}):
-        with pytest.raises(ValueError, match="OST matches phrases itself: leave it at"):
+    for option, message in (
+        ({"frame_pooling": "mean_cosine"}, "but OST matches phrases: leave it at 'mean_embedding'"),
+        ({"prompting": "template_ensemble"}, "has texts of its own, and OST those of phrases"),
+        ({"prompting": "learnable"}, "spatial_text is 'This is.*take the place of 'a photo of a': begin it with that"),
+        ({"temporal_text": "{name}"}, "temporal_text is '{name}': write {phrase} once"),
+        ({"spatial_text": "{phrase} {class}"}, "spatial_text is .*: write {phrase} once"),
+    ):
+        with pytest.raises(ValueError, match=message):
             OSTConfig(**option)
     for wrong in ((3, 7), (3, 2, 7)):
         with pytest.raises(ValueError, match=rf"are \(2 \* N, Y, L\), not {re.escape(str(wrong))}"):

@@ -8,7 +8,6 @@ from torch.nn.functional import cross_entropy
 
 from datamodules.synthetic.actions import DEMO
 from datamodules.synthetic.write_dataset import write_synthetic_dataset
-from tc_clip_pl.baselines.vifi_prompt import prompts
 from tc_clip_pl.baselines.vifi_prompt.config import ViFiPromptConfig
 from tc_clip_pl.baselines.vifi_prompt.conversion import convert_state_dict
 from tc_clip_pl.baselines.vifi_prompt.model import ViFiPrompt
@@ -17,6 +16,7 @@ from tc_clip_pl.cli import main
 from tc_clip_pl.modules.backbone.interface import backbone_options
 from tc_clip_pl.modules.loading import load_clip
 from tc_clip_pl.modules.tc_clip import TCCLIP
+from tc_clip_pl.ops import deep_prompts as prompts
 from tc_clip_pl.training.checkpoint import describe_model, load_weights
 
 NAMES = ["brush hair", "cart_wheel", "draw sword"]

@@ -122,4 +122,4 @@ def test_several_texts_of_a_class_are_refused(export, tiny_clip_folder, tmp_path
     options = {"reference_tokens": "none", "prompting": "template_ensemble", "num_frames": 4}
     TCCLIP.from_pretrained(tiny_clip_folder, **options).save_pretrained(tmp_path / "ensemble")
     said = sentence(export("out", "--model", tmp_path / "ensemble", "--labels", "cartwheel, ride bike"))
-    assert said == "tcclip: A model with prompting template_ensemble cannot be exported: a class has several texts."
+    assert said == "tcclip: A model with prompting template_ensemble cannot be exported: it has many texts a class."

@@ -141,19 +141,17 @@ def test_variant_may_have_a_configuration_and_values_of_one_experiment(tmp_path)
                 "variants": {
                     "CLIP": {"config": "models/clip", "subcommand": "test"},
                     "A5": {"config": "models/a5", "model.freeze": ["text"], "demo": {"model.optimizer.lr": 0.1}},
-                    "OST": {"config": "models/ost", "demo": None},
                 },
             },
             sort_keys=False,
         )
     )
     plan = read_sweep(["own.yaml"], [])
-    assert (plan.left_out(["demo.yaml"]), plan.left_out(["few_shot_hmdb"])) == (["OST"], [])
     runs = plan.runs(["--trainer.devices", "1"])
     assert [run.name for run in runs] == [
-        *("demo,split=1,CLIP", "demo,split=1,A5", "few_shot_hmdb,CLIP", "few_shot_hmdb,A5", "few_shot_hmdb,OST"),
+        *("demo,split=1,CLIP", "demo,split=1,A5", "few_shot_hmdb,CLIP", "few_shot_hmdb,A5"),
     ]
-    assert [run.subcommand for run in runs] == ["test", "fit", "test", "fit", "fit"]
+    assert [run.subcommand for run in runs] == ["test", "fit", "test", "fit"]
     overlay, rest = runs[1].argv[3], runs[1].argv[4:]
     assert overlay == str(shipped_configs()["models/a5.yaml"])
     of_experiment, given = ["--trainer.max_epochs", "2"], ["--trainer.devices", "1"]  # the latter may override
@@ -163,14 +161,6 @@ def test_variant_may_have_a_configuration_and_values_of_one_experiment(tmp_path)
     )
     assert rest == [*of_experiment, *given, *swept, *own]
     assert not {"0.1", "--trainer.max_epochs"} & set(runs[3].argv)
-
-
-def test_what_an_experiment_cannot_run_is_named(capsys):
-    assert main(["sweep", "--sweep", "ablations/compare.yaml", "--dry_run"]) == 0
-    assert ",OST" not in capsys.readouterr().out
-    launch = lambda argv, log: 1  # noqa: E731
-    assert sweep(["--sweep", "ablations/compare.yaml"], launch) == 1
-    assert "Left out on demo: OST\n" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

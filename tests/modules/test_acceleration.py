@@ -63,7 +63,15 @@ def assert_same(found, expected):
 
 
 @pytest.mark.parametrize(
-    "options", [{}, {"local_global_bias": False}, {"tc_layers": [3]}, {"aggregation": "bipartite_attention"}], ids=str
+    "options",
+    [
+        {},
+        {"local_global_bias": False},
+        {"tc_layers": [3]},
+        {"aggregation": "bipartite_attention"},
+        {"num_deep_prompts": 3},
+    ],
+    ids=str,
 )
 def test_kernels_give_the_logits_and_gradients_of_the_plain_model(options):
     model, video = build_model(**options).train(), random_video()

@@ -28,6 +28,10 @@ CHOICES = [
     {"prompting_init": "random", "prompt_init": "random"},
     {"positional_embedding": "joint", "local_global_bias": False},
     {"tc_layers": [3]},
+    {"num_deep_prompts": 2},
+    {"num_deep_prompts": 2, "tc_layers": [3]},
+    {"num_deep_prompts": 2, "reference_tokens": "none", "prompting": "template"},
+    {"prompting": "template_ensemble", "class_templates": ["{}", "a film of {}."]},
 ]
 
 
@@ -146,6 +150,16 @@ def test_random_initialization_differs_from_clips(tiny_clip_folder, option):
         ({"prompting": "learnable", "prompting_tokens": "cls"}, "prompting_tokens='cls' would be ignored"),
         ({"prompting": "late_fusion", "prompting_text_layer": 1}, "prompting_text_layer=1 would be ignored"),
         ({"reference_tokens": "none", "prompting": "template", "tc_layers": [4]}, "tc_layers=\\[4\\] would be ignored"),
+        ({"num_deep_prompts": -1}, "num_deep_prompts is -1: give 0 or"),
+        (
+            {"num_deep_prompts": 2, "reference_tokens": "all", "prompting_tokens": "cls"},
+            "reference_tokens 'all' gives each frame its own: set it to context or none",
+        ),
+        ({"class_templates": ["{}"]}, "class_templates=.* would be ignored: .* with prompting template_ensemble"),
+        *(
+            ({"prompting": "template_ensemble", "class_templates": texts}, "give texts with {} in place of the class")
+            for texts in ([], ["{}", "a film"], ["{} {}"], ["{name}"])
+        ),
         ({"prompting_vision_layer": 13}, "prompting_vision_layer is 13: this CLIP has layers 1 to 12"),
         ({"tc_layers": []}, "name vision layers from 2"),
         ({"reference_tokens": "adjacent", "prompting_tokens": "cls", "num_frames": 2}, "at least 3 frames"),

@@ -24,7 +24,8 @@ def make(tiny_clip_folder):
 
 def texts_of(model, texts):
     """The embeddings of texts, one by one."""
-    single = TCCLIP(type(model.config).from_dict({**model.config.to_dict(), "prompting": "class_name"})).double()
+    options = {**model.config.to_dict(), "prompting": "class_name", "class_templates": None}
+    single = TCCLIP(type(model.config).from_dict(options)).double()
     single.load_state_dict(model.state_dict())
     single.tokenizer = model.tokenizer
     single.set_class_names(texts)
@@ -44,6 +45,16 @@ def test_embedding_is_the_mean_direction_of_all_templates(make):
     for name, embed in zip(NAMES, model.embed_classes(), strict=True):
         each = texts_of(model, [template.format(name) for template in ACTION_TEMPLATES])
         torch.testing.assert_close(embed, normalize(normalize(each, dim=-1).mean(0), dim=-1))
+
+
+def test_templates_of_ones_own_take_their_place(make, tmp_path):
+    model = make("template_ensemble", class_templates=["{}", "a film of {}"]).eval()
+    model.set_class_names(NAMES)
+    for name, embed in zip(NAMES, model.embed_classes(), strict=True):
+        each = texts_of(model, [name, f"a film of {name}"])
+        torch.testing.assert_close(embed, normalize(normalize(each, dim=-1).mean(0), dim=-1))
+    model.save_pretrained(tmp_path)
+    assert TCCLIP.from_pretrained(tmp_path).class_text == model.class_text == ["{}", "a film of {}"]
 
 
 def test_descriptions_stand_behind_the_short_name_and_alone(make):

@@ -12,13 +12,21 @@ SPATIAL, TEMPORAL = "spatial_descriptors", "temporal_descriptors"  # options of 
 Files = str | Sequence[str] | None
 
 
-def class_texts(class_names: Sequence[str], spatial: Files, temporal: Files) -> list[tuple[list[str], list[str]]]:
+def class_texts(
+    class_names: Sequence[str],
+    spatial: Files,
+    temporal: Files,
+    spatial_text: str = SPATIAL_TEXT,
+    temporal_text: str = TEMPORAL_TEXT,
+) -> list[tuple[list[str], list[str]]]:
     """Return the N spatial and the N temporal texts of every class.
 
     Args:
         class_names: Y names.
-        spatial: As in `OSTConfig`, like the next.
-        temporal: The same.
+        spatial: `spatial_descriptors` of `OSTConfig`.
+        temporal: `temporal_descriptors`.
+        spatial_text: As there.
+        temporal_text: As there.
 
     Raises:
         ValueError: If there is no class or no file, a class has no phrases, or not as many as the others.
@@ -34,8 +42,8 @@ def class_texts(class_names: Sequence[str], spatial: Files, temporal: Files) -> 
         )
     return [
         (
-            [SPATIAL_TEXT.format(phrase=phrase) for phrase in of_space],
-            [TEMPORAL_TEXT.format(name=name, phrase=phrase) for phrase in of_time],
+            [spatial_text.format(name=name, phrase=phrase) for phrase in of_space],
+            [temporal_text.format(name=name, phrase=phrase) for phrase in of_time],
         )
         for name, of_space, of_time in zip(class_names, spatial_phrases, temporal_phrases, strict=True)
     ]

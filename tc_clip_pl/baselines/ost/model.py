@@ -1,6 +1,7 @@
 """OST: frames of a CLIP, scored against the phrases of each class."""
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from torch import Tensor
 
@@ -15,8 +16,8 @@ from tc_clip_pl.modules.video_clip import VideoCLIP
 class OST(TCCLIP):
     """TC-CLIP's model with 2 N phrases a class in place of its name, and with transport in place of the cosine.
 
-    In the output, `text_embeds` are (Y, 2, N, E): the spatial phrases, then the temporal ones. Train it with
-    `tc_clip_pl.training.objectives.pairwise_kl.PairwiseKL`.
+    In the output, `text_embeds` are (Y, 2, N, E): the spatial phrases, then the temporal ones; (B, Y, 2, N, E) where
+    the prompting reads the video. OST is trained with `tc_clip_pl.training.objectives.pairwise_kl.PairwiseKL`.
 
     Args:
         config: CLIP's configuration with OST's options.
@@ -38,7 +39,12 @@ class OST(TCCLIP):
             ValueError: If the model has no tokenizer, there is no class, a class lacks phrases, or a text is too long.
             OSError: If a file cannot be read.
         """
-        texts = class_texts(class_names, self.config.spatial_descriptors, self.config.temporal_descriptors)
+        config = self.config
+        files, formats = (
+            (config.spatial_descriptors, config.temporal_descriptors),
+            (config.spatial_text, config.temporal_text),
+        )
+        texts = class_texts(class_names, *files, *formats)
         flat = [text for of_class in texts for of_kind in of_class for text in of_kind]
         self.set_class_tokens(self.tokenize(flat).unflatten(0, (len(texts), -1)).transpose(0, 1))
 
@@ -59,9 +65,13 @@ class OST(TCCLIP):
             raise ValueError(f"OST's class tokens are (2 * N, Y, L), not {tuple(input_ids.shape)}.")
         super().set_class_tokens(input_ids)
 
-    def _encode_tokens(self, input_ids: Tensor, eos: Tensor, run_layer: Callable[..., Tensor] = call_layer) -> Tensor:
-        embeds = super()._encode_tokens(input_ids.flatten(0, 1), eos.flatten(), run_layer)
-        return embeds.unflatten(0, (2, -1, eos.shape[1])).movedim(2, 0)  # (Y, 2, N, E)
+    def _encode_tokens(self, input_ids: Tensor, eos: Tensor, run_layer: Callable[..., Tensor] = call_layer) -> Any:
+        # To the prompting every phrase is a class: those of one class are neighbors.
+        return super()._encode_tokens(input_ids.transpose(0, 1).flatten(0, 1), eos.t().flatten(), run_layer)
+
+    def _condition_classes(self, classes: Any, prompting_tokens: Tensor | None) -> Tensor:
+        texts = super()._condition_classes(classes, prompting_tokens)  # (..., Y * 2 N, E)
+        return texts.unflatten(-2, (-1, 2, len(self.class_input_ids) // 2))
 
     def freeze_fixed(self) -> None:
         """Freeze nothing: here the token embedding table is trained too."""

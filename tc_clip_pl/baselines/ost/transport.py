@@ -44,12 +44,12 @@ def match_phrases(frames: Tensor, phrases: Tensor) -> Tensor:
 
     Args:
         frames: (B, T, E), each of unit length.
-        phrases: (A, N, E), each of unit length.
+        phrases: (A, N, E), or (B, A, N, E) where every video has its own, each of unit length.
 
     Returns:
         (B, A), up to 2.
     """
-    similarities = torch.einsum("bte,ane->batn", frames, phrases)
+    similarities = frames.unsqueeze(1) @ phrases.transpose(-1, -2)  # (B, A, T, N)
     plan, _ = transport_plan(similarities)
     # The cosine of two means that are not normalized is the mean of all cosines.
     return similarities.mean((-2, -1)) + (plan * similarities).sum((-2, -1))
@@ -60,7 +60,7 @@ def matching_logits(frame_embeds: Tensor, phrase_embeds: Tensor, logit_scale: Te
 
     Args:
         frame_embeds: (B, T, E), of any norm.
-        phrase_embeds: (A, K, N, E), of any norm: N phrases of each of K kinds.
+        phrase_embeds: (A, K, N, E) or (B, A, K, N, E), of any norm: N phrases of each of K kinds.
         logit_scale: (), the logarithm of the inverse temperature.
 
     Returns:
@@ -69,5 +69,5 @@ def matching_logits(frame_embeds: Tensor, phrase_embeds: Tensor, logit_scale: Te
     with without_autocast(frame_embeds):
         dtype = torch.promote_types(frame_embeds.dtype, torch.float32)
         frames, phrases = (normalize(embeds.to(dtype), dim=-1) for embeds in (frame_embeds, phrase_embeds))
-        of_kinds = [match_phrases(frames, kind) for kind in phrases.unbind(1)]
+        of_kinds = [match_phrases(frames, kind) for kind in phrases.unbind(-3)]
         return logit_scale.exp().to(dtype) * torch.stack(of_kinds).mean(0)

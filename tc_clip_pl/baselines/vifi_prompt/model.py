@@ -11,13 +11,6 @@ from transformers import PreTrainedTokenizerBase
 from tc_clip_pl.baselines.frozen import freeze_all_but
 from tc_clip_pl.baselines.video_shape import check_video
 from tc_clip_pl.baselines.vifi_prompt.config import ViFiPromptConfig
-from tc_clip_pl.baselines.vifi_prompt.prompts import (
-    append_prompts,
-    insert_after_first,
-    replace_after_first,
-    replace_last,
-    run_prompted,
-)
 from tc_clip_pl.modules.backbone.interface import (
     BackboneModel,
     VisionModel,
@@ -31,6 +24,13 @@ from tc_clip_pl.modules.outputs import TCCLIPOutput
 from tc_clip_pl.modules.text_encoder import read_rows
 from tc_clip_pl.modules.tokenizer import tokenize_template
 from tc_clip_pl.modules.video_clip import VideoCLIP
+from tc_clip_pl.ops.deep_prompts import (
+    append_prompts,
+    insert_after_first,
+    replace_after_first,
+    replace_last,
+    run_prompted,
+)
 from tc_clip_pl.ops.frame_pooling import mean_embedding, pool_frames
 
 

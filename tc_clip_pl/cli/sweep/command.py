@@ -71,9 +71,6 @@ def sweep(argv: Sequence[str], launch: Launch | None = None) -> int:
             run_folder = folder / run.name
             print(shlex.join(["tcclip", *fit_argv(run, run_folder, find_checkpoint(run, run_folder))]))
         return 0
-    for configs in plan.configs:
-        if left_out := plan.left_out(configs):
-            print(f"Left out on {', '.join(configs)}: {', '.join(left_out)}")
     waiting = [run for run in runs if not is_finished(run, folder / run.name)]
     if waiting:
         from tc_clip_pl.cli.sweep.validate import check_runs  # imports Lightning, which --dry_run can do without

@@ -2,7 +2,7 @@
 
 In a sweep file, the keys below an experiment with a list of values are swept; one value is set in all of its runs.
 Of a variant, `config` names a configuration to lay over the experiment, `subcommand: test` trains nothing, and the name
-of an experiment holds the values that this one needs besides, or null where it cannot run.
+of an experiment holds the values that this one needs besides.
 """
 
 from __future__ import annotations
@@ -80,17 +80,11 @@ class Sweep:
         for configs, given in self.configs.items():
             grid = {key: values for key, values in given.items() if isinstance(values, list)}
             fixed = _to_argv({key: value for key, value in given.items() if key not in grid})
-            left_out = self.left_out(configs)
             for values in itertools.product(*grid.values()):
                 swept = dict(zip(grid, values, strict=True))
-                for variant in [name for name in self.variants or [None] if name not in left_out]:
+                for variant in self.variants or [None]:
                     runs.append(self._run(configs, [*fixed, *argv], swept, variant))
         return runs
-
-    def left_out(self, configs: Sequence[str]) -> list[str]:
-        """Return the variants that an experiment cannot run."""
-        stem = _stem(configs[0])
-        return [name for name, given in self.variants.items() if stem in given and given[stem] is None]
 
     def _run(
         self, configs: Sequence[str], argv: Sequence[str], swept: Mapping[str, Any], variant: str | None
@@ -190,7 +184,7 @@ def _grid_of(experiments: Mapping[tuple[str, ...], Any], configs: Sequence[str])
 
 def _is_of_experiment(key: str, value: Any) -> bool:
     """Return whether a value of a variant holds those for one experiment; keys of settings have dots."""
-    return (value is None or isinstance(value, Mapping)) and "." not in key
+    return isinstance(value, Mapping) and "." not in key
 
 
 def _as_list(names: str | list[str]) -> list[str]:

@@ -1,7 +1,9 @@
-"""Where the prompt vectors stand, and how deep layers replace them (ViFi-CLIP, Sec. 3.3).
+"""Deep prompts: learned vectors that join the tokens of a layer, others in every layer (ViFi-CLIP, Sec. 3.3).
 
 The first layer's vectors join the tokens; before each of the next layers that have vectors of their own, these take the
-place of what the layer before made of its vectors. After the deepest one the prompt tokens simply pass on.
+place of what the layer before made of its vectors. After the deepest one the prompt tokens simply pass on. Where every
+layer has vectors, nothing reads what a layer makes of them: they are keys and values alone, and TC-CLIP takes them as
+such.
 
 The authors' code rounds deep vectors and their gradients to float16 where it uses them. Here they keep their precision:
 that moves the norms of gradients by 2e-5, and without loss scaling, small gradients do not vanish.
