@@ -9,10 +9,10 @@ from torch import Tensor, nn
 from transformers import PreTrainedTokenizerBase
 
 from tc_clip_pl.baselines.frozen import freeze_all_but
+from tc_clip_pl.baselines.pooled_clip import PooledCLIP
 from tc_clip_pl.baselines.video_shape import check_video
 from tc_clip_pl.baselines.vifi_prompt.config import ViFiPromptConfig
 from tc_clip_pl.modules.backbone.interface import (
-    BackboneModel,
     VisionModel,
     add_positions,
     call_layer,
@@ -20,10 +20,8 @@ from tc_clip_pl.modules.backbone.interface import (
     run_layers,
     token_embedding,
 )
-from tc_clip_pl.modules.outputs import TCCLIPOutput
 from tc_clip_pl.modules.text_encoder import read_rows
 from tc_clip_pl.modules.tokenizer import tokenize_template
-from tc_clip_pl.modules.video_clip import VideoCLIP
 from tc_clip_pl.ops.deep_prompts import (
     append_prompts,
     insert_after_first,
@@ -31,10 +29,9 @@ from tc_clip_pl.ops.deep_prompts import (
     replace_last,
     run_prompted,
 )
-from tc_clip_pl.ops.frame_pooling import mean_embedding, pool_frames
 
 
-class ViFiPrompt(VideoCLIP, BackboneModel):
+class ViFiPrompt(PooledCLIP):
     """The second stage of "Fine-tuned CLIP Models are Efficient Video Learners" (CVPR 2023): Tables 11 and 12.
 
     It starts from a ViFi-CLIP that was fine-tuned on Kinetics-400 (`model.init_from`); only the vectors are trained.
@@ -57,7 +54,6 @@ class ViFiPrompt(VideoCLIP, BackboneModel):
     class_text = "{}."
     config: ViFiPromptConfig
     config_class = ViFiPromptConfig
-    main_input_name = "video"
 
     def __init__(self, config: ViFiPromptConfig) -> None:
         super().__init__(config)
@@ -71,35 +67,7 @@ class ViFiPrompt(VideoCLIP, BackboneModel):
         self.post_init()
         self.freeze_fixed()
 
-    def forward(self, video: Tensor) -> TCCLIPOutput:
-        """Score every video against every class.
-
-        Args:
-            video: (B, T, 3, H, W) normalized pixels.
-
-        Raises:
-            RuntimeError: If no class names are set.
-            ValueError: If the video has the wrong shape.
-        """
-        text_embeds = self.encode_classes()
-        frame_embeds = self._embed_frames(video)
-        return TCCLIPOutput(
-            logits=mean_embedding(frame_embeds, text_embeds, self.logit_scale),
-            video_embeds=pool_frames(frame_embeds),
-            frame_embeds=frame_embeds,
-            text_embeds=text_embeds,
-        )
-
-    def embed_videos(self, video: Tensor) -> Tensor:
-        """Compute the (B, E) unit-norm embeddings of (B, T, 3, H, W) normalized pixels; no classes are needed."""
-        return pool_frames(self._embed_frames(video))
-
-    def embed_classes(self) -> Tensor:
-        """Compute the (Y, E) embeddings of the classes, not normalized."""
-        return self.encode_classes()
-
     def _embed_frames(self, video: Tensor) -> Tensor:
-        """(B, T, 3, H, W) normalized pixels to (B, T, E) frame embeddings, not normalized."""
         check_video(video, self.config)
         vision = self.vision_model
         # The vectors have no position, but pass the layer norm before the first layer.
