@@ -295,7 +295,7 @@ def test_few_shot_validates_the_first_every_tenth_and_the_last_epoch_with_two_vi
     assert recorder.validated == [0, 10, 12] and recorder.val_shapes == {(2, 4)}
 
 
-@pytest.mark.parametrize("weights", ["last", "best"])
+@pytest.mark.parametrize("weights", [pytest.param("last", marks=pytest.mark.slow), "best"])
 def test_tested_weights(weights, fit, tmp_path):
     fit("base_to_novel_hmdb", "--trainer.max_epochs", 3, "--tested_weights", weights)
     (results,) = tmp_path.rglob("results.json")

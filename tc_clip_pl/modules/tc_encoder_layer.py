@@ -61,7 +61,7 @@ class TCEncoderLayer(EncoderLayer):
             return_sources: Also return the positions merged into each context token.
             return_attentions: Also return the attention weights; slower, and the output stays the same.
         """
-        shared = self._shared_tokens(context_tokens, len(hidden_states))
+        shared = self._shared_tokens(context_tokens, hidden_states.shape[0])
         normed_shared = None if shared is None else self.layer_norm1(shared)
         attended, attention = self.self_attn(self.layer_norm1(hidden_states), normed_shared)
         interim = hidden_states + attended  # z-hat of Eq. 9

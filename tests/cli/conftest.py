@@ -29,7 +29,8 @@ def run(demo, demo_config, tmp_path, monkeypatch, capsys):
 
     def run(*argv, on_demo=True):
         places = ["--data.root", f"{demo}/data", "--model.pretrained", f"{demo}/tiny_clip", "--data.num_workers", "0"]
-        quick = ["--trainer.max_epochs", "1", "--trainer.accelerator", "cpu", "--trainer.enable_progress_bar", "false"]
+        quick = ["--trainer.max_epochs", "1", "--trainer.accelerator", "cpu", "--pictures", "false"]
+        quick += ["--trainer.enable_progress_bar", "false"]
         argv = [*argv[:1], "--config", demo_config, *places, *quick, *argv[1:]] if on_demo else argv
         code = main([str(argument) for argument in argv])
         captured = capsys.readouterr()
@@ -61,6 +62,8 @@ def alone(run, tmp_path):
 
     def alone(subcommand, ckpt_path, *options):
         quiet = ("--trainer.accelerator", "cpu", "--trainer.enable_progress_bar", "false")
+        if subcommand == "test":
+            quiet += ("--pictures", "false")
         return run(subcommand, "--ckpt_path", ckpt_path, *quiet, *options, on_demo=False)
 
     return alone

@@ -94,13 +94,12 @@ def test_model_and_frames_come_from_the_configuration(tmp_path, capsys):
     assert tc["tflops"] * tc["median_ms"] == pytest.approx(own["tflops"] * own["median_ms"])  # both are frame-wise
 
 
-def test_training_recomputes_activations_by_configuration_or_option(tmp_path, capsys):
+def test_training_recomputes_activations_as_configured(tmp_path, capsys):
     config = tmp_path / "mine.yaml"
     config.write_text("model: {pretrained: world, checkpoint_activations: true}")
     options = (*QUICK[2:], "--num_classes", 3, "--format", "json")
-    for arguments in (("--config", config), ("--model.pretrained", "world", "--model.checkpoint_activations", "true")):
-        code, out, err = bench(capsys, "train", *arguments, *options)
-        assert code == 0 and json.loads(out)["recomputes"] is True, err
+    code, out, err = bench(capsys, "train", "--config", config, *options)
+    assert code == 0 and json.loads(out)["recomputes"] is True, err
 
 
 def record_with(*rows, benchmark="model"):

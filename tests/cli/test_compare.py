@@ -34,7 +34,7 @@ def test_every_system_is_compared_under_its_name_in_the_paper(variants):
     assert {overlay["model"].get("system", "tc_clip") for overlay in overlays.values()} == set(SYSTEMS)
 
 
-@pytest.mark.parametrize("config", ["demo", "few_shot_hmdb", "zero_shot_k400"])
+@pytest.mark.parametrize("config", ["demo", "few_shot_hmdb", pytest.param("zero_shot_k400", marks=pytest.mark.slow)])
 def test_every_run_parses(config):
     runs = read_sweep([COMPARE], [config]).runs([])
     assert len(runs) == len(read(COMPARE)["variants"])

@@ -56,6 +56,7 @@ def test_upload_and_load_by_name(tcclip, last, demo, tmp_path):
     assert of_hub == of_folder
 
 
+@pytest.mark.slow
 def test_refused_upload_keeps_the_folder(tcclip, last, tmp_path):
     with hub_stand_in() as server:
         ((code, _, err),) = tcclip(server, ("convert", last, "out", "--push_to_hub", "me/actions"), token="hf_wrong")

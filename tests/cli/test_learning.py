@@ -46,6 +46,7 @@ def test_accuracy_is_far_above_chance(run, tmp_path, videos):
     assert _top1(run, tmp_path, videos) > 3 * CHANCE
 
 
+@pytest.mark.slow
 def test_shuffled_labels_give_chance(run, tmp_path, shuffled_videos):
     # 48 test clips: chance has a standard deviation of 0.063, and this is more than three of them.
     assert _top1(run, tmp_path, shuffled_videos) < CHANCE + 0.2

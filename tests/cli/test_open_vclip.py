@@ -26,6 +26,7 @@ def test_trains_and_is_tested_again_from_its_checkpoint(run, alone, tmp_path, sy
     assert again == report["runs"]
 
 
+@pytest.mark.slow
 def test_teacher_is_not_saved_and_projections_are(run, tmp_path):
     code, _, err = run("fit", "--config", "models/froster.yaml", *WITHOUT_CONTEXT, *SHORT, *BATCHES)
     assert code == 0, err

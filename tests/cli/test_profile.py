@@ -17,6 +17,7 @@ def read_json(capsys):
     return json.loads(capsys.readouterr().out)
 
 
+@pytest.mark.slow
 def test_default_rows_are_those_of_the_paper(capsys):
     profile(["--format", "json"])
     costs = read_json(capsys)

@@ -66,7 +66,7 @@ def assert_same(found, expected):
     "options",
     [
         {},
-        {"local_global_bias": False},
+        pytest.param({"local_global_bias": False}, marks=pytest.mark.slow),
         {"tc_layers": [3]},
         {"aggregation": "bipartite_attention"},
         {"num_deep_prompts": 3},
@@ -154,6 +154,7 @@ def test_compiled_code_gives_the_logits_and_gradients_of_the_plain_model():
     assert_same(logits_and_gradients(model, video), expected)
 
 
+@pytest.mark.slow
 def test_a_copy_has_an_encoder_of_its_own_weights():
     model, video = build_model().eval(), random_video()
     use_kernels(model, "triton")

@@ -98,6 +98,7 @@ def test_code_cells_are_short_and_follow_an_explanation(path):
             assert len(cell.source.splitlines()) <= 15
 
 
+@pytest.mark.slow
 def test_explore_checkpoint_runs(tmp_path, monkeypatch):
     demo = tmp_path / "demo"
     write_synthetic_dataset(demo / "data", DEMO, unseen=(), train_films=2, test_films=1)

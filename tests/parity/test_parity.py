@@ -17,7 +17,10 @@ weights = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(weights)
 
 
-@pytest.fixture(scope="module", params=[1, 2], ids=["one thread", "two threads"])
+@pytest.fixture(
+    scope="module",
+    params=[pytest.param(1, id="one thread"), pytest.param(2, id="two threads", marks=pytest.mark.slow)],
+)
 def num_threads(request):
     before = torch.get_num_threads()
     torch.set_num_threads(request.param)

@@ -142,7 +142,8 @@ def test_files_of_the_machine_are_not_read(url, demo, film):
     assert "event: error" in answered and "confidence" not in answered
 
 
-@pytest.mark.parametrize("stop", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
 def test_end_is_clean(tmp_path, film, stop):
     with serving(tmp_path) as (process, address):
         Client(address, verbose=False, download_files=str(tmp_path.parent / "downloads")).predict(
