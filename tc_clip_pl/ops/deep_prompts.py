@@ -5,8 +5,8 @@ place of what the layer before made of its vectors. After the deepest one the pr
 layer has vectors, nothing reads what a layer makes of them: they are keys and values alone, and TC-CLIP takes them as
 such.
 
-The authors' code rounds deep vectors and their gradients to float16 where it uses them. Here they keep their precision:
-that moves the norms of gradients by 2e-5, and without loss scaling, small gradients do not vanish.
+The authors' code rounds deep vectors and their gradients to float16 where it uses them. Here they keep their precision,
+which moves the norms of gradients by 2e-5.
 """
 
 from collections.abc import Callable, Iterable

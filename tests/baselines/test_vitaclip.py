@@ -163,7 +163,10 @@ def test_saved_and_loaded_it_is_the_same(model, tiny_video, tmp_path):
     model.save_pretrained(tmp_path / "saved")
     loaded = VitaCLIP.from_pretrained(tmp_path / "saved")
     assert loaded.config.trained_classes == CLASS_NAMES
-    assert torch.equal(scores(loaded, CLASS_NAMES, tiny_video), scores(model, CLASS_NAMES, tiny_video))
+    weights = loaded.state_dict()
+    assert all(torch.equal(value, weights[name]) for name, value in model.state_dict().items())
+    # Equal up to rounding: where weights lie in memory may change the order of a sum.
+    torch.testing.assert_close(scores(loaded, CLASS_NAMES, tiny_video), scores(model, CLASS_NAMES, tiny_video))
     trained = {name for name, p in loaded.named_parameters() if p.requires_grad}
     assert trained == {name for name, p in model.named_parameters() if p.requires_grad}
     with pytest.raises(ValueError, match=r"made for 4 frames, not 8: set data\.num_frames to 4"):

@@ -94,11 +94,13 @@ def test_model_and_frames_come_from_the_configuration(tmp_path, capsys):
     assert tc["tflops"] * tc["median_ms"] == pytest.approx(own["tflops"] * own["median_ms"])  # both are frame-wise
 
 
-def test_training_recomputes_activations_as_configured(tmp_path, capsys):
+@pytest.mark.parametrize("by_option", [False, pytest.param(True, marks=pytest.mark.slow)])
+def test_training_recomputes_activations_by_configuration_or_option(tmp_path, capsys, by_option):
     config = tmp_path / "mine.yaml"
     config.write_text("model: {pretrained: world, checkpoint_activations: true}")
     options = (*QUICK[2:], "--num_classes", 3, "--format", "json")
-    code, out, err = bench(capsys, "train", "--config", config, *options)
+    option = ("--model.pretrained", "world", "--model.checkpoint_activations", "true")
+    code, out, err = bench(capsys, "train", *(option if by_option else ("--config", config)), *options)
     assert code == 0 and json.loads(out)["recomputes"] is True, err
 
 

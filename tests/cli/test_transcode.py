@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tarfile
 import time
 
 import pytest
@@ -76,12 +77,14 @@ def test_check_of_shards(copies, run, tmp_path, level):
     assert f"59 files checked at level {level}" in " ".join(out.split())
     broken = shutil.copytree(folder / "shards", tmp_path / "broken")
     shard = broken / "shard-000000.tar"
-    with shard.open("r+b") as file:
-        if level == "decode":
-            file.seek(shard.stat().st_size // 2)
-            file.write(bytes(60))
-        else:
-            file.truncate(shard.stat().st_size // 2)
+    if level == "decode":
+        with tarfile.open(shard) as archive:  # the middle of the file may be padding, or not a video
+            clip = next(member for member in archive if member.name.endswith(".mp4"))
+        with shard.open("r+b") as file:
+            file.seek(clip.offset_data + clip.size // 2)
+            file.write(b"damaged" * 8)
+    else:
+        os.truncate(shard, shard.stat().st_size // 2)
     code, _, _ = run(*argv, "--data.root", broken, "--report", "report.json", on_demo=False)
     assert code == 1
     with open("report.json") as file:
