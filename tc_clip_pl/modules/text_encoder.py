@@ -21,6 +21,7 @@ from tc_clip_pl.modules.backbone.interface import (
     run_layers,
 )
 from tc_clip_pl.modules.outputs import ClassEncoding
+from tc_clip_pl.modules.text_packing import run_layers_packed
 from tc_clip_pl.ops.prompt_attention import attend_classes, merge_prompts
 
 
@@ -65,8 +66,8 @@ def encode_classes(
         run_layer: Calls a layer with its arguments.
     """
     last, length = text_model.encoder.layers[-1], inputs_embeds.shape[1]
-    states = add_positions(text_model, inputs_embeds)
-    states = run_layers(text_model, states, 0, len(text_model.encoder.layers) - 1, run_layer)
+    states, num_layers = add_positions(text_model, inputs_embeds), len(text_model.encoder.layers)
+    states = run_layers_packed(text_model, states, 1 + num_prompts, num_layers - 1, run_layer)
 
     # The prompt positions are left out: `condition_last` puts the prompts of each video in their place.
     positions = torch.arange(length, device=eos.device)

@@ -53,9 +53,14 @@ def add_positions(text_model: TextModel, inputs_embeds: Tensor) -> Tensor:
 
 
 def run_layers(
-    text_model: TextModel, states: Tensor, start: int, stop: int, run_layer: Callable[..., Tensor] = call_layer
+    text_model: TextModel,
+    states: Tensor,
+    start: int,
+    stop: int,
+    run_layer: Callable[..., Tensor] = call_layer,
+    mask: Tensor | None = None,
 ) -> Tensor:
-    """Run a slice of the layers under the causal mask.
+    """Run a slice of the layers.
 
     Args:
         text_model: CLIP's text model.
@@ -63,14 +68,16 @@ def run_layers(
         start: First layer, counted from 0.
         stop: Layer to stop before, counted from 0.
         run_layer: Calls a layer with its arguments; a compiled one is faster.
+        mask: (L, L), added to the scores; by default the causal mask.
 
     Returns:
         (X, L, D) states.
     """
-    length = states.shape[1]
-    mask = torch.full((length, length), float("-inf"), dtype=states.dtype, device=states.device).triu(1)[None, None]
+    if mask is None:
+        length = states.shape[1]
+        mask = torch.full((length, length), float("-inf"), dtype=states.dtype, device=states.device).triu(1)
     for layer in text_model.encoder.layers[start:stop]:
-        states = run_layer(layer, states, mask)
+        states = run_layer(layer, states, mask[None, None])
     return states
 
 
