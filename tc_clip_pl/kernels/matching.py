@@ -14,8 +14,13 @@ from tc_clip_pl.kernels.matching_rounds import (
 from tc_clip_pl.kernels.replay import Replayed
 from tc_clip_pl.ops.aggregation.bipartite import merge_schedule
 
-TILE, FEATURES = 64, 64  # tokens of a tile of similarities, features per step
-RANKED, ADDED, LABELED = 64, 8, 256  # tokens, merged rows and seeds per step
+# Tokens of a tile of similarities, features per step. Large tiles read less, small ones keep more of a GPU busy.
+LARGE, SMALL = (
+    {"BLOCK_A": 128, "BLOCK_B": 128, "BLOCK_D": 32, "num_warps": 8, "num_stages": 3},
+    {"BLOCK_A": 64, "BLOCK_B": 64, "BLOCK_D": 64, "num_warps": 4, "num_stages": 3},
+)
+MANY_TILES = 256
+RANKED, RIVALS, ADDED, LABELED = 16, 512, 16, 256  # tokens, those compared, merged rows and seeds per step
 LEAST = torch.iinfo(torch.int64).min
 
 
@@ -64,9 +69,12 @@ class _Rounds:
     def __init__(self, sums: Tensor, most: int) -> None:
         (self.batch, self.num_rows, self.width), self.most = sums.shape, most
         self.block_width = triton.next_power_of_2(self.width)
-        self.sums = sums.clone(memory_format=torch.contiguous_format)
-        self.high, self.low = (torch.empty_like(self.sums, dtype=torch.float16) for _ in range(2))
-        normalize_rows[(self.batch * self.num_rows,)](self.sums, self.high, self.low, self.width, self.block_width)
+        sums = sums.contiguous()
+        self.sums = torch.empty_like(sums)
+        self.high, self.low = (torch.empty_like(sums, dtype=torch.float16) for _ in range(2))
+        normalize_rows[(self.batch * self.num_rows,)](
+            sums, self.sums, self.high, self.low, self.width, self.block_width
+        )
         order = torch.arange(self.num_rows, device=sums.device, dtype=torch.int32)
         self.parents = order.expand(self.batch, -1).contiguous()  # every row is its own until it is merged
         self.rows, self.next_rows = self.parents.clone(), torch.empty_like(self.parents)
@@ -76,17 +84,18 @@ class _Rounds:
         """Run one round."""
         best = torch.full_like(self.rows, LEAST, dtype=torch.int64)
         num_a, num_b = (num_tokens + 1) // 2, num_tokens // 2
-        find_partners[(triton.cdiv(num_a, TILE) * triton.cdiv(num_b, TILE), self.batch)](
-            self.high, self.low, self.rows, best, num_tokens, self.num_rows, self.width,
-            TILE, TILE, FEATURES, num_warps=4, num_stages=3,
-        )  # fmt: skip
+        num_large = triton.cdiv(num_a, LARGE["BLOCK_A"]) * triton.cdiv(num_b, LARGE["BLOCK_B"]) * self.batch
+        tile = LARGE if num_large >= MANY_TILES else SMALL
+        find_partners[(triton.cdiv(num_a, tile["BLOCK_A"]) * triton.cdiv(num_b, tile["BLOCK_B"]), self.batch)](
+            self.high, self.low, self.rows, best, num_tokens, self.num_rows, self.width, **tile
+        )
         rank_tokens[(triton.cdiv(num_a, RANKED), self.batch)](
             best, self.rows, self.next_rows, self.merged, self.target, num_tokens, num_merges, self.num_rows, self.most,
-            RANKED, RANKED,
+            RANKED, RIVALS,
         )  # fmt: skip
         merge_tokens[(num_merges, self.batch)](
             self.sums, self.high, self.low, self.parents, self.merged, self.target, num_merges, self.num_rows,
-            self.most, self.width, triton.next_power_of_2(self.most), self.block_width, ADDED,
+            self.most, self.width, triton.next_power_of_2(self.most), self.block_width, ADDED, num_warps=8,
         )  # fmt: skip
         self.rows, self.next_rows = self.next_rows, self.rows
 

@@ -9,10 +9,11 @@ import triton.language as tl
 
 
 @triton.jit
-def normalize_rows(sums, high, low, width: tl.constexpr, BLOCK_WIDTH: tl.constexpr):
-    """Write every row at unit length, as two float16 halves whose sum is within 3e-8 of it."""
+def normalize_rows(tokens, sums, high, low, width: tl.constexpr, BLOCK_WIDTH: tl.constexpr):
+    """Copy every row, and write it at unit length, as two float16 halves whose sum is within 3e-8 of it."""
     row, d = tl.program_id(0).to(tl.int64), tl.arange(0, BLOCK_WIDTH)
-    total = tl.load(sums + row * width + d, mask=d < width, other=0.0)
+    total = tl.load(tokens + row * width + d, mask=d < width, other=0.0)
+    tl.store(sums + row * width + d, total, mask=d < width)
     _store_unit(total, high + row * width, low + row * width, d, d < width)
 
 
@@ -109,18 +110,18 @@ def merge_tokens(
     merged += clip * max_merges
     target += clip * max_merges
     row = tl.load(target + mine)
-    targets = tl.load(target + merges, mask=merges < num_merges, other=-1)
-    is_first = tl.sum(((targets == row) & (merges < mine)).to(tl.int32), axis=0) == 0
+    joins = tl.load(target + merges, mask=merges < num_merges, other=-1) == row
+    others = tl.load(merged + merges, mask=joins, other=0)
+    place = tl.cumsum(joins.to(tl.int32), axis=0) - 1  # among those with the same partner
+    is_first = tl.sum((joins & (merges < mine)).to(tl.int32), axis=0) == 0
+    count = tl.sum(joins.to(tl.int32), axis=0) * is_first.to(tl.int32)
     total = tl.load(sums + row * width + d, mask=d < width, other=0.0)
-    for start in range(0, num_merges, BLOCK_ADD):
-        each = start + tl.arange(0, BLOCK_ADD)
-        adds = (tl.load(target + each, mask=each < num_merges, other=-1) == row) & is_first
-        if tl.sum(adds.to(tl.int32), axis=0) > 0:
-            other = tl.load(merged + each, mask=adds, other=0)
-            added = tl.load(
-                sums + other[:, None] * width + d[None, :], mask=adds[:, None] & (d < width)[None, :], other=0
-            )
-            total += tl.sum(added, axis=0)
+    for start in range(0, count, BLOCK_ADD):
+        wanted = start + tl.arange(0, BLOCK_ADD)
+        is_other = (place[None, :] == wanted[:, None]) & joins[None, :]
+        other = tl.sum(tl.where(is_other, others[None, :], 0), axis=1)
+        mask = (wanted < count)[:, None] & (d < width)[None, :]
+        total += tl.sum(tl.load(sums + other[:, None] * width + d[None, :], mask=mask, other=0.0), axis=0)
     tl.store(sums + row * width + d, total, mask=(d < width) & is_first)
     offset = (clip * num_rows + row) * width
     _store_unit(total, high + offset, low + offset, d, (d < width) & is_first)
