@@ -6,6 +6,7 @@ from contextvars import ContextVar
 from typing import Any, TypeVar
 
 import torch
+from torch._guards import TracingContext
 from torch.utils.checkpoint import CheckpointPolicy, create_selective_checkpoint_contexts
 from transformers import PreTrainedModel
 
@@ -42,7 +43,8 @@ def keep_choice(choose: Callable[[], Choice]) -> Choice:
 def _contexts() -> tuple[AbstractContextManager, AbstractContextManager]:
     """Return the contexts of a layer's forward pass and of its recomputation."""
     forward, recomputation = create_selective_checkpoint_contexts(_policy)
-    if torch.compiler.is_compiling():
+    # The compiler asks for the bare contexts while it traces: in Dynamo, or, up to PyTorch 2.11 at least, after it.
+    if torch.compiler.is_compiling() or TracingContext.try_get() is not None:
         return forward, recomputation
     choices: list[Any] = []
 

@@ -65,18 +65,19 @@ class TCEncoderLayer(EncoderLayer):
         normed_shared = None if shared is None else self.layer_norm1(shared)
         attended, attention = self.self_attn(self.layer_norm1(hidden_states), normed_shared)
         interim = hidden_states + attended  # z-hat of Eq. 9
-        output = LayerOutput(self.feed_forward(interim[:, :, :1] if cls_only else interim))  # Eq. 10
+        hidden_states = self.feed_forward(interim[:, :, :1] if cls_only else interim)  # Eq. 10
+        context_tokens = sources = attentions = None
         if self.makes_context:
             # Seeds are taken from z-hat, before the MLP, and the merged tokens then pass through the same MLP.
             seeds, grouping = self._group_seeds(interim, attention)
-            output.context_tokens = self.feed_forward(grouping.average(seeds.tokens))  # Eqs. 6 and 11
+            context_tokens = self.feed_forward(grouping.average(seeds.tokens))  # Eqs. 6 and 11
             if return_sources:
                 num_patches = interim.shape[2] - 1
-                output.sources = source_masks(grouping.groups, seeds.indices, grouping.count, num_patches)
+                sources = source_masks(grouping.groups, seeds.indices, grouping.count, num_patches)
         if return_attentions:
             weights = attention.weights()
-            output.attentions = weights if self.deep_prompts is None else weights[..., : -len(self.deep_prompts)]
-        return output
+            attentions = weights if self.deep_prompts is None else weights[..., : -len(self.deep_prompts)]
+        return LayerOutput(hidden_states, context_tokens, sources, attentions)
 
     def _shared_tokens(self, context_tokens: Tensor | None, num_videos: int) -> Tensor | None:
         """Return what all frames attend to, (B, K + n, D): context tokens, if this layer reads them, and prompts."""
