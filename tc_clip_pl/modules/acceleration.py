@@ -7,6 +7,7 @@ import torch
 
 from tc_clip_pl.modules.fast_encoder import FastEncoder
 from tc_clip_pl.modules.fast_text import FastText
+from tc_clip_pl.modules.replays import Replays
 
 if TYPE_CHECKING:
     from tc_clip_pl.modules.tc_clip import TCCLIP
@@ -57,8 +58,10 @@ def use_kernels(
     chosen = choose_kernels(kernels, device)
     _set_kernels(model, has_kernels=chosen != "plain")
     compiles, replays = chosen == "compiled", weights_are_fixed and device.type == "cuda" and chosen != "plain"
-    model.fast_encoder = FastEncoder(model.vision_model, compiles, replays) if compiles or replays else None
-    model.fast_text = FastText() if compiles else None
+    model.replays = Replays() if replays else None
+    # What is replayed comes again, so that small batches are worth compiling as well.
+    model.fast_encoder = FastEncoder(model.vision_model, every_size=replays) if compiles else None
+    model.fast_text = FastText(every_size=replays) if compiles else None
     if compiles:
         import torch._dynamo.config as config
 

@@ -1,4 +1,4 @@
-"""The text side of a training step, compiled and replayed as a CUDA graph: hundreds of classes, but short texts."""
+"""The text side, compiled, and in training replayed as a CUDA graph: hundreds of classes, but short texts."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -12,18 +12,20 @@ from tc_clip_pl.modules.training_graph import TrainingGraphs
 
 
 class FastText:
-    """Calls the two halves of a prompting in training; evaluation keeps the classes and has little left to do.
+    """Calls the two halves of a prompting: the first in training only, as evaluation keeps the classes.
 
     Args:
+        every_size: Whether batches of every size are compiled, as in `FastEncoder`.
         backend: Of `torch.compile`.
     """
 
-    def __init__(self, backend: str = "inductor") -> None:
+    def __init__(self, every_size: bool = False, backend: str = "inductor") -> None:
+        self.every_size = every_size
         self._compile = partial(torch.compile, dynamic=False, backend=backend)
         self._run_layer = self._compile(call_layer)
         self._graphs = TrainingGraphs()
         self._conditions: dict[Callable[..., Tensor], Callable[..., Tensor]] = {}
-        self._most_videos = 0
+        self._most_videos = {True: 0, False: 0}
         self._backend = backend
 
     def encode(self, function: Callable[..., Any], inputs: Sequence[Tensor], parameters: Sequence[Tensor]) -> Any:
@@ -37,13 +39,14 @@ class FastText:
         return self._graphs(partial(function, run_layer=self._run_layer), inputs, parameters)
 
     def condition(self, function: Callable[..., Tensor], text: Any, classes: Any, vision_tokens: Tensor) -> Tensor:
-        """Compute the text embeddings for videos; as the vision encoder, uncompiled for a last smaller batch."""
-        if len(vision_tokens) < self._most_videos:
+        """Compute the text embeddings for videos; as the vision encoder, uncompiled for a smaller batch."""
+        learns, num_videos = torch.is_grad_enabled(), vision_tokens.shape[0]
+        if not self.every_size and num_videos < self._most_videos[learns]:
             return function(text, classes, vision_tokens)
-        self._most_videos = len(vision_tokens)
+        self._most_videos[learns] = num_videos
         compiled = self._conditions.setdefault(function, self._compile(function))
         return compiled(text, classes, vision_tokens)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "FastText":
         """Return one without compiled code and graphs, which cannot be copied."""
-        return FastText(self._backend)
+        return FastText(self.every_size, self._backend)

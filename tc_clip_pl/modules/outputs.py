@@ -1,6 +1,8 @@
 """What the model and its parts return, with the shape of each field."""
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, fields, is_dataclass, replace
+from typing import Any
 
 from torch import Tensor
 from transformers.utils import ModelOutput
@@ -85,3 +87,27 @@ class TCCLIPOutput(ModelOutput):
     text_embeds: Tensor | None = None
     sources: tuple[Tensor | None, ...] | None = None
     attentions: tuple[Tensor | None, ...] | None = None
+
+
+def tensors_of(value: Any) -> Iterator[Tensor]:
+    """Yield the tensors of an output: a tensor, or a tuple or dataclass of outputs."""
+    if isinstance(value, Tensor):
+        yield value
+    elif is_dataclass(value):
+        for field in fields(value):
+            yield from tensors_of(getattr(value, field.name))
+    elif isinstance(value, tuple):
+        for item in value:
+            yield from tensors_of(item)
+
+
+def with_tensors(value: Any, tensors: Iterator[Tensor]) -> Any:
+    """Return an output with other tensors in the order of `tensors_of`."""
+    if isinstance(value, Tensor):
+        return next(tensors)
+    if is_dataclass(value):
+        changes = {field.name: with_tensors(getattr(value, field.name), tensors) for field in fields(value)}
+        return replace(value, **changes)
+    if isinstance(value, tuple):
+        return tuple(with_tensors(item, tensors) for item in value)
+    return value

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from torch import Tensor, nn
@@ -19,6 +20,7 @@ from tc_clip_pl.modules.fast_encoder import FastEncoder
 from tc_clip_pl.modules.fast_text import FastText
 from tc_clip_pl.modules.outputs import TCCLIPOutput, VideoEncoding
 from tc_clip_pl.modules.prompt_learner import PromptLearner
+from tc_clip_pl.modules.replays import Replays
 from tc_clip_pl.modules.text_prompting import PROMPTINGS, TextSide
 from tc_clip_pl.modules.tokenizer import CLASS_TEXT, tokenize_template
 from tc_clip_pl.modules.video_clip import VideoCLIP
@@ -28,6 +30,7 @@ from tc_clip_pl.ops.frame_pooling import FRAME_POOLINGS, pool_frames
 
 PROMPTING_PARTS = r"^prompt_learner\.|^prompt_generation_layer\.|\.deep_prompts$"
 TEXT_PARTS = ("text_model.", "text_projection.", "prompt_learner.")  # what the encoding of the classes reads
+MANY_CLASSES = 1000  # from here on, compiling what evaluation does for each video pays off
 
 
 class TCCLIP(VideoCLIP, BackboneModel):
@@ -40,7 +43,8 @@ class TCCLIP(VideoCLIP, BackboneModel):
 
     Attributes:
         fast_encoder: What `use_kernels` puts in place of `vision_model`, or None.
-        fast_text: What `use_kernels` trains the text side with, or None.
+        fast_text: What `use_kernels` puts in place of the prompting, or None.
+        replays: What `use_kernels` evaluates small batches with, or None.
 
     Example:
         >>> model = TCCLIP.from_pretrained("openai/clip-vit-base-patch16", num_frames=16)  # doctest: +SKIP
@@ -67,6 +71,7 @@ class TCCLIP(VideoCLIP, BackboneModel):
         self.prompt_generation_layer = PromptGenerationLayer(config.text_config) if config.reads_vision else None
         self.fast_encoder: FastEncoder | None = None
         self.fast_text: FastText | None = None
+        self.replays: Replays | None = None
         self.post_init()
         self.freeze_fixed()
 
@@ -84,6 +89,14 @@ class TCCLIP(VideoCLIP, BackboneModel):
         """
         classes = self.encode_classes()
         encoding = self._encode_video(video, return_sources, return_attentions)
+        output = self._replay(video, self._score, encoding, classes)
+        if return_sources:
+            output.sources = encoding.sources
+        if return_attentions:
+            output.attentions = encoding.attentions
+        return output
+
+    def _score(self, encoding: VideoEncoding, classes: Any) -> TCCLIPOutput:
         frame_embeds = self.visual_projection(encoding.cls_tokens)
         context_tokens, prompting_tokens = (
             None if tokens is None else self.visual_projection(tokens)
@@ -96,8 +109,6 @@ class TCCLIP(VideoCLIP, BackboneModel):
             frame_embeds=frame_embeds,
             context_tokens=context_tokens,
             text_embeds=text_embeds,
-            sources=encoding.sources if return_sources else None,
-            attentions=encoding.attentions if return_attentions else None,
         )
 
     def embed_videos(self, video: Tensor) -> Tensor:
@@ -120,9 +131,17 @@ class TCCLIP(VideoCLIP, BackboneModel):
     def _encode_video(
         self, video: Tensor, return_sources: bool = False, return_attentions: bool = False
     ) -> VideoEncoding:
-        if self.fast_encoder is None or return_sources or return_attentions:  # a look inside is not worth compiling
+        if return_sources or return_attentions:  # a look inside is not worth compiling
             return self.vision_model(video, return_sources, return_attentions)
-        return self.fast_encoder(video)
+        return self._replay(video, self._encode_frames, video)
+
+    def _encode_frames(self, video: Tensor) -> VideoEncoding:
+        return self.vision_model(video) if self.fast_encoder is None else self.fast_encoder(video)
+
+    def _replay(self, video: Tensor, function: Callable[..., Any], *arguments: Any) -> Any:
+        """Call a step of the forward pass of a video, as a CUDA graph where that is faster."""
+        call = function if self.replays is None or not self.replays.fits(video) else partial(self.replays, function)
+        return call(*arguments)
 
     def _encode_classes(self) -> Any:
         if self.fast_text is None or not self.training:
@@ -145,7 +164,8 @@ class TCCLIP(VideoCLIP, BackboneModel):
 
     def _condition_classes(self, classes: Any, prompting_tokens: Tensor | None) -> Tensor:
         condition, text = self.prompting.condition, self._text_side()
-        if self.fast_text is None or not self.training or prompting_tokens is None:
+        is_costly = self.training or self.class_input_ids.shape[-2] >= MANY_CLASSES
+        if self.fast_text is None or not is_costly or prompting_tokens is None:
             return condition(text, classes, prompting_tokens)
         return self.fast_text.condition(condition, text, classes, prompting_tokens)
 

@@ -1,13 +1,14 @@
 """A forward pass and its backward pass, each replayed as one CUDA graph: a GPU then never waits for Python."""
 
 import weakref
-from collections.abc import Callable, Hashable, Iterator, Sequence
-from dataclasses import fields, is_dataclass, replace
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
+
+from tc_clip_pl.modules.outputs import tensors_of, with_tensors
 
 
 class TrainingGraphs:
@@ -61,7 +62,7 @@ class TrainingGraph:
             # Other threads may allocate meanwhile, such as the one that pins the memory of the next batch.
             with torch.cuda.graph(self.forward, capture_error_mode="thread_local"):
                 self.result = function(*self.inputs)
-        self.outputs = list(_tensors(self.result))
+        self.outputs = list(tensors_of(self.result))
         self.output_gradients = [torch.zeros_like(output) for output in self.outputs if output.requires_grad]
         with torch.cuda.graph(self.backward, pool=self.forward.pool(), capture_error_mode="thread_local"):
             self.gradients = self._differentiate(self.outputs, parameters)
@@ -69,7 +70,7 @@ class TrainingGraph:
     def __call__(self, inputs: Sequence[Tensor], parameters: Sequence[Tensor]) -> Any:
         """Replay the forward pass; the backward pass follows through autograd."""
         results = _Replay.apply(self, len(inputs), *inputs, *parameters)
-        return _rebuild(self.result, iter(results))
+        return with_tensors(self.result, iter(results))
 
     def can_replay(self, parameters: Sequence[Tensor]) -> bool:
         """Whether the parameters are where they were, and no earlier call still waits for its backward pass."""
@@ -80,7 +81,7 @@ class TrainingGraph:
         stream.wait_stream(current)
         with torch.cuda.stream(stream):  # compile, choose algorithms, allocate workspaces
             for _ in range(2):
-                outputs = list(_tensors(function(*self.inputs)))
+                outputs = list(tensors_of(function(*self.inputs)))
                 self.output_gradients = [torch.zeros_like(output) for output in outputs if output.requires_grad]
                 self._differentiate(outputs, parameters)
         current.wait_stream(stream)
@@ -125,24 +126,3 @@ class _Replay(torch.autograd.Function):
 
 def _pointers(parameters: Sequence[Tensor]) -> tuple[tuple[int, bool], ...]:
     return tuple((parameter.data_ptr(), parameter.requires_grad) for parameter in parameters)
-
-
-def _tensors(value: Any) -> Iterator[Tensor]:
-    if isinstance(value, Tensor):
-        yield value
-    elif isinstance(value, tuple):
-        for item in value:
-            yield from _tensors(item)
-    elif is_dataclass(value):
-        for field in fields(value):
-            yield from _tensors(getattr(value, field.name))
-
-
-def _rebuild(value: Any, tensors: Iterator[Tensor]) -> Any:
-    if isinstance(value, Tensor):
-        return next(tensors)
-    if isinstance(value, tuple):
-        return tuple(_rebuild(item, tensors) for item in value)
-    if is_dataclass(value):
-        return replace(value, **{field.name: _rebuild(getattr(value, field.name), tensors) for field in fields(value)})
-    return value

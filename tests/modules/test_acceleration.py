@@ -99,7 +99,7 @@ def compiled_model():
     logging.getLogger("torch.__trace").disabled = True  # pytest would record every line, which takes minutes
     model = build_model()
     use_kernels(model, "triton")
-    model.fast_encoder = FastEncoder(model.vision_model, compiles=True, backend="eager")
+    model.fast_encoder = FastEncoder(model.vision_model, backend="eager")
     model.fast_text = FastText(backend="eager")
     yield model
     torch._dynamo.reset()
@@ -158,7 +158,7 @@ def test_compiled_code_gives_the_logits_and_gradients_of_the_plain_model():
 def test_a_copy_has_an_encoder_of_its_own_weights():
     model, video = build_model().eval(), random_video()
     use_kernels(model, "triton")
-    model.fast_encoder = FastEncoder(model.vision_model, compiles=False)
+    model.fast_encoder = FastEncoder(model.vision_model)
     other = copy.deepcopy(model)
     assert other.fast_encoder.vision_model is other.vision_model
     with torch.no_grad():

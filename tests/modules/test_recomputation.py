@@ -95,7 +95,7 @@ def test_compiled_training_matches_once_too(backend, monkeypatch):
     expected = logits_and_gradients(model, video)
     use_kernels(model, "triton")
     recompute_activations(model)
-    model.fast_encoder = FastEncoder(model.vision_model, compiles=True, backend=backend)
+    model.fast_encoder = FastEncoder(model.vision_model, backend=backend)
     model.fast_text = FastText(backend=backend)
     assert_same(logits_and_gradients(model, video), expected)
     assert len(calls) == 4 and not counters["graph_break"]

@@ -1,0 +1,86 @@
+"""Steps of a model in evaluation as CUDA graphs: one launch instead of hundreds, which for a small batch take longer.
+
+The vision encoder is one graph; what the scores need besides, which reads the encoded classes, another.
+"""
+
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from tc_clip_pl.modules.outputs import tensors_of, with_tensors
+
+MOST_FRAMES = 128  # of a batch: beyond, a GPU is busy for longer than its kernels take to launch
+
+
+@dataclass
+class _Captured:
+    """A captured step: write to the tensors of `given`, replay, read `result`; no graph after the first call."""
+
+    others: tuple[Any, ...]
+    given: Any = None
+    graph: torch.cuda.CUDAGraph | None = None
+    result: Any = None
+
+
+class Replays:
+    """Calls functions of tensors, and replays them from their second call on; the weights must stay as they are."""
+
+    def __init__(self) -> None:
+        self._captured: dict[Hashable, _Captured] = {}
+
+    @staticmethod
+    def fits(video: Tensor) -> bool:
+        """Whether a batch, (B, T, 3, H, W), is small enough to gain by replays, and nobody wants gradients."""
+        return not torch.is_grad_enabled() and video.shape[0] * video.shape[1] <= MOST_FRAMES
+
+    def __call__(self, function: Callable[..., Any], given: Any, *others: Any) -> Any:
+        """Call the function, or replay it.
+
+        Args:
+            function: A method of the model; it never waits for the GPU.
+            given: A tensor, or a tuple or dataclass of tensors, on a GPU.
+            others: What else it reads. Other objects than those of the last call have the function called as it is.
+
+        Returns:
+            What the function returns, made of tensors like `given`; the next call leaves it alone.
+        """
+        mode = torch.is_inference_mode_enabled(), torch.is_autocast_enabled("cuda"), torch.get_autocast_dtype("cuda")
+        key = (function.__name__, *mode, *((tensor.shape, tensor.dtype) for tensor in tensors_of(given)))
+        captured = self._captured.get(key)
+        if captured is None or any(new is not old for new, old in zip(others, captured.others, strict=True)):
+            self._captured[key] = _Captured(others)  # drops the graph of the others
+            return function(given, *others)
+        if captured.graph is None:
+            _capture(captured, function, given)
+        for static, tensor in zip(tensors_of(captured.given), tensors_of(given), strict=True):
+            static.copy_(tensor)
+        captured.graph.replay()
+        return _clone(captured.result)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "Replays":
+        """Return one without graphs, which read the weights of the model that they were captured of."""
+        return Replays()
+
+
+def _clone(value: Any) -> Any:
+    return with_tensors(value, iter([tensor.clone() for tensor in tensors_of(value)]))
+
+
+def _capture(captured: _Captured, function: Callable[..., Any], given: Any) -> None:
+    captured.given, graph = _clone(given), torch.cuda.CUDAGraph()
+    dtype, enabled = torch.get_autocast_dtype("cuda"), torch.is_autocast_enabled("cuda")
+    # A cast that autocast cached before the capture would be gone when the graph is replayed.
+    with torch.autocast("cuda", dtype, enabled=enabled, cache_enabled=False):
+        stream, current = torch.cuda.Stream(), torch.cuda.current_stream()
+        stream.wait_stream(current)
+        with torch.cuda.stream(stream):  # compile, choose algorithms, allocate workspaces
+            for _ in range(2):
+                function(captured.given, *captured.others)
+        current.wait_stream(stream)
+        # Other threads may allocate on other devices meanwhile.
+        with torch.cuda.graph(graph, capture_error_mode="thread_local"):
+            captured.result = function(captured.given, *captured.others)
+    captured.graph = graph
