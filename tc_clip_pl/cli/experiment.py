@@ -32,6 +32,7 @@ from tc_clip_pl.cli.trainer_settings import (
 from tc_clip_pl.cli.write_outputs import run_folder, write_predictions, write_report
 from tc_clip_pl.evaluation.results import EvaluationRun
 from tc_clip_pl.modules.names import recorded_name
+from tc_clip_pl.training.confusion_matrix import ConfusionMatrixPicture
 from tc_clip_pl.training.cost_monitor import CostMonitor
 from tc_clip_pl.training.finite_loss import FiniteLoss
 from tc_clip_pl.training.interrupts import KeepInterrupts
@@ -127,9 +128,11 @@ class TCCLIPCLI(ExperimentArguments):
         kwargs["plugins"] = with_safe_checkpoints(settings["plugins"])
         # Not among the configured callbacks: replacing their list should not switch these off.
         fixed = [FiniteLoss(config.max_bad_steps), KeepInterrupts(), RunFolderNotes(self.command[1:]), CostMonitor()]
-        callbacks = [*usable_callbacks(settings), *fixed]
+        usable = usable_callbacks(settings)
+        if not config.pictures:
+            usable = [callback for callback in usable if not isinstance(callback, ConfusionMatrixPicture)]
         try:
-            return super().instantiate_trainer(**kwargs, callbacks=callbacks)
+            return super().instantiate_trainer(**kwargs, callbacks=[*usable, *fixed])
         except TypeError as error:  # what Lightning raises for devices that are no number
             raise UserError(f"The Trainer cannot be built: {error}") from error
 
