@@ -90,12 +90,12 @@ def test_prompting_matches_table_14(costs):
     assert round(cost.prompting / 1e9, 2) == 0.06
 
 
+OPEN_VCLIP = {"reference_tokens": "window", "prompting": "template_ensemble", "class_templates": ["{}"]}
 # System, parameters in millions, multiply-adds in billions (Table 6), and options of its row.
 OTHERS = [
     ("xclip", 169.7, 288, {}),
     ("actionclip", 143.7, 567, {"num_frames": 32}),
-    # Open-VCLIP, with one of its texts: more would only be executed, not counted.
-    ("tc_clip", 124.3, 308, {"reference_tokens": "window", "prompting": "template_ensemble", "class_templates": ["{}"]}),
+    ("tc_clip", 124.3, 308, OPEN_VCLIP),  # with one of its texts: the others would only be executed, not counted
     ("ost", 124.3, 285, {}),  # ViFi-CLIP's encoders
 ]
 
