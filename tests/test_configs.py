@@ -118,3 +118,11 @@ def test_experiment_follows_the_recipe(name):
 def test_zero_shot_tests_three_splits_of_three_datasets():
     tests = parse("test", "--config", "zero_shot_k400")["data"]["init_args"]["tests"]
     assert [test["init_args"]["test_splits"] for test in tests.values()] == [[1, 2, 3]] * 3
+
+
+def test_what_one_command_adds_the_next_one_does_not_have():
+    """The commands of a process share their parser and its defaults."""
+    plain = parse("fit", "--config", "demo.yaml")
+    longer = parse("fit", "--config", "demo.yaml", "--trainer.callbacks+", "ModelSummary", "--model.label_smoothing=0")
+    assert len(longer["trainer"]["callbacks"]) == len(plain["trainer"]["callbacks"]) + 1
+    assert yaml.safe_load(printed.__wrapped__("fit", "--config", "demo.yaml")) == plain

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import time
 from argparse import ArgumentError
 from collections.abc import Sequence
@@ -28,6 +29,20 @@ PARSER_ATTRIBUTES = ("parser", "_subcommand_parsers", "_subcommand_method_argume
 _PARSERS: dict[str, dict[str, Any]] = {}  # by subcommand
 
 
+class DefaultsOnce(LightningArgumentParser):
+    """Reads its default configuration once: parsing a command asks for it twice, and checks all of it each time."""
+
+    _read: Namespace | None = None
+
+    def get_defaults(self, skip_validation: bool = False, **kwargs: Any) -> Namespace:
+        """Return all default values, as a copy where they are known."""
+        if not skip_validation or kwargs or not self.default_config_files:
+            return super().get_defaults(skip_validation, **kwargs)
+        if self._read is None:
+            self._read = super().get_defaults(skip_validation)
+        return copy.deepcopy(self._read)
+
+
 class ExperimentArguments(LightningCLI):
     """LightningCLI with this project's model, options and defaults; `TCCLIPCLI` builds and runs what they say.
 
@@ -49,6 +64,7 @@ class ExperimentArguments(LightningCLI):
             LightningDataModule,
             subclass_mode_data=True,
             auto_configure_optimizers=False,
+            parser_class=DefaultsOnce,
             parser_kwargs={**strict, self.chosen_subcommand: {**strict, **defaults}},
             args=args,
         )
