@@ -30,6 +30,7 @@ def test_imported_prompting_tokens_are_counted_as_they_are(monkeypatch, tmp_path
 
     def prompting(name):
         config = vit_b16(num_frames=4, num_context_tokens=5, prompting_tokens=name, num_vision_layers=2)
+        config.text_config.num_hidden_layers = 2
         return count_cost(config).prompting
 
     per_token = 2 * 512 * 512 + 2 * 4 * 512  # key and value; its score and share for each of 4 prompt vectors
