@@ -1,7 +1,8 @@
 """Cost of a configuration: parameters and multiply-adds (Tables 6 and 14)."""
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 
 import torch
@@ -56,17 +57,45 @@ def count_cost(config: VideoCLIPConfig, system: type[VideoCLIP] | None = None) -
     Raises:
         ValueError: If the forward pass of the system depends on values, which a meta device does not have.
     """
+    model, video = _without_weights(config, system)
+    with _needs_no_values(model):
+        executed = count_multiply_adds(lambda: model(video))
+        parts = _count_parts(model, video) if isinstance(model, TCCLIP) else _count_sides(model, executed)
+    return Cost(count_parameters(model), **parts, executed=executed)
+
+
+def count_total(config: VideoCLIPConfig, system: type[VideoCLIP] | None = None) -> int:
+    """Count `Cost.total` alone, in half the time for a TC-CLIP: what it executes is left out.
+
+    Args:
+        config: As in `count_cost`.
+        system: As in `count_cost`.
+
+    Raises:
+        ValueError: As `count_cost`.
+    """
+    model, video = _without_weights(config, system)
+    with _needs_no_values(model):
+        if isinstance(model, TCCLIP):
+            return sum(_count_parts(model, video).values())
+        return sum(_count_sides(model, count_multiply_adds(lambda: model(video))).values())
+
+
+def _without_weights(config: VideoCLIPConfig, system: type[VideoCLIP] | None) -> tuple[VideoCLIP, Tensor]:
+    """Return the model, with one class, and a video for it, both on the meta device."""
     with torch.device("meta"):  # a copy, as some systems note their classes in their configuration
         model = (system or find_system(config.model_type))(copy.deepcopy(config)).eval()
     model.set_blank_classes(1)
     size = config.vision_config.image_size
-    video = torch.empty(1, config.num_frames, 3, size, size, device="meta")
+    return model, torch.empty(1, config.num_frames, 3, size, size, device="meta")
+
+
+@contextmanager
+def _needs_no_values(model: VideoCLIP) -> Iterator[None]:
     try:
-        executed = count_multiply_adds(lambda: model(video))
+        yield
     except RuntimeError as error:
         raise ValueError(f"{model.title} cannot be counted without values: {error}.") from error
-    parts = _count_parts(model, video) if isinstance(model, TCCLIP) else _count_sides(model, executed)
-    return Cost(count_parameters(model), **parts, executed=executed)
 
 
 def _count_parts(model: TCCLIP, video: Tensor) -> dict[str, int]:

@@ -1,6 +1,9 @@
 """Every shipped configuration parses, describes itself, names the command that runs it and follows the recipes."""
 
+import functools
 import shlex
+from contextlib import redirect_stdout
+from io import StringIO
 
 import pytest
 import yaml
@@ -20,17 +23,18 @@ RECIPES = {
 }
 
 
-@pytest.fixture
-def parse(capsys):
-    """Return the whole configuration of a subcommand, as `--print_config` prints it."""
+@functools.cache
+def printed(*argv):
+    """What `--print_config` prints, once for all tests: parsing takes longer than they do."""
+    with redirect_stdout(StringIO()) as out, pytest.raises(SystemExit) as stop:
+        main([*argv, "--print_config"])
+    assert stop.value.code in (0, None)
+    return out.getvalue()
 
-    def parse(subcommand, *argv):
-        with pytest.raises(SystemExit) as stop:
-            main([subcommand, *argv, "--print_config"])
-        assert stop.value.code in (0, None)
-        return yaml.safe_load(capsys.readouterr().out)
 
-    return parse
+def parse(*argv):
+    """Return the whole configuration of a subcommand."""
+    return yaml.safe_load(printed(*argv))
 
 
 def _leaves(node, path=()):
@@ -64,7 +68,7 @@ def test_every_protocol_is_there():
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
 @pytest.mark.parametrize("subcommand", ["fit", "test"])
-def test_parses(name, subcommand, parse):
+def test_parses(name, subcommand):
     parsed, written = parse(subcommand, "--config", name), yaml.safe_load(CONFIGS[name].read_text())
     assert parsed["data"]["class_path"] == written["data"]["class_path"]
     assert parsed["trainer"]["max_epochs"] == written["trainer"]["max_epochs"]
@@ -72,7 +76,7 @@ def test_parses(name, subcommand, parse):
 
 @pytest.mark.parametrize("name", OVERLAYS)
 @pytest.mark.parametrize("experiment", ["few_shot_hmdb", pytest.param("zero_shot_k400", marks=pytest.mark.slow)])
-def test_model_can_be_laid_over_an_experiment(name, experiment, parse):
+def test_model_can_be_laid_over_an_experiment(name, experiment):
     written = yaml.safe_load(CONFIGS[name].read_text())
     parsed = parse("fit", "--config", experiment, "--config", name)
     assert parsed["model"]["pretrained"] == "openai/clip-vit-base-patch16"
@@ -94,7 +98,7 @@ def test_first_comment_is_the_command_and_the_second_the_description(name):
 
 
 @pytest.mark.parametrize("name", [name for name in EXPERIMENTS if name not in ("demo.yaml", "synthetic.yaml")])
-def test_experiment_follows_the_recipe(name, parse):
+def test_experiment_follows_the_recipe(name):
     config = parse("fit", "--config", name)
     protocol = next(protocol for protocol in RECIPES if name.startswith(protocol))
     data, model = config["data"]["init_args"], config["model"]
@@ -111,6 +115,14 @@ def test_experiment_follows_the_recipe(name, parse):
     assert (model["label_smoothing"], model["prompting_lr_factor"]) == (0.1, 10)
 
 
-def test_zero_shot_tests_three_splits_of_three_datasets(parse):
+def test_zero_shot_tests_three_splits_of_three_datasets():
     tests = parse("test", "--config", "zero_shot_k400")["data"]["init_args"]["tests"]
     assert [test["init_args"]["test_splits"] for test in tests.values()] == [[1, 2, 3]] * 3
+
+
+def test_what_one_command_adds_the_next_one_does_not_have():
+    """The commands of a process share their parser and its defaults."""
+    plain = parse("fit", "--config", "demo.yaml")
+    longer = parse("fit", "--config", "demo.yaml", "--trainer.callbacks+", "ModelSummary", "--model.label_smoothing=0")
+    assert len(longer["trainer"]["callbacks"]) == len(plain["trainer"]["callbacks"]) + 1
+    assert yaml.safe_load(printed.__wrapped__("fit", "--config", "demo.yaml")) == plain

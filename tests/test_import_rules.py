@@ -1,6 +1,7 @@
 """Who may import whom, checked on the syntax tree of every file, and no import cycles."""
 
 import ast
+import functools
 import subprocess
 import sys
 from graphlib import CycleError, TopologicalSorter
@@ -110,8 +111,13 @@ def find_modules(root, packages):
     return {".".join(file.relative_to(root).with_suffix("").parts).removesuffix(".__init__"): file for file in files}
 
 
+@functools.cache
 def imported_names(module, file):
     """Every dotted name that a file imports, wherever the statement stands: `a.b` for `from a import b` too."""
+    return tuple(_imported_names(module, file))
+
+
+def _imported_names(module, file):
     # `if TYPE_CHECKING:` and function bodies need no care: `ast.walk` goes through every block.
     package = module if file.name == "__init__.py" else module.rpartition(".")[0]
     for node in ast.walk(ast.parse(file.read_text())):
@@ -192,6 +198,7 @@ def make_graph(tmp_path):
             file = tmp_path / path
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(source)
+        imported_names.cache_clear()  # of files that are others now
         return import_graph(find_modules(tmp_path, ["p"]))
 
     return make

@@ -32,6 +32,7 @@ from tc_clip_pl.cli.trainer_settings import (
 from tc_clip_pl.cli.write_outputs import run_folder, write_predictions, write_report
 from tc_clip_pl.evaluation.results import EvaluationRun
 from tc_clip_pl.modules.names import recorded_name
+from tc_clip_pl.training.confusion_matrix import ConfusionMatrixPicture
 from tc_clip_pl.training.cost_monitor import CostMonitor
 from tc_clip_pl.training.finite_loss import FiniteLoss
 from tc_clip_pl.training.interrupts import KeepInterrupts
@@ -97,7 +98,8 @@ class TCCLIPCLI(ExperimentArguments):
         self.datamodule, self.model = self._get(self.config_init, "data"), self._get(self.config_init, "model")
         if self.checkpoint is not None:
             self.model.model.config.clip_name_or_path = recorded_name(self.config[self.subcommand].model.pretrained)
-        plain_config = json.loads(self._parser(self.subcommand).dump(self.config[self.subcommand], format="json"))
+        parsed = {"format": "json", "skip_validation": True}  # which takes as long again
+        plain_config = json.loads(self._parser(self.subcommand).dump(self.config[self.subcommand], **parsed))
         self.model.run_record = record_run(self.experiment_name, plain_config, self.command)
         chosen = self.config[self.subcommand]
         self._is_plain_clip = check_scored_weights(
@@ -127,9 +129,11 @@ class TCCLIPCLI(ExperimentArguments):
         kwargs["plugins"] = with_safe_checkpoints(settings["plugins"])
         # Not among the configured callbacks: replacing their list should not switch these off.
         fixed = [FiniteLoss(config.max_bad_steps), KeepInterrupts(), RunFolderNotes(self.command[1:]), CostMonitor()]
-        callbacks = [*usable_callbacks(settings), *fixed]
+        usable = usable_callbacks(settings)
+        if not config.pictures:
+            usable = [callback for callback in usable if not isinstance(callback, ConfusionMatrixPicture)]
         try:
-            return super().instantiate_trainer(**kwargs, callbacks=callbacks)
+            return super().instantiate_trainer(**kwargs, callbacks=[*usable, *fixed])
         except TypeError as error:  # what Lightning raises for devices that are no number
             raise UserError(f"The Trainer cannot be built: {error}") from error
 

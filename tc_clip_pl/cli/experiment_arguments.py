@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import time
 from argparse import ArgumentError
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 from jsonargparse import Namespace
 from jsonargparse.typing import PositiveInt
@@ -22,6 +23,24 @@ from tc_clip_pl.evaluation.table_layout import paper_layout
 from tc_clip_pl.training.build import TC_CLIP, build_module, read_image_size
 from tc_clip_pl.training.checkpoint import CheckpointFacts, read_facts
 from tc_clip_pl.training.weight_ensembling import WeightSpaceEnsemble
+
+PARSER_ATTRIBUTES = ("parser", "_subcommand_parsers", "_subcommand_method_arguments")
+"""What LightningCLI sets where it builds the parser."""
+_PARSERS: dict[str, dict[str, Any]] = {}  # by subcommand
+
+
+class DefaultsOnce(LightningArgumentParser):
+    """Reads its default configuration once: parsing a command asks for it twice, and checks all of it each time."""
+
+    _read: Namespace | None = None
+
+    def get_defaults(self, skip_validation: bool = False, **kwargs: Any) -> Namespace:
+        """Return all default values, as a copy where they are known."""
+        if not skip_validation or kwargs or not self.default_config_files:
+            return super().get_defaults(skip_validation, **kwargs)
+        if self._read is None:
+            self._read = super().get_defaults(skip_validation)
+        return copy.deepcopy(self._read)
 
 
 class ExperimentArguments(LightningCLI):
@@ -45,6 +64,7 @@ class ExperimentArguments(LightningCLI):
             LightningDataModule,
             subclass_mode_data=True,
             auto_configure_optimizers=False,
+            parser_class=DefaultsOnce,
             parser_kwargs={**strict, self.chosen_subcommand: {**strict, **defaults}},
             args=args,
         )
@@ -52,6 +72,13 @@ class ExperimentArguments(LightningCLI):
     def subcommands(self) -> dict[str, set[str]]:
         """Return the chosen one only: building the parsers of the others takes a second."""
         return {self.chosen_subcommand: super().subcommands()[self.chosen_subcommand]}
+
+    def setup_parser(self, *args: Any, **kwargs: Any) -> None:
+        """Build the parser of a subcommand once a process, as a tour has two runs and the tests have hundreds."""
+        if self.chosen_subcommand not in _PARSERS:
+            super().setup_parser(*args, **kwargs)
+            _PARSERS[self.chosen_subcommand] = {name: getattr(self, name) for name in PARSER_ATTRIBUTES}
+        vars(self).update(_PARSERS[self.chosen_subcommand])
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Add what belongs to the experiment rather than to the Trainer, the model or the data."""
@@ -69,7 +96,7 @@ class ExperimentArguments(LightningCLI):
         )
         parser.add_argument("--check_clips", type=bool, default=True, help="Whether `fit` reads all headers first.")
         parser.add_argument(
-            "--pictures", type=bool, default=True, help="Whether a test draws its confusion matrices, a second each."
+            "--pictures", type=bool, default=True, help="Whether validations and tests draw their confusion matrices."
         )
         parser.add_argument("--plugins", type=list[str] | str, default=[], help="Packages to import first.")
         if self.chosen_subcommand == "predict":

@@ -9,7 +9,8 @@ from lightning.pytorch import Trainer
 from lightning.pytorch.utilities import rank_zero_warn
 
 from tc_clip_pl.modules.video_clip import VideoCLIP
-from tc_clip_pl.profiling import count_cost, count_parameters
+from tc_clip_pl.modules.video_clip_config import VideoCLIPConfig
+from tc_clip_pl.profiling import count_parameters, count_total
 from tc_clip_pl.training.cost_monitor import CostMonitor
 
 
@@ -31,7 +32,9 @@ def run_cost(model: VideoCLIP, trainer: Trainer) -> dict[str, float | None]:
 
 def _count_multiply_adds(model: VideoCLIP) -> int | None:
     try:
-        return _count_once(type(model), model.config.to_json_string(use_diff=False))
+        counted = json.loads(model.config.to_json_string(use_diff=False))
+        counted |= dict.fromkeys(VideoCLIPConfig.__annotations__.keys() & counted.keys())  # whose weights they are
+        return _count_once(type(model), json.dumps(counted))
     except ValueError as error:  # no reason to lose the accuracies of a test
         rank_zero_warn(f"The multiply-adds of this run cannot be counted ({error}), and reports leave them out.")
         return None
@@ -40,4 +43,4 @@ def _count_multiply_adds(model: VideoCLIP) -> int | None:
 @cache
 def _count_once(system: type[VideoCLIP], config: str) -> int:
     """Count a configuration, given as JSON, which takes as long as some batches, once in a process."""
-    return count_cost(system.config_class.from_dict(json.loads(config)), system).total
+    return count_total(system.config_class.from_dict(json.loads(config)), system)

@@ -5,10 +5,12 @@ Beside Lightning's entries, a checkpoint has `tc_clip`: the model's configuratio
 
 from __future__ import annotations
 
+import copy
 import pickle
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -92,10 +94,19 @@ def read_facts(path: str | Path) -> CheckpointFacts:
         FileNotFoundError: If there is no such file.
         ValueError: If the file is not a training checkpoint of this project.
     """
+    path = Path(path)
+    version = path.stat() if path.is_file() else None
+    # A copy, so that nobody changes what the next one reads.
+    return copy.deepcopy(_read_version(path, version and (version.st_ino, version.st_mtime_ns, version.st_size)))
+
+
+@lru_cache(maxsize=4)
+def _read_version(path: Path, version: tuple[int, ...] | None) -> CheckpointFacts:
+    """Read a file as it is now, once: a test asks for its facts five times, and the optimizer's state is long."""
     checkpoint = read_checkpoint(path)
     stored = checkpoint["tc_clip"]
     return CheckpointFacts(
-        path=Path(path),
+        path=path,
         model=stored["config"],
         class_names=stored.get("class_names") or None,
         run=stored.get("run") or None,

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 from transformers import AutoImageProcessor, CLIPConfig, CLIPModel
+from transformers.initialization import no_init_weights
 
 from datamodules.input_contract import read_input_contract
 from tc_clip_pl import TCCLIP
@@ -130,9 +131,9 @@ def test_parity_weights_give_the_parity_logits(convert, tmp_path):
     tokenizer = make_tiny_tokenizer([PROMPT_TEMPLATE])
     sizes = {"projection_dim": 512, "num_hidden_layers": case["vision_layers"], "hidden_size": 768}
     text = {"projection_dim": 512, "num_hidden_layers": case["text_layers"]}
-    CLIPModel(
-        CLIPConfig(vision_config={**sizes, "patch_size": 16}, text_config=text, projection_dim=512)
-    ).save_pretrained("clip")
+    with no_init_weights():  # all of them are replaced
+        clip = CLIPModel(CLIPConfig(vision_config={**sizes, "patch_size": 16}, text_config=text, projection_dim=512))
+    clip.save_pretrained("clip")
     tokenizer.save_pretrained("clip")
     flags = [f"--{name}={case[key]}" for name, key in (
         ("num_frames", "frames"), ("seed_ratio", "seed_ratio"), ("num_context_tokens", "context_tokens"),

@@ -45,7 +45,7 @@ def trained(demo, demo_config, tmp_path_factory):
     folder = tmp_path_factory.mktemp("trained")
     argv = ["--data.root", f"{demo}/data", "--model.pretrained", f"{demo}/tiny_clip", "--data.num_workers", "0"]
     argv += [f"--model.config.{name}={value}" for name, value in TRAINED.items()]
-    argv += ["--data.num_shots", "2", "--seed_everything", "5", "--method", "Mine"]
+    argv += ["--data.num_shots", "2", "--seed_everything", "5", "--method", "Mine", "--pictures", "false"]
     argv += ["--trainer.max_epochs", "2", "--trainer.check_val_every_n_epoch", "1", "--trainer.accelerator", "cpu"]
     assert main(["fit", *argv, "--config", demo_config, "--output_dir", str(folder)]) == 0
     return folder / "demo" / "version_0"

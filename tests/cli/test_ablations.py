@@ -43,7 +43,7 @@ def run_sweep(demo, deep_clip, tmp_path, monkeypatch, capsys):
         argv += ["--data.root", str(demo / "data"), "--model.pretrained", str(deep_clip), "--data.num_workers", "0"]
         argv += ["--data.batch_size", "2", "--data.global_batch_size", "2", "--data.num_temporal_views", "1"]
         argv += ["--model.lr_scheduler.warmup_epochs", "0", "--trainer.accelerator", "cpu"]
-        argv += ["--trainer.enable_progress_bar", "false"]
+        argv += ["--trainer.enable_progress_bar", "false", "--pictures", "false"]
         argv += [argument for key, value in FEW_STEPS.items() for argument in (f"--trainer.{key}", str(value))]
         return sweep(argv, launch), capsys.readouterr().out
 

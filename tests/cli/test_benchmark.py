@@ -4,11 +4,22 @@ import json
 
 import pytest
 
+from tc_clip_pl.benchmarks import peak
 from tc_clip_pl.cli import main
+from tc_clip_pl.cli.benchmark import run_data
 from tc_clip_pl.cli.benchmark.tables import layout, markdown_table
 
 QUICK = ("--model.pretrained", "world", "--num_frames", "8", "--repeats", "1", "--device", "cpu")
 FACTS = {"benchmark", "command", "device", "cores", "threads", "precision", "versions", "model", "peak", "rows"}
+
+
+@pytest.fixture(autouse=True)
+def small(monkeypatch):
+    """Multiply smaller matrices for the peak, and write fewer and smaller films."""
+    monkeypatch.setattr(peak, "CPU_SIZE", 256)
+    monkeypatch.setattr(peak, "REPEATS", {"cpu": 3})
+    for name, value in {"FILM_SIZE": 64, "FILM_ACTIONS": 4, "FILMS": 4}.items():
+        monkeypatch.setattr(run_data, name, value)
 
 
 def bench(capsys, *argv):
@@ -49,7 +60,7 @@ def test_table_fits_a_terminal(capsys):
 
 
 def test_data_of_generated_films(capsys):
-    options = ("--data.num_workers", 0, "--data.num_frames", 2, "--data.batch_size", 32, "--model.pretrained", "world")
+    options = ("--data.num_workers", 0, "--data.num_frames", 2, "--data.batch_size", 8, "--model.pretrained", "world")
     code, out, err = bench(capsys, "data", *options, "--model.config.num_context_tokens", 6)
     assert code == 0, err
     assert "loader, epoch 2" in out and "wait" not in out

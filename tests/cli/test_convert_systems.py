@@ -1,5 +1,7 @@
 """`tcclip convert` on published checkpoints of the compared systems: the folder gives the authors' own outputs."""
 
+import copy
+import functools
 import json
 
 import pytest
@@ -26,15 +28,33 @@ def save_clip(published, folder):
     load_tokenizer("world").save_pretrained(folder)
 
 
+@pytest.fixture(scope="module")
+def publish(tmp_path_factory):
+    """Return a published file by name, which a test may change, and the folder of its CLIP; both are made once."""
+
+    @functools.cache
+    def make(name):
+        published = (published_files.NAMED | published_files.RECOGNIZED)[name]()
+        folder = tmp_path_factory.mktemp(name)
+        save_clip(published, folder)
+        return published, folder
+
+    def publish(name):
+        made, folder = make(name)
+        published = copy.copy(made)
+        published.content, published.options, published.folder = dict(made.content), dict(made.options), folder
+        return published
+
+    return publish
+
+
 @pytest.fixture
 def convert(tmp_path, capsys):
-    """Write a published file and its CLIP, convert it, and return exit code, stdout and stderr."""
+    """Write a published file, convert it, and return exit code, stdout and stderr."""
 
     def run(published, *argv):
-        if not (tmp_path / "clip").exists():
-            save_clip(published, tmp_path / "clip")
         torch.save(published.content, tmp_path / "published.pth")
-        paths = (str(tmp_path / "published.pth"), str(tmp_path / "out"), "--clip", str(tmp_path / "clip"))
+        paths = (str(tmp_path / "published.pth"), str(tmp_path / "out"), "--clip", str(published.folder))
         code = main(["convert", *paths, *argv])
         return code, *capsys.readouterr()
 
@@ -48,8 +68,8 @@ def flags(name, published):
 
 
 @pytest.mark.parametrize("name", [*published_files.NAMED, *published_files.RECOGNIZED])
-def test_a_published_file_becomes_a_folder_with_its_outputs(name, convert, tmp_path):
-    published = (published_files.NAMED | published_files.RECOGNIZED)[name]()
+def test_a_published_file_becomes_a_folder_with_its_outputs(name, publish, convert, tmp_path):
+    published = publish(name)
     code, _, err = convert(published, *flags(name, published))
     assert code == 0, err
     model, clips = load_source(tmp_path / "out")
@@ -64,8 +84,8 @@ def test_a_published_file_becomes_a_folder_with_its_outputs(name, convert, tmp_p
 
 
 @pytest.mark.parametrize("name", published_files.NAMED)
-def test_what_does_not_fit_is_said(name, convert, tmp_path):
-    published = published_files.NAMED[name]()
+def test_what_does_not_fit_is_said(name, publish, convert, tmp_path):
+    published = publish(name)
     holder = next(iter(published.content))
     weights = published.content[holder]
     without_scale = {key: value for key, value in weights.items() if not key.endswith("logit_scale")}
@@ -82,14 +102,14 @@ def test_what_does_not_fit_is_said(name, convert, tmp_path):
 @pytest.mark.parametrize(
     "name, system", zip(published_files.NAMED, [*[*published_files.NAMED][1:], "xclip"], strict=True)
 )
-def test_a_file_of_another_system_is_said(name, system, convert, tmp_path):
-    said = sentence(convert(published_files.NAMED[name](), "--system", system))
+def test_a_file_of_another_system_is_said(name, system, publish, convert, tmp_path):
+    said = sentence(convert(publish(name), "--system", system))
     assert "unknown weight" in said or "under 'model_state_dict', only state_dict:" in said, said
     assert not (tmp_path / "out").exists()
 
 
-def test_vectors_per_class_ask_for_the_classes(convert):
-    published = published_files.vitaclip()
+def test_vectors_per_class_ask_for_the_classes(publish, convert):
+    published = publish("vitaclip")
     del published.options["trained_classes"]
     said = sentence(convert(published, *flags("vitaclip", published)))
     assert said.endswith("text vectors of 5 classes: name them in their order by the option trained_classes.")
@@ -105,5 +125,5 @@ def test_vectors_per_class_ask_for_the_classes(convert):
         (["--options", '{"frames": 4}'], "has no option frames"),
     ],
 )
-def test_wrong_options_are_named(convert, options, message):
-    assert message in sentence(convert(published_files.xclip(), "--system", "xclip", *options))
+def test_wrong_options_are_named(publish, convert, options, message):
+    assert message in sentence(convert(publish("xclip"), "--system", "xclip", *options))

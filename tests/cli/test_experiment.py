@@ -7,6 +7,7 @@ import re
 import pytest
 import torch
 import yaml
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from tc_clip_pl.cli.trainer_settings import choose_precision
 from tc_clip_pl.training import load_model
@@ -35,6 +36,13 @@ def test_fit_leaves_checkpoints_config_results_and_pictures(fitted):
     assert all(run["test_sets"]["hmdb51/split1"]["num_clips"] == 20 for run in results["runs"])
     assert results["data"]["splits"]["hmdb51/split1"]["sha256"]
     assert results["machine"]["precision"] == "32-true"
+
+
+def test_pictures_of_validations_and_tests_can_be_switched_off(fitted, trained):
+    drawn, without = EventAccumulator(str(fitted)), EventAccumulator(str(trained))
+    drawn.Reload(), without.Reload()
+    assert "val/confusion_matrix" in drawn.Tags()["images"] and without.Tags()["images"] == []
+    assert "val/top1" in without.Tags()["scalars"] and not list(trained.glob("*.png"))
 
 
 def test_data_sets_the_number_of_frames_and_the_model_their_size(fitted):

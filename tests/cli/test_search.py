@@ -53,7 +53,8 @@ def test_words_find_their_films(index, search, films, tmp_path):
 
 
 def test_an_example_finds_itself(index, search, films):
-    index("films", "idx", "--window", 1)
+    hearts, discs = (f"films/showing_a_{what}" for what in ("yellow_heart", "red_disc"))
+    index(hearts, discs, "idx", "--window", 1)
     code, out, err = search("idx", "--like", "films/showing_a_yellow_heart/1.mp4", "--format", "json", "--top", 1)
     assert code == 0, err
     assert json.loads(out)[0]["video"] == f"{films}/showing_a_yellow_heart/1.mp4"
@@ -69,7 +70,7 @@ def test_the_same_command_follows_the_folder(index, films):
 
 
 def test_another_model_is_refused(index, search, demo, films):
-    index("films", "idx")
+    index("films/showing_a_red_disc", "idx")
     assert "idx was made by world (weights" in sentence(index("films", "idx", "--model", demo / "tiny_clip"))
     assert "use that model" in sentence(search("idx", "a star", "--model", demo / "tiny_clip"))
     assert "was made with --window 10, not 2" in sentence(index("films", "idx", "--window", 2))

@@ -3,7 +3,9 @@
 import re
 import shutil
 from base64 import b64decode
-from io import BytesIO
+from contextlib import redirect_stderr
+from io import BytesIO, StringIO
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -17,7 +19,7 @@ from tc_clip_pl.cli.tour.page_parts import INSIDE
 
 SECTIONS = ["Accuracy", "The films", "Relational actions", "Between CLIP", "Inside TC-CLIP", "How this was made"]
 PICTURES = len(DEMO) + 2 + 5 * len(INSIDE)  # a strip an action, two charts, five strips of a film
-QUICK = ["--trainer.max_epochs=1", "--trainer.accelerator=cpu", "--data.num_workers=0"]
+QUICK = ["--trainer.max_epochs=1", "--trainer.accelerator=cpu", "--data.num_workers=0", "--pictures=false"]
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -31,11 +33,29 @@ def small():
 
 
 @pytest.fixture(scope="module")
-def shown(tmp_path_factory):
+def interrupted(tmp_path_factory):
+    """A demo that is interrupted in its second training, after one that was killed; what it says, and what it runs."""
+    target, run, started = tmp_path_factory.mktemp("shown") / "demo", runs.run_experiment, []
+
+    def interrupt_second(argv):
+        started.append(argv[argv.index("--output_dir") + 1].rpartition("/")[2])
+        if len(started) == 2:
+            raise KeyboardInterrupt
+        run(argv)
+
+    (target / "data.unfinished" / "videos").mkdir(parents=True)
+    with pytest.MonkeyPatch.context() as patch, redirect_stderr(StringIO()) as said:
+        patch.setattr(runs, "run_experiment", interrupt_second)
+        code = main(["tour", str(target)])
+        before = {path.name for path in target.iterdir()}
+        assert main(["tour", str(target)]) == 0
+    return SimpleNamespace(target=target, code=code, said=said.getvalue(), before=before, started=started)
+
+
+@pytest.fixture(scope="module")
+def shown(interrupted):
     """A finished demo."""
-    target = tmp_path_factory.mktemp("shown") / "demo"
-    assert main(["tour", str(target)]) == 0
-    return target
+    return interrupted.target
 
 
 @pytest.fixture
@@ -78,9 +98,12 @@ def test_page_needs_nothing_beside_itself(shown):
         assert head == "data:image/png;base64" and min(image.shape[:2]) > 60 and image[..., :3].std() > 0
 
 
-def test_prints_a_table_that_fits_and_the_path_last(copied, capsys, monkeypatch):
+def test_moved_demo_trains_nothing_and_prints_a_table_that_fits_and_the_path_last(copied, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setattr(runs, "run_experiment", lambda argv: pytest.fail("trained again"))
+    (copied / "report.html").write_text("old")
     assert main(["tour", str(copied)]) == 0
+    assert "Inside TC-CLIP" in (copied / "report.html").read_text(encoding="utf-8")
     lines = capsys.readouterr().out.splitlines()
     assert lines[-1] == f"Report: {copied}/report.html"
     table = lines[lines.index(next(line for line in lines if line.startswith("Test accuracy by group"))) :]
@@ -125,34 +148,11 @@ def test_rows_name_what_is_expected_and_what_is_found():
 # What is there
 
 
-def test_interrupted_demo_goes_on(tmp_path, monkeypatch, capsys):
-    target, run, started = tmp_path / "demo", runs.run_experiment, []
-
-    def interrupted(argv):
-        started.append(argv)
-        if len(started) == 2:
-            raise KeyboardInterrupt
-        run(argv)
-
-    monkeypatch.setattr(runs, "run_experiment", interrupted)
-    (target / "data.unfinished" / "videos").mkdir(parents=True)  # of a demo that was killed
-    assert main(["tour", str(target)]) == 130
-    assert "the same command resumes it" in capsys.readouterr().err
-    assert not (target / "report.html").exists() and not (target / "data.unfinished").exists()
-    assert main(["tour", str(target)]) == 0
-    assert [argv[argv.index("--output_dir") + 1].rpartition("/")[2] for argv in started] == [
-        "frame_wise",
-        "tc_clip",
-        "tc_clip",
-    ]
-    assert (target / "report.html").is_file()
-
-
-def test_moved_demo_only_writes_its_page_again(copied, monkeypatch):
-    monkeypatch.setattr(runs, "run_experiment", lambda argv: pytest.fail("trained again"))
-    (copied / "report.html").write_text("old")
-    assert main(["tour", str(copied)]) == 0
-    assert "Inside TC-CLIP" in (copied / "report.html").read_text(encoding="utf-8")
+def test_interrupted_demo_goes_on(interrupted):
+    assert interrupted.code == 130 and "the same command resumes it" in interrupted.said
+    assert not {"report.html", "data.unfinished"} & interrupted.before
+    assert interrupted.started == ["frame_wise", "tc_clip", "tc_clip"]
+    assert (interrupted.target / "report.html").is_file()
 
 
 def test_data_only_says_what_is_next(tmp_path, capsys):

@@ -8,10 +8,13 @@ import subprocess
 import sys
 import tarfile
 import time
+from contextlib import redirect_stderr, redirect_stdout
+from io import StringIO
 
 import pytest
 import torch
 
+from tc_clip_pl.cli import main
 from tc_clip_pl.training import load_model
 
 from .conftest import sentence
@@ -21,16 +24,18 @@ COMMAND = [sys.executable, "-m", "tc_clip_pl", "transcode"]
 
 @pytest.fixture(scope="module")
 def copies(demo, tmp_path_factory):
-    """The demo's videos with a damaged one, and their two kinds of copies, as written by the command."""
+    """The demo's videos with a damaged one, and their two kinds of copies, one written by a process of its own."""
     folder = tmp_path_factory.mktemp("copies")
     source = shutil.copytree(demo / "data", folder / "source")
     first = min(source.rglob("*.mp4"))
     os.truncate(first, 600)
-    written = {}
-    for name, options in (("tree", ()), ("shards", ("--shards", "--shard_mb", "1"))):
-        command = [*COMMAND, source, folder / name, *options, "--num_workers", "2"]
-        written[name] = subprocess.run(command, capture_output=True, text=True)
-    return folder, first.relative_to(source), written
+    command = [*COMMAND, source, folder / "tree", "--num_workers", "2"]
+    tree = subprocess.run(command, capture_output=True, text=True)
+    argv = ["transcode", str(source), str(folder / "shards"), "--shards", "--shard_mb", "1", "--num_workers", "2"]
+    with redirect_stdout(StringIO()) as out, redirect_stderr(StringIO()) as err:
+        code = main(argv)
+    shards = subprocess.CompletedProcess(argv, code, out.getvalue(), err.getvalue())
+    return folder, first.relative_to(source), {"tree": tree, "shards": shards}
 
 
 @pytest.mark.parametrize("kind", ["tree", "shards"])

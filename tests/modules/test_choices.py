@@ -1,5 +1,9 @@
 """Every choice trains, and every contradictory combination is refused in one sentence."""
 
+import copy
+import functools
+import json
+
 import pytest
 import torch
 from transformers import CLIPModel
@@ -40,7 +44,14 @@ def make(folder, **options):
     if options.get("reference_tokens", "context") == "context" and reads_count:
         options = {"num_context_tokens": 6, **options}
     torch.manual_seed(0)
-    model = TCCLIP.from_pretrained(folder, num_frames=4, **options)
+    model = load(folder, json.dumps(options))
+    return copy.deepcopy(model, {id(model.tokenizer): model.tokenizer})
+
+
+@functools.cache
+def load(folder, options):
+    """Load a model once: it takes longer than a training step, and several tests ask for each."""
+    model = TCCLIP.from_pretrained(folder, num_frames=4, **json.loads(options))
     model.set_class_names(["brush hair", "cartwheel", "something else"])
     return model
 

@@ -111,6 +111,16 @@ def test_facts_of_a_training(trained):
     assert facts.missing == ["the configuration of its run"]  # a Trainer without the command line
 
 
+def test_facts_are_those_of_the_file_as_it_is_now_whatever_was_done_to_earlier_ones(trained):
+    _, path = trained
+    facts = read_facts(path)
+    facts.model["num_frames"] = 99
+    assert read_facts(path).model["num_frames"] != 99
+    checkpoint = torch.load(path)
+    torch.save(checkpoint | {"global_step": 4}, path)
+    assert (facts.global_step, read_facts(path).global_step) == (3, 4)
+
+
 @pytest.mark.parametrize(("name", "selection"), [("last", "last"), ("best", "best"), ("epoch=3", None)])
 def test_name_of_a_checkpoint_tells_its_epoch(name, selection):
     facts = CheckpointFacts(Path(f"{name}.ckpt"), {"clip_sha256": "a"}, ["x"], {"name": "demo"}, 0, 1, True)

@@ -23,6 +23,7 @@ def fit(tmp_path, demo_config, tiny_clip_folder, monkeypatch):
     def fit(name, *options):
         argv = ["--data.root", "data", "--model.pretrained", str(tiny_clip_folder), "--data.num_workers", "0"]
         argv += ["--data.image_size", "32", "--model.config.num_context_tokens", "8", "--output_dir", name]
+        argv += ["--pictures", "false"]  # of the confusions
         argv += ["--trainer.max_epochs", "2", "--trainer.check_val_every_n_epoch", "1", "--trainer.accelerator", "cpu"]
         assert main(["fit", "--config", demo_config, *argv, *options]) == 0
         (results,) = (tmp_path / name).rglob("results.json")
