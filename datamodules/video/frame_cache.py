@@ -22,9 +22,10 @@ from datamodules.video.stored_clip import Memory, StoredClip
 from datamodules.video.truncation import open_whole
 
 # Goes up when the same file and settings give other frames, or these are stored in another way.
-FORMAT = "1"
+FORMAT = "2"
 # Of the full-size pictures of a whole clip, while it is decoded: every worker may hold as many at once.
 MAX_WHOLE_BYTES = 2**30
+BLOCK = 4096  # bytes that are added up before they count in a checksum
 
 # Decodes the frames that `choose` returns: (*shape of the indices, H, W, 3) uint8.
 Decode = Callable[[ChooseFrames], Tensor]
@@ -199,6 +200,15 @@ def _exceeds_memory(path: str, num_available: int) -> str | None:
 
 
 def _checksums(frames: np.ndarray, numbers: np.ndarray, num_available: int) -> list[int]:
-    """Return a checksum of each frame, of its number, and of the number of all."""
+    """Return a checksum of each frame, of its number, and of the number of all.
+
+    The CRC of the sums of a frame's blocks takes a tenth of the time of its own. A changed byte changes the sum of its
+    block, and a block elsewhere the order of the sums.
+    """
+    content = frames.reshape(len(frames), -1)
+    whole = content.shape[1] // BLOCK * BLOCK
+    blocks = content[:, :whole].view("<u8").reshape(len(content), -1, BLOCK // 8)
+    sums = blocks.sum(axis=-1, dtype="<u8")  # modulo 2 ** 64
     places = [zlib.crc32(f"{number} of {num_available}".encode()) for number in numbers.tolist()]
-    return [zlib.crc32(frame, place) for frame, place in zip(frames, places, strict=True)]
+    parts = zip(places, sums, content[:, whole:], strict=True)
+    return [zlib.crc32(rest, zlib.crc32(own, place)) for place, own, rest in parts]

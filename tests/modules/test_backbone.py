@@ -5,6 +5,7 @@ import torch
 from transformers import CLIPModel
 
 from tc_clip_pl import TCCLIPConfig
+from tc_clip_pl.modules.backbone import clip_layers
 from tc_clip_pl.modules.backbone.clip_sizes import CLIP_SIZES
 from tc_clip_pl.modules.backbone.interface import ENCODER_PARTS, backbone_options, expand_state_dict, find_eos
 from tc_clip_pl.modules.text_encoder import encode_text
@@ -24,6 +25,18 @@ def test_text_encoder_in_steps_is_clips(tiny_clip_folder, tiny_model):
         expected = clip.text_model(**tokens).pooler_output
         embeds = clip.text_model.embeddings.token_embedding(tokens["input_ids"])
         torch.testing.assert_close(encode_text(clip.text_model, embeds, eos), expected, rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize("shape", [(2, 4, 17, 64), (2, 4, 1, 64), (3, 6, 64), (0, 6, 64)])
+def test_feeds_in_parts_what_it_feeds_at_once(tiny_model, monkeypatch, shape):
+    monkeypatch.setattr(clip_layers, "TOKENS_AT_ONCE", 7)
+    layer, tokens, sizes = tiny_model.vision_model.encoder.layers[0], torch.randn(shape, dtype=torch.float64), []
+    layer.mlp.register_forward_hook(lambda _, inputs, output: sizes.append(output[..., 0].numel()))
+    expected = layer.feed_forward(tokens)
+    assert sizes == [tokens[..., 0].numel()]  # whole, where a gradient is wanted
+    with torch.no_grad():
+        torch.testing.assert_close(layer.feed_forward(tokens), expected, rtol=0, atol=1e-10)
+    assert sum(sizes[1:]) == sizes[0] and max(sizes[1:]) <= 7
 
 
 def test_eos_is_the_first_of_its_kind():

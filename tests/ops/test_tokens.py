@@ -1,5 +1,6 @@
 """Picking and averaging tokens."""
 
+import pytest
 import torch
 
 from tc_clip_pl.ops.tokens import average_groups, gather_tokens, source_masks
@@ -9,6 +10,19 @@ def test_gather_picks_in_order():
     tokens = torch.arange(24.0).view(2, 4, 3)
     picked = gather_tokens(tokens, torch.tensor([[3, 0], [1, 1]]))
     assert torch.equal(picked, torch.stack((tokens[0, [3, 0]], tokens[1, [1, 1]])))
+
+
+@pytest.mark.parametrize("shape", [(5, 3), (2, 5, 3), (2, 4, 5, 3)])
+def test_gathers_alike_with_and_without_gradient(shape):
+    tokens = torch.randn(shape, requires_grad=True)[..., 1:, :]  # as the patches of frames, not contiguous
+    indices = torch.randint(4, (*shape[:-2], 6))
+    picked = gather_tokens(tokens, indices)
+    with torch.no_grad():
+        assert torch.equal(picked, gather_tokens(tokens, indices))
+    weight = torch.randn_like(picked)
+    (gradient,) = torch.autograd.grad((picked * weight).sum(), tokens)
+    chosen = torch.nn.functional.one_hot(indices, 4).float()  # (..., S, N)
+    torch.testing.assert_close(gradient, chosen.transpose(-1, -2) @ weight)
 
 
 def test_group_means():

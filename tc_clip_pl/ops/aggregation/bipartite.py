@@ -57,12 +57,13 @@ def match_round(sums: Tensor, num_merges: int) -> tuple[Tensor, Tensor]:
 
     targets = partner.gather(1, merged)  # (B, r), positions in B
     a, b = sums[:, ::2], sums[:, 1::2]
-    # Several A tokens may share a partner; the additions then accumulate.
-    b = b.scatter_add(1, targets.unsqueeze(-1).expand(-1, -1, b.shape[-1]), gather_tokens(a, merged))
+    num_kept = kept.shape[1]
     sums = torch.cat((gather_tokens(a, kept), b), dim=1)
+    # Several A tokens may share a partner; the additions then accumulate.
+    places = (num_kept + targets).unsqueeze(-1).expand(-1, -1, sums.shape[-1])
+    sums.scatter_add_(1, places, gather_tokens(a, merged))
 
     # Kept A tokens move to their rank, merged ones to where their partner goes, and B tokens follow all kept ones.
-    num_kept = kept.shape[1]
     positions = partner.new_empty(sums.shape[0], a.shape[1] + b.shape[1])
     rank = torch.arange(num_kept, device=sums.device).expand_as(kept)
     positions[:, ::2] = torch.empty_like(partner).scatter(1, kept, rank).scatter(1, merged, num_kept + targets)

@@ -16,7 +16,7 @@ from datamodules.transforms.spatial import build_evaluation_crop, build_training
 from datamodules.video import frame_cache
 from datamodules.video.dataset import VideoDataset
 from datamodules.video.decoding import decode_frames
-from datamodules.video.frame_cache import FrameCache
+from datamodules.video.frame_cache import BLOCK, FrameCache
 from datamodules.video.frame_sampling import FrameSampler
 from datamodules.video.frame_store import FrameStore
 from datamodules.video.samplers import SampleKey
@@ -143,6 +143,49 @@ def test_every_byte_of_an_entry_is_guarded(store, clip):
     for position in range(0, file.stat().st_size, 2):
         flip_byte(file, position)
         assert torch.equal(cache.read(clip, last, decode), decode.frames(np.array([3, NUM_FRAMES - 1])))
+
+
+class LargeDecoder(Decoder):
+    """Frames of two blocks and a rest, whose size is odd."""
+
+    shape = (47, 61, 3)
+
+    def frames(self, numbers):
+        pictures = torch.randint(256, (NUM_FRAMES, *self.shape), generator=torch.Generator().manual_seed(0))
+        return pictures.to(torch.uint8)[torch.from_numpy(numbers)]
+
+
+def exchange(first, second, size):
+    """Exchange two pieces of a file; positions are counted from its end."""
+
+    def damage(file):
+        content = bytearray(file.read_bytes())
+        places = [slice(len(content) - place, len(content) - place + size) for place in (first, second)]
+        content[places[0]], content[places[1]] = content[places[1]], content[places[0]]
+        file.write_bytes(content)
+
+    return damage
+
+
+FRAME = 47 * 61 * 3
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        *(lambda file, place=place: flip_byte(file, -place) for place in range(1, FRAME + 1, 1000)),
+        exchange(FRAME, FRAME - BLOCK, BLOCK),  # the blocks of the last frame
+        exchange(2 * FRAME, FRAME, FRAME),  # the last two frames
+        lambda file: file.write_bytes(file.read_bytes()[:-FRAME] + bytes(FRAME)),
+    ],
+)
+def test_damage_in_large_frames_is_noticed(store, clip, damage):
+    decode, cache = LargeDecoder(), FrameCache(store, 47, "pyav", whole=True)
+    cache.read(clip, wanting(0), decode)
+    for times in (1, 2):
+        damage(cached_files(store)[0])
+        assert torch.equal(cache.read(clip, wanting(4, 11), decode), decode.frames(np.array([4, 11])))
+        assert decode.decoded == [NUM_FRAMES] * (1 + times)
 
 
 def test_a_full_cache_is_said_once_and_decodes_only_what_is_asked_for(store, clip, tmp_path, videos, recwarn):
