@@ -113,9 +113,10 @@ def gradient_norm(module: Module) -> Tensor:
     """Return the L2 norm of all gradients of a module; a collective if the module is sharded."""
     gradients = [parameter.grad for parameter in module.parameters() if parameter.grad is not None]
     # torch cannot stack sharded norms with whole ones, so they are taken apart and combined: |(a, b)| = |(|a|, |b|)|
-    sharded = get_total_norm([gradient for gradient in gradients if isinstance(gradient, DTensor)])
     whole = get_total_norm([gradient for gradient in gradients if not isinstance(gradient, DTensor)])
-    return get_total_norm([sharded.full_tensor() if isinstance(sharded, DTensor) else sharded, whole])
+    sharded = [gradient for gradient in gradients if isinstance(gradient, DTensor)]
+    # The norm of no gradients would be on the CPU, and joining it with that of the others wait for the GPU.
+    return get_total_norm([get_total_norm(sharded).full_tensor(), whole]) if sharded else whole
 
 
 class EndTogether(Callback):

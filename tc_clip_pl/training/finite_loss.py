@@ -2,22 +2,46 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor
+from torch.distributed.tensor import DTensor
 from torch.optim import Optimizer
 
 from tc_clip_pl.training.distributed import gather_lists, sum_over_processes
 
 
+@dataclass
+class _Step:
+    """The losses of an optimizer step.
+
+    Attributes:
+        number: Of the step, from 1.
+        epoch: Its epoch.
+        batches: Positions in the epoch and clips of its batches, for the message.
+        is_bad: (batches,) bool, whose losses are not finite.
+        num_bad: How many over all processes; on a GPU that is not waited for, a copy on its way to the host.
+        copied: What to wait for before `num_bad` is read.
+    """
+
+    number: int
+    epoch: int
+    batches: list[tuple[int, list[str]]]
+    is_bad: Tensor
+    num_bad: Tensor
+    copied: torch.cuda.Event | None = None
+
+
 class FiniteLoss(Callback):
     """Check the loss of every optimizer step before its gradients reach the weights.
 
-    The check reads one number from the device per optimizer step. A bad step is skipped, with its gradients dropped, as
-    long as no more than `max_bad_steps` were; all processes take the same decision.
+    A bad step is skipped, with its gradients dropped, as long as no more than `max_bad_steps` were; all processes take
+    the same decision. On a GPU, an optimizer that can drop a step itself, such as fused AdamW, does so, and the host
+    reads a step later whether it did: it would otherwise wait for the GPU in every step, and the GPU then for the host.
 
     Args:
         max_bad_steps: Optimizer steps with a loss that is not finite that a run may skip, at least 0.
@@ -32,7 +56,8 @@ class FiniteLoss(Callback):
         self.max_bad_steps = max_bad_steps
         self.num_bad_steps = 0
         self._losses: list[Tensor] = []
-        self._batches: list[tuple[int, list[str]]] = []  # position in the epoch and clips, for the message
+        self._batches: list[tuple[int, list[str]]] = []
+        self._unread: _Step | None = None
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
         """Note which clips the coming loss belongs to."""
@@ -44,17 +69,39 @@ class FiniteLoss(Callback):
 
     def on_before_optimizer_step(self, trainer: Trainer, pl_module: LightningModule, optimizer: Optimizer) -> None:
         """Skip or refuse a step that has a bad loss on any process."""
+        self._read()
         is_bad = ~torch.isfinite(torch.stack(self._losses).float())
-        batches, self._losses, self._batches = self._batches, [], []
-        if not sum_over_processes(is_bad.sum()):
+        num_bad = sum_over_processes(is_bad.sum())
+        step = _Step(trainer.global_step + 1, trainer.current_epoch, self._batches, is_bad, num_bad)
+        self._losses, self._batches = [], []
+        if can_drop_on_device(optimizer):
+            optimizer.found_inf = num_bad.clamp(max=1).float()
+            step.num_bad, step.copied = num_bad.to("cpu", non_blocking=True), torch.cuda.Event()
+            step.copied.record()
+            self._unread = step
+        elif num_bad:
+            optimizer.zero_grad(set_to_none=True)  # AdamW leaves parameters without a gradient alone
+            self._report(step)
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Read what came of the last step, before a checkpoint is written."""
+        self._read()
+
+    def _read(self) -> None:
+        step, self._unread = self._unread, None
+        if step is None:
             return
+        step.copied.synchronize()
+        if step.num_bad:
+            self._report(step)
+
+    def _report(self, step: _Step) -> None:
         self.num_bad_steps += 1
-        bad = [(number, clips) for (number, clips), found in zip(batches, is_bad.tolist(), strict=True) if found]
-        message = self._describe(trainer, gather_lists(bad))
+        bad = [batch for batch, found in zip(step.batches, step.is_bad.tolist(), strict=True) if found]
+        message = self._describe(step, gather_lists(bad))
         if self.num_bad_steps > self.max_bad_steps:
             raise ValueError(message)
         rank_zero_warn(f"{message} This step is skipped ({self.num_bad_steps} of at most {self.max_bad_steps}).")
-        optimizer.zero_grad(set_to_none=True)  # AdamW leaves parameters without a gradient alone
 
     def state_dict(self) -> dict[str, int]:
         """Return the number of steps skipped so far, so that a resumed run keeps count."""
@@ -65,11 +112,20 @@ class FiniteLoss(Callback):
         self.num_bad_steps = state_dict["num_bad_steps"]
 
     @staticmethod
-    def _describe(trainer: Trainer, bad: list[tuple[int, list[str]]]) -> str:
+    def _describe(step: _Step, bad: list[tuple[int, list[str]]]) -> str:
         number, clips = bad[0]
         shown = ", ".join(clips[:4]) + (f" and {len(clips) - 4} more" if len(clips) > 4 else "")
         return (
-            f"The loss is not finite in optimizer step {trainer.global_step + 1} (epoch {trainer.current_epoch}, batch "
+            f"The loss is not finite in optimizer step {step.number} (epoch {step.epoch}, batch "
             f"{number}, clips {shown}): lower the learning rate, check these clips, or allow some such steps by "
             "--max_bad_steps."
         )
+
+
+def can_drop_on_device(optimizer: Optimizer) -> bool:
+    """Whether an optimizer skips its step where its `found_inf` is 1, on a GPU, without the host knowing.
+
+    It is what torch's own loss scaling asks of fused optimizers. Sharded parameters would need a sharded `found_inf`.
+    """
+    first = optimizer.param_groups[0]["params"][0]
+    return first.is_cuda and not isinstance(first, DTensor) and getattr(optimizer, "_step_supports_amp_scaling", False)

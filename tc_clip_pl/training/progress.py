@@ -18,6 +18,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 TRAINING_METRICS = {"train/loss_epoch": "loss", "train/top1_epoch": "top-1"}
 VALIDATION_METRICS = {"val/top1": "val top-1"}  # no loss: the line of an epoch has to fit into 80 columns
 
+SECONDS_BETWEEN_READS = 0.5  # of the metrics that the live line shows
+
 
 class EpochSummary(Callback):
     """Prints one line per training epoch: loss, accuracy, validation if there was one, videos/s and time left.
@@ -89,6 +91,7 @@ class LiveProgress(ProgressBar):
         self._is_enabled = True
         self._progress: Progress | None = None
         self._task = TaskID(0)
+        self._reads_next = 0.0
 
     def disable(self) -> None:
         """Draw nothing; Lightning calls this on every process but the first."""
@@ -103,14 +106,15 @@ class LiveProgress(ProgressBar):
         console = get_console()
         if not self._is_enabled or not console.is_terminal or console.is_dumb_terminal:
             return
-        self._progress = build_progress(console)
+        self._progress, self._reads_next = build_progress(console), 0.0
         # An iterable dataset has no length; rich then pulses instead of counting.
         self._task = self._progress.add_task(title, total=batches if batches != float("inf") else None, metrics="")
         self._progress.start()
 
-    def _advance(self, metrics: str = "") -> None:
+    def _advance(self, metrics: str | None = None) -> None:
         if self._progress is not None:
-            self._progress.update(self._task, advance=1, metrics=metrics)
+            shown = {} if metrics is None else {"metrics": metrics}
+            self._progress.update(self._task, advance=1, **shown)
 
     def _stop(self, *_: Any) -> None:
         if self._progress is not None:
@@ -123,7 +127,12 @@ class LiveProgress(ProgressBar):
 
     def on_train_batch_end(self, trainer: Trainer, *_: Any) -> None:
         """Advance it, with the loss of the last optimizer step, the speed, and the share of time spent waiting."""
-        metrics = trainer.progress_bar_metrics
+        now = time.monotonic()
+        if self._progress is None or now < self._reads_next:
+            self._advance()
+            return
+        self._reads_next = now + SECONDS_BETWEEN_READS
+        metrics = trainer.progress_bar_metrics  # waits until a GPU has done the step
         loss, speed = metrics.get("train/loss_step"), metrics.get("train/videos_per_second")
         waiting = metrics.get("train/data_wait_share")
         shown = [f"loss {loss:.3g}"] if loss is not None else []

@@ -1,12 +1,15 @@
 """Losses that are not finite end a run, or are skipped as often as allowed."""
 
+import copy
 import math
 from types import SimpleNamespace
 
 import pytest
 import torch
 
-from tc_clip_pl.training.finite_loss import FiniteLoss
+from tc_clip_pl.training import finite_loss
+from tc_clip_pl.training.finite_loss import FiniteLoss, can_drop_on_device
+from tests.devices import DEVICE
 
 TRAINER = SimpleNamespace(global_step=7, current_epoch=2)
 
@@ -68,3 +71,58 @@ def test_a_resumed_run_keeps_count(step):
 def test_raises_below_zero():
     with pytest.raises(ValueError, match="max_bad_steps is -1; it must be at least 0"):
         FiniteLoss(-1)
+
+
+@pytest.fixture
+def late(monkeypatch):
+    """A callback that learns of bad steps late, as on a GPU; and its optimizer, which a CPU has as well."""
+
+    class Copied:
+        def record(self):
+            pass
+
+        def synchronize(self):
+            pass
+
+    monkeypatch.setattr(finite_loss, "can_drop_on_device", lambda optimizer: True)
+    monkeypatch.setattr(torch.cuda, "Event", Copied)
+    weight = torch.nn.Parameter(torch.ones(3))
+    optimizer = torch.optim.AdamW([weight], lr=0.1, weight_decay=0.1, fused=True)
+    return FiniteLoss(max_bad_steps=1), weight, optimizer
+
+
+def late_step(callback, weight, optimizer, loss, number):
+    weight.grad = torch.full((3,), loss)
+    callback.on_train_batch_start(TRAINER, None, SimpleNamespace(video_id=[f"{number}.mp4"]), number)
+    callback.on_before_backward(TRAINER, None, torch.tensor(loss))
+    callback.on_before_optimizer_step(TRAINER, None, optimizer)
+    optimizer.step()
+
+
+def test_a_bad_step_is_dropped_by_the_optimizer_and_told_of_a_step_later(late):
+    callback, weight, optimizer = late
+    late_step(*late, 0.5, 0)
+    before, state = weight.detach().clone(), copy.deepcopy(optimizer.state_dict())
+    late_step(*late, math.nan, 1)
+    assert torch.equal(weight, before) and callback.num_bad_steps == 0
+    torch.testing.assert_close(optimizer.state_dict(), state, rtol=0, atol=0)
+    with pytest.warns(UserWarning, match=r"batch 1, clips 1\.mp4\).*This step is skipped \(1 of at most 1\)"):
+        late_step(*late, 0.5, 2)
+    assert not torch.equal(weight, before)
+
+
+def test_an_epoch_does_not_end_before_its_last_step_is_known(late):
+    callback, weight, _ = late
+    late_step(*late, math.inf, 0)
+    with pytest.warns(UserWarning, match=r"batch 0, clips 0\.mp4"):
+        callback.on_train_epoch_end(TRAINER, None)
+    late_step(*late, math.nan, 1)
+    with pytest.raises(ValueError, match=r"batch 1, clips 1\.mp4"):
+        late_step(*late, 0.5, 2)
+    assert torch.equal(weight, torch.ones(3))
+
+
+def test_only_fused_optimizers_on_a_gpu_drop_steps():
+    weight = torch.nn.Parameter(torch.ones(1, device=DEVICE))
+    found = [can_drop_on_device(torch.optim.AdamW([weight], fused=fused)) for fused in (True, False)]
+    assert found == [DEVICE == "cuda", False]

@@ -9,6 +9,7 @@ import rich
 from lightning.pytorch import Callback
 from rich.console import Console
 
+from tc_clip_pl.training import progress
 from tc_clip_pl.training.logged_scalars import SpeedMonitor
 from tc_clip_pl.training.progress import (
     EpochSummary,
@@ -79,6 +80,7 @@ def test_dumb_terminal_gets_no_escape_codes(screen, monkeypatch, make_module, ma
 
 def test_live_line_fits_and_is_removed(screen, monkeypatch, make_module, make_data, make_trainer):
     monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr(progress, "SECONDS_BETWEEN_READS", 0)
     file = screen(force_terminal=True)
     callbacks = (EpochSummary(), SpeedMonitor(), LiveProgress())
     _fit(make_module, make_data, make_trainer, *callbacks, enable_progress_bar=True, log_every_n_steps=1)
@@ -156,3 +158,25 @@ def test_line_of_a_test_comes_after_what_others_say_at_its_start(
     trainer.test(make_module(), datamodule=make_data(), verbose=False)
     assert speaker.seen == ""
     assert "test" in file.getvalue()
+
+
+def test_metrics_are_read_from_the_device_twice_a_second_at_most(screen, monkeypatch):
+    monkeypatch.setenv("TERM", "xterm")
+    screen(force_terminal=True)
+    now, reads = [100.0], []
+
+    class Watched:
+        @property
+        def progress_bar_metrics(self):
+            reads.append(now[0])
+            return {"train/loss_step": 1.0}
+
+    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
+    bar = LiveProgress()
+    bar.on_train_batch_end(Watched())  # no line, nothing to read
+    bar._start("epoch 1", 9)
+    for _ in range(9):
+        bar.on_train_batch_end(Watched())
+        now[0] += 0.2
+    bar._stop()
+    assert reads == pytest.approx([100.0, 100.6, 101.2])
