@@ -15,7 +15,7 @@ def attend_with_context(
     """Compute Eq. 7 with the bias of Eq. 8; equals `ops.attention.context_attention` over joined keys.
 
     Args:
-        query: (B, T, H, N, d) float32, float16 or bfloat16; d is a power of two, at least 16.
+        query: (B, T, H, Q, d) float32, float16 or bfloat16; d is a power of two, at least 16.
         key: (B, T, H, N, d).
         value: (B, T, H, N, d).
         context_key: (B, H, K, d).
@@ -23,7 +23,7 @@ def attend_with_context(
         difference: (H,), bias of the context keys less that of the frame keys.
 
     Returns:
-        (B, T, H, N, d).
+        (B, T, H, Q, d).
     """
     tensors = (query, key, value, context_key, context_value)
     return _forward(*(rows_together(tensor) for tensor in tensors), difference)[0]

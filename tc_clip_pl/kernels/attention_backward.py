@@ -17,17 +17,17 @@ OPTIONS = {"num_warps": 4, "num_stages": 3}
 
 @triton.jit
 def sum_products(
-    gradient, output, products, num_frames, num_heads, num_tokens, g_b, g_t, g_h, g_n, o_b, o_t, o_h, o_n,
+    gradient, output, products, num_frames, num_heads, num_queries, g_b, g_t, g_h, g_n, o_b, o_t, o_h, o_n,
     BLOCK: tl.constexpr, WIDTH: tl.constexpr,
 ):  # fmt: skip
     """Compute D = sum(dO * O) of every query."""
     first, each = tl.program_id(0) * BLOCK, tl.program_id(1)
     gradient += frame_offset(each, num_frames, num_heads, g_b, g_t, g_h)
     output += frame_offset(each, num_frames, num_heads, o_b, o_t, o_h)
-    left = load_rows(gradient, g_n, first, num_tokens, BLOCK, WIDTH).to(tl.float32)
-    right = load_rows(output, o_n, first, num_tokens, BLOCK, WIDTH).to(tl.float32)
+    left = load_rows(gradient, g_n, first, num_queries, BLOCK, WIDTH).to(tl.float32)
+    right = load_rows(output, o_n, first, num_queries, BLOCK, WIDTH).to(tl.float32)
     n = first + tl.arange(0, BLOCK)
-    tl.store(products + each.to(tl.int64) * num_tokens + n, tl.sum(left * right, axis=1), mask=n < num_tokens)
+    tl.store(products + each.to(tl.int64) * num_queries + n, tl.sum(left * right, axis=1), mask=n < num_queries)
 
 
 @triton.jit
@@ -55,7 +55,7 @@ def add_query_gradient(
 @triton.jit
 def query_gradient(
     query, key, value, context_key, context_value, difference, gradient, log_sum_exp, products, query_grad,
-    num_frames, num_heads, num_tokens, num_context,
+    num_frames, num_heads, num_queries, num_tokens, num_context,
     q_b, q_t, q_h, q_n, k_b, k_t, k_h, k_n, v_b, v_t, v_h, v_n, g_b, g_t, g_h, g_n, o_b, o_t, o_h, o_n,
     ck_b, ck_h, ck_n, cv_b, cv_h, cv_n,
     BLOCK_QUERY: tl.constexpr, BLOCK_KEY: tl.constexpr, WIDTH: tl.constexpr, scale: tl.constexpr, LOG2_E: tl.constexpr,
@@ -67,11 +67,11 @@ def query_gradient(
     value += frame_offset(each, num_frames, num_heads, v_b, v_t, v_h)
     query += frame_offset(each, num_frames, num_heads, q_b, q_t, q_h)
     gradient += frame_offset(each, num_frames, num_heads, g_b, g_t, g_h)
-    queries = load_rows(query, q_n, first, num_tokens, BLOCK_QUERY, WIDTH)
-    gradients = load_rows(gradient, g_n, first, num_tokens, BLOCK_QUERY, WIDTH)
-    n, row = first + tl.arange(0, BLOCK_QUERY), each.to(tl.int64) * num_tokens
-    lse = tl.load(log_sum_exp + row + n, mask=n < num_tokens, other=float("inf"))
-    product = tl.load(products + row + n, mask=n < num_tokens, other=0.0)
+    queries = load_rows(query, q_n, first, num_queries, BLOCK_QUERY, WIDTH)
+    gradients = load_rows(gradient, g_n, first, num_queries, BLOCK_QUERY, WIDTH)
+    n, row = first + tl.arange(0, BLOCK_QUERY), each.to(tl.int64) * num_queries
+    lse = tl.load(log_sum_exp + row + n, mask=n < num_queries, other=float("inf"))
+    product = tl.load(products + row + n, mask=n < num_queries, other=0.0)
     total = tl.zeros((BLOCK_QUERY, WIDTH), dtype=tl.float32)
     total = add_query_gradient(
         total, queries, gradients, lse, product, key, value, k_n, v_n, num_tokens, 0.0, scale * LOG2_E, BLOCK_KEY, WIDTH
@@ -83,7 +83,7 @@ def query_gradient(
     )  # fmt: skip
     query_grad += frame_offset(each, num_frames, num_heads, o_b, o_t, o_h)
     at = n[:, None] * o_n + tl.arange(0, WIDTH)[None, :]
-    tl.store(query_grad + at, (total * scale).to(query_grad.dtype.element_ty), mask=(n < num_tokens)[:, None])
+    tl.store(query_grad + at, (total * scale).to(query_grad.dtype.element_ty), mask=(n < num_queries)[:, None])
 
 
 @triton.jit
@@ -108,7 +108,7 @@ def add_key_gradients(
 @triton.jit
 def key_gradients(
     query, key, value, difference, gradient, log_sum_exp, products, key_grad, value_grad, shift_grad,
-    num_frames, num_heads, num_tokens, num_keys, frames_per_key,
+    num_frames, num_heads, num_queries, num_keys, frames_per_key,
     q_b, q_t, q_h, q_n, g_b, g_t, g_h, g_n, k_b, k_t, k_h, k_n, v_b, v_t, v_h, v_n, o_b, o_t, o_h, o_n,
     BLOCK_QUERY: tl.constexpr, BLOCK_KEY: tl.constexpr, WIDTH: tl.constexpr, scale: tl.constexpr, LOG2_E: tl.constexpr,
     IS_CONTEXT: tl.constexpr,
@@ -130,12 +130,12 @@ def key_gradients(
         shift = tl.load(difference + head).to(tl.float32) * LOG2_E
     for frame in range(group * frames_per_key, (group + 1) * frames_per_key):
         index = frame * num_heads + head
-        row = index.to(tl.int64) * num_tokens
+        row = index.to(tl.int64) * num_queries
         key_total, value_total, shift_total = add_key_gradients(
             key_total, value_total, shift_total, keys, values,
             query + frame_offset(index, num_frames, num_heads, q_b, q_t, q_h),
             gradient + frame_offset(index, num_frames, num_heads, g_b, g_t, g_h),
-            log_sum_exp + row, products + row, q_n, g_n, num_tokens, shift, scale * LOG2_E, BLOCK_QUERY, WIDTH,
+            log_sum_exp + row, products + row, q_n, g_n, num_queries, shift, scale * LOG2_E, BLOCK_QUERY, WIDTH,
         )  # fmt: skip
     n = first + tl.arange(0, BLOCK_KEY)
     at, mask = n[:, None] * o_n + tl.arange(0, WIDTH)[None, :], (n < num_keys)[:, None]
@@ -162,18 +162,18 @@ def run_backward(
     Returns:
         The gradients of the first six arguments.
     """
-    batch, frames, heads, tokens, width = query.shape
-    num_context, scale = context_key.shape[-2], width**-0.5
+    batch, frames, heads, queries, width = query.shape
+    tokens, num_context, scale = key.shape[-2], context_key.shape[-2], width**-0.5
     products = torch.empty_like(log_sum_exp)
-    queries, all_heads = triton.cdiv(tokens, BLOCK_QUERY), batch * frames * heads
-    sum_products[(queries, all_heads)](
-        gradient, output, products, frames, heads, tokens, *gradient.stride()[:4], *output.stride()[:4],
+    query_blocks, all_heads = triton.cdiv(queries, BLOCK_QUERY), batch * frames * heads
+    sum_products[(query_blocks, all_heads)](
+        gradient, output, products, frames, heads, queries, *gradient.stride()[:4], *output.stride()[:4],
         BLOCK_QUERY, width,
     )  # fmt: skip
     query_grad = empty_rows(query)
-    query_gradient[(queries, all_heads)](
+    query_gradient[(query_blocks, all_heads)](
         query, key, value, context_key, context_value, difference, gradient, log_sum_exp, products, query_grad,
-        frames, heads, tokens, num_context,
+        frames, heads, queries, tokens, num_context,
         *query.stride()[:4], *key.stride()[:4], *value.stride()[:4], *gradient.stride()[:4], *query_grad.stride()[:4],
         *context_key.stride()[:3], *context_value.stride()[:3],
         BLOCK_QUERY, BLOCK_KEY, width, scale, LOG2_E, **OPTIONS,
@@ -184,7 +184,7 @@ def run_backward(
     key_grad, value_grad = empty_rows(key), empty_rows(value)
     key_gradients[(triton.cdiv(tokens, BLOCK_KEY), all_heads)](
         query, key, value, *shared, key_grad, value_grad, shift_grad,
-        frames, heads, tokens, tokens, 1,
+        frames, heads, queries, tokens, 1,
         *strides, *key.stride()[:4], *value.stride()[:4], *key_grad.stride()[:4],
         BLOCK_QUERY, BLOCK_KEY, width, scale, LOG2_E, False, **OPTIONS,
     )  # fmt: skip
@@ -193,7 +193,7 @@ def run_backward(
     context_key_grad, context_value_grad = empty_rows(context_key), empty_rows(context_value)
     key_gradients[(triton.cdiv(num_context, BLOCK_CONTEXT), batch * heads)](
         query, context_key, context_value, *shared, context_key_grad, context_value_grad, shift_grad,
-        frames, heads, tokens, num_context, frames,
+        frames, heads, queries, num_context, frames,
         *strides, *context_key.stride()[:4], *context_value.stride()[:4], *context_key_grad.stride()[:4],
         BLOCK_QUERY, BLOCK_CONTEXT, width, scale, LOG2_E, True, **OPTIONS,
     )  # fmt: skip

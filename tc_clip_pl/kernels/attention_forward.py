@@ -51,7 +51,7 @@ def attend(
 @triton.jit
 def attention_forward(
     query, key, value, context_key, context_value, difference, output, log_sum_exp,
-    num_frames, num_heads, num_tokens, num_context,
+    num_frames, num_heads, num_queries, num_tokens, num_context,
     q_b, q_t, q_h, q_n, k_b, k_t, k_h, k_n, v_b, v_t, v_h, v_n, o_b, o_t, o_h, o_n,
     ck_b, ck_h, ck_n, cv_b, cv_h, cv_n,
     BLOCK_QUERY: tl.constexpr, BLOCK_KEY: tl.constexpr, WIDTH: tl.constexpr, scale: tl.constexpr, LOG2_E: tl.constexpr,
@@ -63,7 +63,7 @@ def attention_forward(
     key += frame_offset(each, num_frames, num_heads, k_b, k_t, k_h)
     value += frame_offset(each, num_frames, num_heads, v_b, v_t, v_h)
     output += frame_offset(each, num_frames, num_heads, o_b, o_t, o_h)
-    queries = load_rows(query, q_n, first, num_tokens, BLOCK_QUERY, WIDTH)
+    queries = load_rows(query, q_n, first, num_queries, BLOCK_QUERY, WIDTH)
     state = tl.zeros((BLOCK_QUERY, WIDTH), dtype=tl.float32)
     total = tl.zeros((BLOCK_QUERY,), dtype=tl.float32)
     highest = tl.full((BLOCK_QUERY,), float("-inf"), dtype=tl.float32)
@@ -78,8 +78,8 @@ def attention_forward(
     )  # fmt: skip
     n, d = first + tl.arange(0, BLOCK_QUERY), tl.arange(0, WIDTH)
     state = state / total[:, None]
-    tl.store(output + n[:, None] * o_n + d[None, :], state.to(output.dtype.element_ty), mask=(n < num_tokens)[:, None])
-    tl.store(log_sum_exp + each.to(tl.int64) * num_tokens + n, highest + tl.log2(total), mask=n < num_tokens)
+    tl.store(output + n[:, None] * o_n + d[None, :], state.to(output.dtype.element_ty), mask=(n < num_queries)[:, None])
+    tl.store(log_sum_exp + each.to(tl.int64) * num_queries + n, highest + tl.log2(total), mask=n < num_queries)
 
 
 def run_forward(
@@ -88,16 +88,16 @@ def run_forward(
     """Launch the kernel; shapes as in `kernels.attention.attend_with_context`.
 
     Returns:
-        output: (B, T, H, N, d).
-        log_sum_exp: (B, T, H, N) float32, of the scores in powers of two, which the backward pass reads.
+        output: (B, T, H, Q, d).
+        log_sum_exp: (B, T, H, Q) float32, of the scores in powers of two, which the backward pass reads.
     """
-    batch, frames, heads, tokens, width = query.shape
+    batch, frames, heads, queries, width = query.shape
     output = empty_rows(query)
     log_sum_exp = query.new_empty(query.shape[:-1], dtype=torch.float32)
-    grid = (triton.cdiv(tokens, BLOCK_QUERY), batch * frames * heads)
+    grid = (triton.cdiv(queries, BLOCK_QUERY), batch * frames * heads)
     attention_forward[grid](
         query, key, value, context_key, context_value, difference, output, log_sum_exp,
-        frames, heads, tokens, context_key.shape[-2],
+        frames, heads, queries, key.shape[-2], context_key.shape[-2],
         *query.stride()[:4], *key.stride()[:4], *value.stride()[:4], *output.stride()[:4],
         *context_key.stride()[:3], *context_value.stride()[:3],
         BLOCK_QUERY, BLOCK_KEY, width, width**-0.5, LOG2_E, **OPTIONS,

@@ -1,13 +1,14 @@
 """The backbone's attention with reference tokens among the keys (Eqs. 4, 7 and 8)."""
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 
 from tc_clip_pl.modules.backbone.interface import Attention
 from tc_clip_pl.modules.config import TCCLIPConfig
-from tc_clip_pl.ops.attention import context_attention, gather_keys, join_keys, key_bias
+from tc_clip_pl.ops.attention import gather_keys, join_keys, key_bias
 from tc_clip_pl.ops.frame_attention import FrameAttention, UnjoinedAttention
 from tc_clip_pl.ops.reference_tokens import REFERENCE_TOKENS
 
@@ -35,38 +36,45 @@ class TCAttention(Attention):
         if config.learns_bias(layer):
             self.local_global_bias = nn.Parameter(nn.init.trunc_normal_(torch.empty(self.num_heads, 2), std=0.02))
 
-    def forward(self, hidden_states: Tensor, shared_tokens: Tensor | None) -> tuple[Tensor, FrameAttention]:
-        """Attend.
+    def forward(self, hidden_states: Tensor, shared_tokens: Tensor | None, cls_only: bool = False) -> FrameAttention:
+        """Project queries, keys and values.
 
         Args:
             hidden_states: (B, T, N, D), layer-normed frame tokens.
             shared_tokens: (B, K, D), layer-normed reference tokens of all frames alike: context tokens and deep
                 prompts. None if there are none.
+            cls_only: Project the queries of [CLS] alone; the others are left to who asks for them.
+        """
+        query = self._project_queries(hidden_states[:, :, :1] if cls_only else hidden_states)
+        find_query = partial(self._project_queries, hidden_states) if cls_only else lambda: query
+        queries, projections = (query[..., :1, :], find_query), (self.k_proj, self.v_proj)
+        has_kernel = self.attend_with_context is not None and query.dtype != torch.float64
+        if has_kernel and shared_tokens is not None:  # it takes the keys of frames and shared tokens apart
+            keys, values = (
+                tuple(self.split_heads(linear(tokens)) for tokens in (hidden_states, shared_tokens))
+                for linear in projections
+            )
+            return UnjoinedAttention(self.attend_with_context, *queries, keys, values, self.local_global_bias)
+        key, value = (self._project(linear, hidden_states, shared_tokens) for linear in projections)
+        num_tokens = hidden_states.shape[2]
+        return FrameAttention(*queries, key, value, self._bias(num_tokens, key.shape[-2]), num_tokens)
+
+    def attend(self, attention: FrameAttention, tokens: Tensor | None = None) -> Tensor:
+        """Compute the output of the attention.
+
+        Args:
+            attention: What `forward` returned.
+            tokens: (B, T, Q, D), the layer-normed tokens to attend for; None are all N.
 
         Returns:
-            (B, T, N, D) output, and the attention that it came from.
+            (B, T, Q, D).
         """
-        query = self.split_heads(self.q_proj(hidden_states))  # (B, T, H, N, d): frame tokens alone ask
-        has_kernel = self.attend_with_context is not None and query.dtype != torch.float64
-        if has_kernel and shared_tokens is not None:
-            return self._attend_unjoined(query, hidden_states, shared_tokens)
-        key, value = (self._project(linear, hidden_states, shared_tokens) for linear in (self.k_proj, self.v_proj))
-        bias = self._bias(query.shape[-2], key.shape[-2])
-        output = context_attention(query, key, value, bias)
-        return self.merge_heads(output), FrameAttention(query, key, value, bias)
+        query = attention.query if tokens is None else self._project_queries(tokens)
+        return self.merge_heads(attention.attend(query))
 
-    def _attend_unjoined(
-        self, query: Tensor, hidden_states: Tensor, shared_tokens: Tensor
-    ) -> tuple[Tensor, FrameAttention]:
-        """Attend by a kernel that takes the keys of frames and shared tokens apart."""
-        keys, values = (
-            (self.split_heads(linear(hidden_states)), self.split_heads(linear(shared_tokens)))
-            for linear in (self.k_proj, self.v_proj)
-        )
-        bias = self.local_global_bias
-        difference = query.new_zeros(self.num_heads, dtype=torch.float32) if bias is None else bias[:, 1] - bias[:, 0]
-        output = self.attend_with_context(query, keys[0], values[0], keys[1], values[1], difference)
-        return self.merge_heads(output), UnjoinedAttention(query, keys, values, bias)
+    def _project_queries(self, tokens: Tensor) -> Tensor:
+        """Compute (B, T, H, Q, d) queries of (B, T, Q, D) frame tokens, which alone ask."""
+        return self.split_heads(self.q_proj(tokens))
 
     def _project(self, linear: nn.Linear, hidden_states: Tensor, shared_tokens: Tensor | None) -> Tensor:
         """Compute keys or values of every frame, (B, T, H, N + R, d): its own, then those of the reference tokens."""

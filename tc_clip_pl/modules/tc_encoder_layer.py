@@ -57,23 +57,31 @@ class TCEncoderLayer(EncoderLayer):
         Args:
             hidden_states: (B, T, N, D) tokens of every frame, [CLS] first.
             context_tokens: (B, K, D) of the previous layer, or None.
-            cls_only: Feed only the [CLS] tokens forward, which is all that the last layer needs.
+            cls_only: Feed only the [CLS] tokens forward, which is all that the last layer needs. Of the patches, only
+                seeds attend then: they become context tokens, and all others are keys and values alone.
             return_sources: Also return the positions merged into each context token.
             return_attentions: Also return the attention weights; slower, and the output stays the same.
         """
         shared = self._shared_tokens(context_tokens, hidden_states.shape[0])
         normed_shared = None if shared is None else self.layer_norm1(shared)
-        attended, attention = self.self_attn(self.layer_norm1(hidden_states), normed_shared)
+        attention = self.self_attn(self.layer_norm1(hidden_states), normed_shared, cls_only)
+        indices = self._select_seeds(attention) if self.makes_context else None  # (B, T, S)
+        if cls_only:
+            hidden_states = _cls_and_seeds(hidden_states, indices)
+            attended = self.self_attn.attend(attention, self.layer_norm1(hidden_states))
+        else:
+            attended = self.self_attn.attend(attention)
         interim = hidden_states + attended  # z-hat of Eq. 9
         hidden_states = self.feed_forward(interim[:, :, :1] if cls_only else interim)  # Eq. 10
         context_tokens = sources = attentions = None
-        if self.makes_context:
+        if indices is not None:
             # Seeds are taken from z-hat, before the MLP, and the merged tokens then pass through the same MLP.
-            seeds, grouping = self._group_seeds(interim, attention)
-            context_tokens = self.feed_forward(grouping.average(seeds.tokens))  # Eqs. 6 and 11
+            seeds = interim[:, :, 1:] if cls_only else gather_tokens(interim[:, :, 1:], indices)
+            seeds = seeds.flatten(1, 2)  # (B, T * S, D), frame by frame, best seed first: matching uses the order
+            grouping = self._group_seeds(seeds, indices, attention)
+            context_tokens = self.feed_forward(grouping.average(seeds))  # Eqs. 6 and 11
             if return_sources:
-                num_patches = interim.shape[2] - 1
-                sources = source_masks(grouping.groups, seeds.indices, grouping.count, num_patches)
+                sources = source_masks(grouping.groups, indices, grouping.count, attention.num_tokens - 1)
         if return_attentions:
             weights = attention.weights()
             attentions = weights if self.deep_prompts is None else weights[..., : -len(self.deep_prompts)]
@@ -88,14 +96,22 @@ class TCEncoderLayer(EncoderLayer):
             return self.deep_prompts.expand(num_videos, -1, -1)
         return append_prompts(context, self.deep_prompts)
 
-    def _group_seeds(self, interim: Tensor, attention: FrameAttention) -> tuple[Seeds, Grouping]:
-        """Select the seeds of z-hat and find the context token of each."""
-        # Choices have no gradient, and under autocast rounding would decide them.
-        with torch.no_grad(), without_autocast(interim):
-            indices = keep_choice(lambda: self.select_seeds(attention, self.num_seeds, self.training))  # (B, T, S)
-        # Only the picked tokens themselves carry gradient. Frame by frame, best seed first: matching uses the order.
-        tokens = gather_tokens(interim[:, :, 1:], indices).flatten(1, 2)  # (B, T * S, D)
+    # Choices have no gradient, and under autocast rounding would decide them: only the seeds themselves carry gradient.
+
+    def _select_seeds(self, attention: FrameAttention) -> Tensor:
+        """Select the seeds of every frame, (B, T, S) patch indices."""
+        with torch.no_grad(), without_autocast(attention.cls_query):
+            return keep_choice(lambda: self.select_seeds(attention, self.num_seeds, self.training))
+
+    def _group_seeds(self, tokens: Tensor, indices: Tensor, attention: FrameAttention) -> Grouping:
+        """Find the context token of each of the (B, T * S, D) seeds."""
         match = None if tokens.dtype == torch.float64 else self.match_tokens  # the kernel has the accuracy of float32
         seeds = Seeds(tokens, indices, attention, match)
-        with torch.no_grad(), without_autocast(interim):
-            return seeds, keep_choice(lambda: self.aggregate(seeds, self.num_context_tokens, self.merges_per_round))
+        with torch.no_grad(), without_autocast(tokens):
+            return keep_choice(lambda: self.aggregate(seeds, self.num_context_tokens, self.merges_per_round))
+
+
+def _cls_and_seeds(hidden_states: Tensor, indices: Tensor | None) -> Tensor:
+    """Leave [CLS] and the seeds, if there are any, of every frame: (B, T, 1 + S, D)."""
+    cls_tokens, patches = hidden_states[:, :, :1], hidden_states[:, :, 1:]
+    return cls_tokens if indices is None else torch.cat((cls_tokens, gather_tokens(patches, indices)), dim=2)

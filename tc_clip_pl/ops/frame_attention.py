@@ -1,11 +1,12 @@
 """The attention of one vision layer, as seed selection and aggregation see it: scores of its patches, on demand."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from tc_clip_pl.ops.attention import attention_weights, cls_scores, join_keys, key_bias
+from tc_clip_pl.ops.attention import attention_weights, cls_scores, context_attention, join_keys, key_bias
 
 
 @dataclass
@@ -15,21 +16,30 @@ class FrameAttention:
     The scores carry no gradient: they only choose and weigh tokens.
 
     Attributes:
-        query: (B, T, H, N, d), [CLS] first.
+        cls_query: (B, T, H, 1, d), of [CLS].
+        find_query: Returns the queries of all tokens, (B, T, H, N, d), [CLS] first. The last layer does not have them
+            yet: it computes them only for who asks.
         key: (B, T, H, N + R, d), the N keys of the frame itself first, then R reference keys.
         value: (B, T, H, N + R, d).
         bias: (H, 1, N + R) or None.
+        num_tokens: N, tokens of one frame.
     """
 
-    query: Tensor
+    cls_query: Tensor
+    find_query: Callable[[], Tensor]
     key: Tensor
     value: Tensor
     bias: Tensor | None
+    num_tokens: int
 
     @property
-    def num_tokens(self) -> int:
-        """N, tokens of one frame."""
-        return self.query.shape[-2]
+    def query(self) -> Tensor:
+        """(B, T, H, N, d) queries of all tokens, [CLS] first."""
+        return self.find_query()
+
+    def attend(self, query: Tensor) -> Tensor:
+        """Attend for any (B, T, H, Q, d) queries, with gradient: (B, T, H, Q, d)."""
+        return context_attention(query, self.key, self.value, self.bias)
 
     def weights(self) -> Tensor:
         """Compute the attention weights of all queries, (B, T, H, N, N + R), with gradient."""
@@ -45,7 +55,7 @@ class FrameAttention:
         return weights[..., 1 : self.num_tokens].detach()
 
     def _cls_scores(self) -> Tensor:
-        return cls_scores(self.query, self.key)
+        return cls_scores(self.cls_query, self.key)
 
     def key_norms(self) -> Tensor:
         """Compute the Euclidean norms of the patch keys, (B, T, H, P)."""
@@ -73,7 +83,9 @@ class UnjoinedAttention(FrameAttention):
     """The attention of a kernel that reads frame and context keys where they are; they are joined only for who asks.
 
     Args:
-        query: (B, T, H, N, d), [CLS] first.
+        kernel: The kernel (`kernels.attention.attend_with_context`).
+        cls_query: (B, T, H, 1, d).
+        find_query: As in `FrameAttention`.
         keys: (B, T, H, N, d) of the frames, and (B, H, K, d) of the context tokens.
         values: Likewise.
         local_global_bias: (H, 2), or None.
@@ -81,13 +93,17 @@ class UnjoinedAttention(FrameAttention):
 
     def __init__(
         self,
-        query: Tensor,
+        kernel: Callable[..., Tensor],
+        cls_query: Tensor,
+        find_query: Callable[[], Tensor],
         keys: tuple[Tensor, Tensor],
         values: tuple[Tensor, Tensor],
         local_global_bias: Tensor | None,
     ) -> None:
-        self.query, self._keys, self._values = query, keys, values
+        self._kernel, self.cls_query, self.find_query = kernel, cls_query, find_query
+        self._keys, self._values, self._local_global_bias = keys, values, local_global_bias
         counts = (keys[0].shape[-2], keys[1].shape[-2])
+        self.num_tokens = counts[0]
         self.bias = None if local_global_bias is None else key_bias(local_global_bias, *counts)
 
     @property
@@ -100,6 +116,12 @@ class UnjoinedAttention(FrameAttention):
         """(B, T, H, N + K, d) values."""
         return join_keys(*self._values)
 
+    def attend(self, query: Tensor) -> Tensor:
+        """Attend for any (B, T, H, Q, d) queries, with gradient: (B, T, H, Q, d)."""
+        bias, num_heads = self._local_global_bias, query.shape[2]
+        difference = query.new_zeros(num_heads, dtype=torch.float32) if bias is None else bias[:, 1] - bias[:, 0]
+        return self._kernel(query, self._keys[0], self._values[0], self._keys[1], self._values[1], difference)
+
     def _cls_scores(self) -> Tensor:
         frame, context = self._keys
-        return torch.cat((cls_scores(self.query, frame), cls_scores(self.query, context.unsqueeze(1))), dim=-1)
+        return torch.cat((cls_scores(self.cls_query, frame), cls_scores(self.cls_query, context.unsqueeze(1))), dim=-1)

@@ -81,8 +81,8 @@ def ats(attention: FrameAttention, num_seeds: int, training: bool) -> Tensor:
 @SEED_SELECTORS.register("none")
 def no_selection(attention: FrameAttention, num_seeds: int, training: bool) -> Tensor:
     """Select all patches, in their order in the frame."""
-    batch, frames = attention.query.shape[:2]
-    return torch.arange(num_seeds, device=attention.query.device).expand(batch, frames, -1)
+    batch, frames = attention.cls_query.shape[:2]
+    return torch.arange(num_seeds, device=attention.cls_query.device).expand(batch, frames, -1)
 
 
 def top_seeds(scores: Tensor, num_seeds: int) -> Tensor:

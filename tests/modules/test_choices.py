@@ -86,6 +86,27 @@ def test_cached_classes_give_the_same_logits(tiny_clip_folder, tiny_video, optio
     torch.testing.assert_close(cached, model(tiny_video).logits.detach(), rtol=0, atol=1e-12)
 
 
+@pytest.mark.parametrize("options", CHOICES, ids=str)
+def test_the_last_layer_gives_the_same_without_the_patches_that_nothing_reads(tiny_clip_folder, tiny_video, options):
+    model = make(tiny_clip_folder, **options).double()
+    found, expected = (encode_with_gradients(model, tiny_video, cls_only) for cls_only in (True, False))
+    for left, right in zip(found, expected, strict=True):
+        torch.testing.assert_close(left, right, rtol=0, atol=1e-10)
+
+
+def encode_with_gradients(model, video, cls_only):
+    """Return the outputs of the vision encoder and the gradients of its parameters."""
+    torch.manual_seed(0)  # one aggregation draws groups
+    encoding = model.vision_model(video, cls_only=cls_only)
+    outputs = [encoding.cls_tokens, encoding.context_tokens, encoding.prompting_tokens]
+    outputs = [output for output in outputs if output is not None]
+    weights = torch.randn(64, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    parameters = list(model.vision_model.parameters())
+    total = sum((output * weights).square().sum() for output in outputs)
+    gradients = torch.autograd.grad(total, parameters, materialize_grads=True)
+    return [*outputs, *gradients]
+
+
 def test_frame_wise_with_the_template_is_plain_clip(tiny_clip_folder, tiny_video):
     clip = CLIPModel.from_pretrained(tiny_clip_folder, dtype=torch.float64).eval()
     model = make(tiny_clip_folder, reference_tokens="none", prompting="template").double()
@@ -106,7 +127,7 @@ def test_joint_space_time_attention_is_one_attention_over_all_tokens(tiny_clip_f
     layer = model.vision_model.encoder.layers[1]
     torch.nn.init.zeros_(layer.self_attn.local_global_bias)
     states = layer.layer_norm1(torch.randn(2, 4, 17, 64, dtype=torch.float64))
-    output, _ = layer.self_attn(states, None)
+    output = layer.self_attn.attend(layer.self_attn(states, None))
     q, k, v = (
         projection(states).unflatten(-1, (4, 16)).flatten(1, 2).transpose(1, 2)
         for projection in (layer.self_attn.q_proj, layer.self_attn.k_proj, layer.self_attn.v_proj)

@@ -36,7 +36,7 @@ ELSEWHERE = {
     "tc_clip_pl/ops/aggregation/kmeans.py": ["tests/ops/test_aggregation.py"],
     "tc_clip_pl/ops/cosine_logits.py": ["tests/ops/test_frame_pooling.py", "tests/modules/test_tc_clip.py"],
     "tc_clip_pl/ops/deep_prompts.py": ["tests/baselines/test_vifi_prompt.py", "tests/modules/test_deep_prompts.py"],
-    "tc_clip_pl/ops/frame_attention.py": ["tests/ops/test_seed_selection.py"],
+    "tc_clip_pl/ops/frame_attention.py": ["tests/ops/test_seed_selection.py", "tests/modules/test_tc_clip.py"],
     "tc_clip_pl/ops/prompt_attention.py": ["tests/ops/test_attention.py", "tests/modules/test_tc_clip.py"],
     "tc_clip_pl/ops/tokens.py": ["tests/ops/test_tokens.py", "tests/ops/test_aggregation.py"],
     "tc_clip_pl/evaluation/table_layout.py": ["tests/evaluation/test_report.py"],

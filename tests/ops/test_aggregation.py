@@ -13,6 +13,7 @@ from tc_clip_pl.ops.aggregation import AGGREGATORS, Seeds
 from tc_clip_pl.ops.aggregation.bipartite import match_tokens
 from tc_clip_pl.ops.aggregation.kmeans import fill_empty_groups
 from tc_clip_pl.ops.tokens import source_masks
+from tests.ops.conftest import frame_attention
 
 K, ROUND = 4, 3
 MERGING = sorted(set(AGGREGATORS) - {"none"})
@@ -66,7 +67,7 @@ def test_videos_are_independent(seeds, name):
         assert not torch.equal(*AGGREGATORS[name](seeds, K, ROUND).groups)  # drawn per video
         return
     attention = seeds.attention
-    second = type(attention)(attention.query[1:], attention.key[1:], attention.value[1:], attention.bias)
+    second = frame_attention(attention.query[1:], attention.key[1:], attention.value[1:], attention.bias)
     alone = AGGREGATORS[name](Seeds(seeds.tokens[1:], seeds.indices[1:], second), K, ROUND)
     assert torch.equal(alone.groups[0], aggregate(name, seeds).groups[1])
 

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from tc_clip_pl.ops.frame_attention import FrameAttention
 from tc_clip_pl.ops.seed_selection import SEED_SELECTORS, count_seeds, top_of_any_head
+from tests.ops.conftest import frame_attention
 
 BUDGET = 5
 
@@ -76,7 +76,7 @@ def test_follows_a_permutation_of_the_patches(attention, name):
     order = torch.randperm(11, generator=torch.Generator().manual_seed(1))
     tokens = torch.cat((torch.tensor([0]), 1 + order))
     keys = torch.cat((tokens, torch.arange(12, 17)))
-    moved = FrameAttention(
+    moved = frame_attention(
         attention.query[..., tokens, :],
         attention.key[..., keys, :],
         attention.value[..., keys, :],
@@ -122,7 +122,7 @@ def test_count_rounds_down():
 def test_saliency_is_highest_for_the_sharpest_patch():
     query, key = torch.zeros(1, 1, 1, 5, 4), torch.eye(5, 4)[None, None, None]
     query[..., 3, :] = 20 * key[..., 2, :]  # patch 2 attends to one key, the others to all alike
-    saliency = FrameAttention(query, key, key, None).saliency()
+    saliency = frame_attention(query, key, key, None).saliency()
     assert saliency.flatten().tolist() == [0.0, 0.0, 1.0, 0.0]
 
 

@@ -28,7 +28,8 @@ class EncoderLayer(CLIPEncoderLayer):
     def feed_forward(self, tokens: Tensor) -> Tensor:
         """Apply the second half of the layer: layer norm, MLP and residual, token by token."""
         is_plain = torch.is_grad_enabled() or torch.compiler.is_compiling() or tokens.device.type != "cpu"
-        at_once = TOKENS_AT_ONCE * torch.get_num_threads()
+        # Not asked for while compiling: the number of threads would cut the graph.
+        at_once = 0 if is_plain else TOKENS_AT_ONCE * torch.get_num_threads()
         if is_plain or tokens.shape[:-1].numel() <= at_once:
             return tokens + self.mlp(self.layer_norm2(tokens))
         # New memory for the MLP of all tokens takes a CPU longer than the activation: parts use the same one again.
