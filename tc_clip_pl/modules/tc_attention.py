@@ -36,7 +36,7 @@ class TCAttention(Attention):
         if config.learns_bias(layer):
             self.local_global_bias = nn.Parameter(nn.init.trunc_normal_(torch.empty(self.num_heads, 2), std=0.02))
 
-    def forward(self, hidden_states: Tensor, shared_tokens: Tensor | None, cls_only: bool = False) -> FrameAttention:
+    def project(self, hidden_states: Tensor, shared_tokens: Tensor | None, cls_only: bool = False) -> FrameAttention:
         """Project queries, keys and values.
 
         Args:
@@ -55,15 +55,15 @@ class TCAttention(Attention):
                 for linear in projections
             )
             return UnjoinedAttention(self.attend_with_context, *queries, keys, values, self.local_global_bias)
-        key, value = (self._project(linear, hidden_states, shared_tokens) for linear in projections)
+        key, value = (self._project_frames(linear, hidden_states, shared_tokens) for linear in projections)
         num_tokens = hidden_states.shape[2]
         return FrameAttention(*queries, key, value, self._bias(num_tokens, key.shape[-2]), num_tokens)
 
-    def attend(self, attention: FrameAttention, tokens: Tensor | None = None) -> Tensor:
-        """Compute the output of the attention.
+    def forward(self, attention: FrameAttention, tokens: Tensor | None = None) -> Tensor:
+        """Attend.
 
         Args:
-            attention: What `forward` returned.
+            attention: What `project` returned.
             tokens: (B, T, Q, D), the layer-normed tokens to attend for; None are all N.
 
         Returns:
@@ -76,7 +76,7 @@ class TCAttention(Attention):
         """Compute (B, T, H, Q, d) queries of (B, T, Q, D) frame tokens, which alone ask."""
         return self.split_heads(self.q_proj(tokens))
 
-    def _project(self, linear: nn.Linear, hidden_states: Tensor, shared_tokens: Tensor | None) -> Tensor:
+    def _project_frames(self, linear: nn.Linear, hidden_states: Tensor, shared_tokens: Tensor | None) -> Tensor:
         """Compute keys or values of every frame, (B, T, H, N + R, d): its own, then those of the reference tokens."""
         frame = self.split_heads(linear(hidden_states))
         if shared_tokens is not None:

@@ -64,13 +64,13 @@ class TCEncoderLayer(EncoderLayer):
         """
         shared = self._shared_tokens(context_tokens, hidden_states.shape[0])
         normed_shared = None if shared is None else self.layer_norm1(shared)
-        attention = self.self_attn(self.layer_norm1(hidden_states), normed_shared, cls_only)
+        attention = self.self_attn.project(self.layer_norm1(hidden_states), normed_shared, cls_only)
         indices = self._select_seeds(attention) if self.makes_context else None  # (B, T, S)
-        if cls_only:
+        if cls_only:  # no other patch is read from here on: keys and values are all that it adds
             hidden_states = _cls_and_seeds(hidden_states, indices)
-            attended = self.self_attn.attend(attention, self.layer_norm1(hidden_states))
+            attended = self.self_attn(attention, self.layer_norm1(hidden_states))
         else:
-            attended = self.self_attn.attend(attention)
+            attended = self.self_attn(attention)
         interim = hidden_states + attended  # z-hat of Eq. 9
         hidden_states = self.feed_forward(interim[:, :, :1] if cls_only else interim)  # Eq. 10
         context_tokens = sources = attentions = None

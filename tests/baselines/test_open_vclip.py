@@ -48,7 +48,7 @@ def test_outputs_match(case, model):
 def test_first_layer_matches(case, model):
     first = model.vision_model.encoder.layers[0]
     kept = {}
-    first.self_attn.register_forward_hook(lambda module, args, output: kept.update(attention=output[0]))
+    first.self_attn.register_forward_hook(lambda module, args, output: kept.update(attention=output))
     first.register_forward_hook(lambda module, args, output: kept.update(block=output.hidden_states))
     model(case["video"])
     assert relative_error(kept["attention"][:1], case["expected"]["attention_0"]) < 1e-4

@@ -127,7 +127,7 @@ def test_joint_space_time_attention_is_one_attention_over_all_tokens(tiny_clip_f
     layer = model.vision_model.encoder.layers[1]
     torch.nn.init.zeros_(layer.self_attn.local_global_bias)
     states = layer.layer_norm1(torch.randn(2, 4, 17, 64, dtype=torch.float64))
-    output = layer.self_attn.attend(layer.self_attn(states, None))
+    output = layer.self_attn(layer.self_attn.project(states, None))
     q, k, v = (
         projection(states).unflatten(-1, (4, 16)).flatten(1, 2).transpose(1, 2)
         for projection in (layer.self_attn.q_proj, layer.self_attn.k_proj, layer.self_attn.v_proj)
