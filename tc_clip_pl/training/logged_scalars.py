@@ -6,20 +6,20 @@ list it under `callbacks` in `configs/defaults.yaml`. The loss and the accuracie
 
 from __future__ import annotations
 
-import time
 from collections import deque
 from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch.optim import Optimizer
 
+from tc_clip_pl.training.device_clock import Moment, now
 from tc_clip_pl.training.distributed import gradient_norm
 
 
 class SpeedMonitor(Callback):
-    """Log videos per second over all devices, and the share of the time spent waiting for the next batch.
+    """Log videos per second over all devices, and the share of the time that the device waits for the next batch.
 
-    The clock is the host's, which does not wait for the GPU: where it runs ahead, the GPU waits less than it.
+    A GPU is usually behind the host, so its own clock tells both, some batches later.
 
     Not Lightning's `ThroughputMonitor`: it waits for the GPU after every batch, never reaches the progress bar, reports
     nothing until its window is full (few-shot epochs are shorter) and rejects batches without clips.
@@ -29,36 +29,38 @@ class SpeedMonitor(Callback):
     """
 
     def __init__(self, window: int = 20) -> None:
-        self.window = window
-        self._reset()
-
-    def _reset(self) -> None:
-        self._batches: deque[tuple[int, float, float]] = deque(maxlen=self.window)  # videos, seconds waiting, working
-        self._previous_end: float | None = None
-        self._start = 0.0
+        self._batches: deque[tuple[int, float, float]] = deque(maxlen=window)  # videos, seconds waiting, working
+        self._unread: deque[tuple[int, Moment, Moment, Moment]] = deque()  # videos, end before, arrival, end
+        self._previous_end: Moment | None = None
+        self._start = Moment(0.0)
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Start anew, so that validation and checkpoints between two epochs do not count as waiting."""
-        self._reset()
+        """Start the clock anew, so that validation and checkpoints between two epochs do not count as waiting."""
+        self._previous_end = None
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
-        """Record when the batch arrived, which is before it was copied and augmented."""
-        arrived = getattr(pl_module, "batch_arrived", 0.0)
+        """Take over when the batch arrived, which is before it was copied and augmented."""
+        arrived = getattr(pl_module, "batch_arrived", None)
         # A data module with an `on_before_batch_transfer` of its own takes the place of the module's.
-        self._start = arrived if arrived > (self._previous_end or 0.0) else time.perf_counter()
+        is_new = arrived is not None and (self._previous_end is None or arrived.seconds > self._previous_end.seconds)
+        self._start = arrived if is_new else now(getattr(pl_module, "device", None))
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Add the batch to the window, and log."""
-        now = time.perf_counter()
+        """Add the batches that the device has done to the window, and log."""
+        end = now(getattr(pl_module, "device", None))
         # The first batch of an epoch only starts the clock: its wait is the start-up of the workers.
         if self._previous_end is not None:
-            self._batches.append((len(batch.video_id), self._start - self._previous_end, now - self._start))
+            self._unread.append((len(batch.video_id), self._previous_end, self._start, end))
+        self._previous_end = end
+        while self._unread and self._unread[0][-1].has_come:
+            videos, before, start, end = self._unread.popleft()
+            self._batches.append((videos, before.seconds_until(start), start.seconds_until(end)))
+        if self._batches:
             speed = self.compute(trainer.world_size)
             pl_module.log("train/videos_per_second", speed["videos_per_second"], prog_bar=True, batch_size=1)
             pl_module.log("train/data_wait_share", speed["data_wait_share"], prog_bar=True, batch_size=1)
-        self._previous_end = now
 
     def compute(self, world_size: int = 1) -> dict[str, float]:
         """Return `videos_per_second` and `data_wait_share`, in [0, 1], over the window."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from typing import Any
 
 import torch
@@ -17,6 +16,7 @@ from tc_clip_pl.modules.tc_clip import TCCLIP
 from tc_clip_pl.training.accumulation import loss_weight
 from tc_clip_pl.training.checkpoint import check_state_dict, describe_model
 from tc_clip_pl.training.class_names import check_resumed_classes
+from tc_clip_pl.training.device_clock import Moment, now
 from tc_clip_pl.training.distributed import is_sharded, shard
 from tc_clip_pl.training.evaluation_steps import EvaluationSteps, ViewMean
 from tc_clip_pl.training.objectives.base import Objective
@@ -60,7 +60,7 @@ class TCCLIPModule(EvaluationSteps):
 
     Attributes:
         run_record: What checkpoints and reports say about the run: its `name`, `config` and `command`.
-        batch_arrived: When the loader gave the last batch, in seconds of `time.perf_counter`.
+        batch_arrived: When the loader gave the last batch.
 
     Raises:
         ValueError: If a rate, the weight decay, the warm-up or the smoothing is out of range.
@@ -96,7 +96,7 @@ class TCCLIPModule(EvaluationSteps):
         self.decay_vectors = decay_vectors
         self.label_smoothing = label_smoothing
         self.run_record: dict[str, Any] = {}
-        self.batch_arrived = 0.0
+        self.batch_arrived: Moment | None = None
 
     # Preparation
 
@@ -165,7 +165,7 @@ class TCCLIPModule(EvaluationSteps):
 
     def on_before_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
         """Note when the loader has given a batch, for `SpeedMonitor`: copying and augmenting it is no waiting."""
-        self.batch_arrived = time.perf_counter()
+        self.batch_arrived = now(self.device)
         return batch
 
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:

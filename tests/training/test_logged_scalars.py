@@ -9,6 +9,8 @@ import pytest
 import torch
 from lightning.pytorch.loggers import CSVLogger
 
+from tc_clip_pl.training import logged_scalars
+from tc_clip_pl.training.device_clock import Moment
 from tc_clip_pl.training.logged_scalars import GradientNorm, SpeedMonitor
 
 
@@ -61,3 +63,44 @@ def test_gradient_norm_is_that_of_all_gradients():
     trainer = SimpleNamespace(global_step=10, log_every_n_steps=5)
     GradientNorm().on_before_optimizer_step(trainer, module, None)
     assert logged == {"train/grad_norm": pytest.approx(5.0)}
+
+
+class LateEvent:
+    """An event of a GPU that gets there when it is told to."""
+
+    done = 0.0  # milliseconds of the GPU's clock
+
+    def __init__(self, milliseconds):
+        self.milliseconds = milliseconds
+
+    def query(self):
+        return self.milliseconds <= LateEvent.done
+
+    def elapsed_time(self, later):
+        assert self.query() and later.query()
+        return later.milliseconds - self.milliseconds
+
+
+def test_a_gpu_behind_the_host_is_timed_by_its_own_clock(monkeypatch):
+    # Batches arrive before the GPU is ready for them, so it does not wait, but for the third, which comes 60 ms late.
+    arrivals, ends = [0.0, 100.0, 260.0, 300.0], [100.0, 200.0, 300.0, 400.0]
+    moments, logged = iter(()), []
+    monkeypatch.setattr(logged_scalars, "now", lambda device: next(moments))
+    module = SimpleNamespace(log=lambda key, value, **_: logged.append((key, value)), batch_arrived=None)
+    trainer, monitor, batch = SimpleNamespace(world_size=1), SpeedMonitor(), SimpleNamespace(video_id=["a", "b"])
+    monitor.on_train_epoch_start(trainer, module)
+    for index, (arrival, end) in enumerate(zip(arrivals, ends, strict=True)):
+        LateEvent.done = ends[index - 2] if index > 1 else 0.0  # two batches behind
+        module.batch_arrived = Moment(index + 0.1, LateEvent(arrival))
+        moments = iter([Moment(index + 0.2, LateEvent(end))])
+        monitor.on_train_batch_start(trainer, module, batch, index)
+        monitor.on_train_batch_end(trainer, module, None, batch, index)
+        assert bool(logged) == (index == 3)
+    assert dict(logged) == {"train/videos_per_second": pytest.approx(20), "train/data_wait_share": 0}
+    LateEvent.done = 400.0
+    monitor.on_train_epoch_start(trainer, module)  # whatever a validation takes is not counted
+    moments = iter([Moment(9.2, LateEvent(900.0))])
+    module.batch_arrived = Moment(9.1, LateEvent(800.0))
+    monitor.on_train_batch_start(trainer, module, batch, 4)
+    monitor.on_train_batch_end(trainer, module, None, batch, 4)
+    assert monitor.compute() == {"videos_per_second": pytest.approx(20), "data_wait_share": pytest.approx(0.2)}
