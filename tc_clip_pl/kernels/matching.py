@@ -1,5 +1,7 @@
 """Bipartite matching on a GPU (Eq. 6, Appendix G.2): the kernels of `matching_rounds.py` as one operator of PyTorch."""
 
+from collections.abc import Mapping
+
 import torch
 import triton
 from torch import Tensor
@@ -14,12 +16,10 @@ from tc_clip_pl.kernels.matching_rounds import (
 from tc_clip_pl.kernels.replay import Replayed
 from tc_clip_pl.ops.aggregation.bipartite import merge_schedule
 
-# Tokens of a tile of similarities, features per step. Large tiles read less, small ones keep more of a GPU busy.
-LARGE, SMALL = (
-    {"BLOCK_A": 128, "BLOCK_B": 128, "BLOCK_D": 32, "num_warps": 8, "num_stages": 3},
-    {"BLOCK_A": 64, "BLOCK_B": 64, "BLOCK_D": 64, "num_warps": 4, "num_stages": 3},
-)
-MANY_TILES = 256
+# Tokens of a tile of similarities, and features per step. Large tiles read less, small ones keep more of a GPU busy.
+LARGE_TILE = {"BLOCK_A": 128, "BLOCK_B": 128, "BLOCK_D": 32, "num_warps": 8, "num_stages": 3}
+SMALL_TILE = {"BLOCK_A": 64, "BLOCK_B": 64, "BLOCK_D": 64, "num_warps": 4, "num_stages": 3}
+ENOUGH_TILES = 256  # about two for each multiprocessor: from here on, large ones
 RANKED, RIVALS, ADDED, LABELED = 16, 512, 16, 256  # tokens, those compared, merged rows and seeds per step
 LEAST = torch.iinfo(torch.int64).min
 
@@ -83,10 +83,9 @@ class _Rounds:
     def run(self, num_tokens: int, num_merges: int) -> None:
         """Run one round."""
         best = torch.full_like(self.rows, LEAST, dtype=torch.int64)
-        num_a, num_b = (num_tokens + 1) // 2, num_tokens // 2
-        num_large = triton.cdiv(num_a, LARGE["BLOCK_A"]) * triton.cdiv(num_b, LARGE["BLOCK_B"]) * self.batch
-        tile = LARGE if num_large >= MANY_TILES else SMALL
-        find_partners[(triton.cdiv(num_a, tile["BLOCK_A"]) * triton.cdiv(num_b, tile["BLOCK_B"]), self.batch)](
+        num_a = (num_tokens + 1) // 2
+        tile = LARGE_TILE if self.batch * _count_tiles(num_tokens, LARGE_TILE) >= ENOUGH_TILES else SMALL_TILE
+        find_partners[(_count_tiles(num_tokens, tile), self.batch)](
             self.high, self.low, self.rows, best, num_tokens, self.num_rows, self.width, **tile
         )
         rank_tokens[(triton.cdiv(num_a, RANKED), self.batch)](
@@ -106,6 +105,11 @@ class _Rounds:
             self.parents, self.rows, labels, groups, self.num_rows, num_rounds, num_groups, LABELED
         )
         return groups
+
+
+def _count_tiles(num_tokens: int, tile: Mapping[str, int]) -> int:
+    """Return how many tiles cover the similarities of every token of A and every token of B."""
+    return triton.cdiv((num_tokens + 1) // 2, tile["BLOCK_A"]) * triton.cdiv(num_tokens // 2, tile["BLOCK_B"])
 
 
 _replayed = Replayed(_match_tokens)

@@ -5,6 +5,7 @@ import torch
 
 pytest.importorskip("triton")
 
+from tc_clip_pl.kernels import matching
 from tc_clip_pl.kernels.matching import match_tokens
 from tc_clip_pl.ops.aggregation import bipartite
 from tests.devices import DEVICE
@@ -29,6 +30,14 @@ def test_ties_go_to_the_lower_index_as_in_the_plain_version():
     tokens = torch.eye(5, 8, device=DEVICE).repeat(1, 6, 1)  # every token six times, all cosines exactly 0 or 1
     groups = match_tokens(tokens, 4, 7)
     assert torch.equal(groups.cpu(), bipartite.match_tokens(tokens.cpu(), 4, 7))
+
+
+def test_large_tiles_give_the_groups_of_small_ones(monkeypatch):
+    tokens = seeds(2, 300, 40)
+    groups = [match_tokens(tokens, 250, 25)]
+    monkeypatch.setattr(matching, "ENOUGH_TILES", 1)
+    groups.append(match_tokens(tokens, 250, 25))
+    assert torch.equal(*groups) and torch.equal(groups[0], bipartite.match_tokens(tokens, 250, 25))
 
 
 def test_several_tokens_that_share_a_partner_all_reach_it():
