@@ -131,7 +131,7 @@ def scan_root(root: Root, refresh: bool = False) -> RootIndex:
     """
     if refresh:  # rare, and other roots are quickly scanned again
         _scan.cache_clear()
-    return _scan(root)
+    return _scan(root, os.getcwd())
 
 
 def find_records(split: Split, root: Root, skip_missing: bool = False) -> tuple[list[VideoRecord], list[str]]:
@@ -172,7 +172,7 @@ def _look_up(split: Split, index: RootIndex) -> list[tuple[Entry, str | None]]:
 
 
 @lru_cache(maxsize=16)
-def _scan(root: Root) -> RootIndex:
+def _scan(root: Root, working_directory: str) -> RootIndex:  # in another one, a relative root is another root
     if (shards := open_sharded(str(root))) is not None:
         return RootIndex(root, shards.files, shards)
     root = Path(root)
@@ -180,11 +180,11 @@ def _scan(root: Root) -> RootIndex:
         problem = "is not a directory" if root.exists() else "does not exist"
         raise DataError(f"The data root {root} {problem}; set --data.root to the directory of the videos.")
     files, visited, again = [], set(), []
-    for directory, subdirectories, names in os.walk(root, followlinks=True):
+    for folder, subdirectories, names in os.walk(root, followlinks=True):
         subdirectories.sort()  # the same walk on every file system
-        relative = os.path.relpath(directory, root).replace(os.sep, "/")
+        relative = os.path.relpath(folder, root).replace(os.sep, "/")
         # A link to a parent directory would make the walk endless.
-        real = os.path.realpath(directory)
+        real = os.path.realpath(folder)
         if real in visited:
             subdirectories.clear()
             again.append(relative)

@@ -1,5 +1,7 @@
 """Clips and annotation files are found in any layout."""
 
+from pathlib import Path
+
 import pytest
 
 from datamodules.errors import DataError
@@ -106,3 +108,14 @@ def test_folders_on_disk(tmp_path):
     (tmp_path / "file").touch()
     index = scan_root(tmp_path, refresh=True)
     assert (index.folders(), index.folders("b")) == (["a", "b"], ["x"])
+
+
+def test_a_relative_root_is_that_of_the_current_directory(tmp_path, monkeypatch):
+    for name in ("first", "second"):
+        (tmp_path / name / "data").mkdir(parents=True)
+        (tmp_path / name / "data" / f"{name}.avi").touch()
+        monkeypatch.chdir(tmp_path / name)
+        assert scan_root(Path("data")).files == {f"{name}.avi"}
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(DataError, match="The data root data does not exist"):
+        scan_root(Path("data"))
