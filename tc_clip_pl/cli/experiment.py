@@ -98,10 +98,10 @@ class TCCLIPCLI(ExperimentArguments):
         self.datamodule, self.model = self._get(self.config_init, "data"), self._get(self.config_init, "model")
         if self.checkpoint is not None:
             self.model.model.config.clip_name_or_path = recorded_name(self.config[self.subcommand].model.pretrained)
-        parsed = {"format": "json", "skip_validation": True}  # which takes as long again
-        plain_config = json.loads(self._parser(self.subcommand).dump(self.config[self.subcommand], **parsed))
-        self.model.run_record = record_run(self.experiment_name, plain_config, self.command)
         chosen = self.config[self.subcommand]
+        # Not checked again, which would take as long as parsing.
+        written = self._parser(self.subcommand).dump(chosen, format="json", skip_validation=True)
+        self.model.run_record = record_run(self.experiment_name, json.loads(written), self.command)
         self._is_plain_clip = check_scored_weights(
             self.subcommand, chosen, self.model.model, self.checkpoint is not None
         )

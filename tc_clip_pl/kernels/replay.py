@@ -1,4 +1,8 @@
-"""Replays a function of many short kernels as one CUDA graph, which launches in the time of a single kernel."""
+"""Replays a function of many short kernels as one CUDA graph, which launches in the time of a single kernel.
+
+This is for one operator, in training as well. `modules/replays.py` does it for whole steps of a model in evaluation,
+`modules/training_graph.py` for those of training, with their backward passes.
+"""
 
 import threading
 from collections.abc import Callable, Hashable

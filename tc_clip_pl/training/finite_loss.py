@@ -83,6 +83,10 @@ class FiniteLoss(Callback):
             optimizer.zero_grad(set_to_none=True)  # AdamW leaves parameters without a gradient alone
             self._report(step)
 
+    def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Read what came of the last step, before anybody hears of its weights."""
+        self._read()
+
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Read what came of the last step, before a checkpoint is written."""
         self._read()

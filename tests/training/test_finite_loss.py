@@ -111,11 +111,12 @@ def test_a_bad_step_is_dropped_by_the_optimizer_and_told_of_a_step_later(late):
     assert not torch.equal(weight, before)
 
 
-def test_an_epoch_does_not_end_before_its_last_step_is_known(late):
+@pytest.mark.parametrize("hook", ["on_train_epoch_end", "on_validation_start"])
+def test_no_epoch_ends_and_no_validation_starts_before_the_last_step_is_known(late, hook):
     callback, weight, _ = late
     late_step(*late, math.inf, 0)
     with pytest.warns(UserWarning, match=r"batch 0, clips 0\.mp4"):
-        callback.on_train_epoch_end(TRAINER, None)
+        getattr(callback, hook)(TRAINER, None)
     late_step(*late, math.nan, 1)
     with pytest.raises(ValueError, match=r"batch 1, clips 1\.mp4"):
         late_step(*late, 0.5, 2)

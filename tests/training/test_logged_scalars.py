@@ -11,6 +11,7 @@ from lightning.pytorch.loggers import CSVLogger
 
 from tc_clip_pl.training import logged_scalars
 from tc_clip_pl.training.device_clock import Moment
+from tc_clip_pl.training.distributed import gradient_norm
 from tc_clip_pl.training.logged_scalars import GradientNorm, SpeedMonitor
 
 
@@ -53,6 +54,13 @@ def test_logs_speed_and_gradient_norm(make_module, make_data, make_trainer, tmp_
     assert all(float(row["train/grad_norm"]) > 0 for row in rows if row["train/grad_norm"])
     assert any(float(row["train/videos_per_second"] or 0) > 0 for row in rows)
     assert all(0 <= float(row["train/data_wait_share"] or 0) <= 1 for row in rows)
+
+
+def test_gradient_norm_stays_on_its_device():
+    # Joined with a number of the CPU, it would have to be waited for; what has no values cannot be copied there at all.
+    module = torch.nn.Linear(2, 1, device="meta")
+    module.weight.grad, module.bias.grad = torch.empty_like(module.weight), torch.empty_like(module.bias)
+    assert gradient_norm(module).device.type == "meta"
 
 
 def test_gradient_norm_is_that_of_all_gradients():
