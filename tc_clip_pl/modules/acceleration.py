@@ -40,7 +40,11 @@ def choose_kernels(kernels: Kernels, device: torch.device, fastest: Chosen = "co
 
 
 def use_kernels(
-    model: "TCCLIP", kernels: Kernels, device: torch.device | None = None, weights_are_fixed: bool = False
+    model: "TCCLIP",
+    kernels: Kernels,
+    device: torch.device | None = None,
+    weights_are_fixed: bool = False,
+    weights_move: bool = False,
 ) -> None:
     """Set the implementation of the vision encoder; outputs stay equal within rounding.
 
@@ -50,6 +54,8 @@ def use_kernels(
         device: Where the model will run, which must then be torch's current device; None is where it is now.
         weights_are_fixed: Whether the weights stay where and what they are. Small batches, whose kernels are faster
             than their launches, are then replayed as CUDA graphs.
+        weights_move: Whether training finds its weights in other places step by step, as a sharded model's. None of
+            it is then replayed as CUDA graphs.
 
     Raises:
         ValueError: If the choice needs Triton and there is none.
@@ -60,8 +66,10 @@ def use_kernels(
     compiles, replays = chosen == "compiled", weights_are_fixed and device.type == "cuda" and chosen != "plain"
     model.replays = Replays() if replays else None
     # What is replayed comes again, so that small batches are worth compiling as well.
-    model.fast_encoder = FastEncoder(model.vision_model, every_size=replays) if compiles else None
-    model.fast_text = FastText(every_size=replays) if compiles else None
+    model.fast_encoder = (
+        FastEncoder(model.vision_model, every_size=replays, captures=not weights_move) if compiles else None
+    )
+    model.fast_text = FastText(every_size=replays, captures=not weights_move) if compiles else None
     if compiles:
         import torch._dynamo.config as config
 

@@ -21,15 +21,18 @@ class FastEncoder:
         every_size: Whether batches of every size are compiled. Shapes are static, which makes the fastest code, and a
             batch smaller than the largest one before, such as the last of an epoch, would be compiled for a single use:
             by default it runs uncompiled.
+        captures: Whether training is replayed as CUDA graphs, for which the weights have to stay where they are.
         backend: Of `torch.compile`.
     """
 
-    def __init__(self, vision_model: TCVisionModel, every_size: bool = False, backend: str = "inductor") -> None:
+    def __init__(
+        self, vision_model: TCVisionModel, every_size: bool = False, captures: bool = True, backend: str = "inductor"
+    ) -> None:
         self.vision_model, self.every_size = vision_model, every_size
         self._backend = backend
         # Layer by layer, as the layers between the first and the last share their code.
         self._run_layer = torch.compile(call_layer, dynamic=False, backend=backend)
-        self._training = TrainingGraphs()
+        self._training = TrainingGraphs(captures)
         self._largest: dict[Hashable, int] = {}
 
     def __call__(self, video: Tensor) -> VideoEncoding:
@@ -52,7 +55,9 @@ class FastEncoder:
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "FastEncoder":
         """Return one for the copy of the vision model: neither compiled code nor graphs can be copied."""
-        return FastEncoder(copy.deepcopy(self.vision_model, memo), self.every_size, self._backend)
+        return FastEncoder(
+            copy.deepcopy(self.vision_model, memo), self.every_size, self._training.captures, self._backend
+        )
 
     def _recomputes_activations(self) -> bool:
         return any(layer.gradient_checkpointing for layer in self.vision_model.encoder.layers)

@@ -16,9 +16,13 @@ class TrainingGraphs:
 
     Where a replay would be wrong, the function runs as it is: on a CPU, for other parameters than those of the capture,
     and for a second forward pass before the backward pass of the first.
+
+    Args:
+        captures: False runs the function as it is everywhere, for parameters that never stay where they are.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, captures: bool = True) -> None:
+        self.captures = captures
         self._graphs: dict[Hashable, TrainingGraph] = {}
 
     def __call__(self, function: Callable[..., Any], inputs: Sequence[Tensor], parameters: Sequence[Tensor]) -> Any:
@@ -30,7 +34,7 @@ class TrainingGraphs:
             parameters: What the function reads besides.
         """
         learns = any(parameter.requires_grad for parameter in parameters)
-        if not inputs[0].is_cuda or not learns or any(tensor.requires_grad for tensor in inputs):
+        if not self.captures or not inputs[0].is_cuda or not learns or any(tensor.requires_grad for tensor in inputs):
             return function(*inputs)
         dtype, enabled = torch.get_autocast_dtype("cuda"), torch.is_autocast_enabled("cuda")
         key = (dtype, enabled, *((tensor.shape, tensor.dtype) for tensor in inputs))

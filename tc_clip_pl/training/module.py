@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from tc_clip_pl.modules.acceleration import Kernels, choose_kernels, use_kernels
+from tc_clip_pl.modules.acceleration import Kernels, use_kernels
 from tc_clip_pl.modules.recomputation import recompute_activations
 from tc_clip_pl.modules.tc_clip import TCCLIP
 from tc_clip_pl.training.accumulation import loss_weight
@@ -50,8 +50,8 @@ class TCCLIPModule(EvaluationSteps):
         label_smoothing: Share of each target spread evenly over the classes.
         views_per_forward: Views of a video that evaluation runs at once; with 1, memory does not grow with the views.
         kernels: Implementation of the vision encoder: `plain` PyTorch, `triton` kernels, `compiled` around these, or
-            `auto`, which is compiled on a GPU of compute capability 8.0 or more, and plain elsewhere. A sharded model
-            (FSDP2) is never compiled. Outputs are equal within rounding.
+            `auto`, which is compiled on a GPU of compute capability 8.0 or more, and plain elsewhere. Outputs are
+            equal within rounding. A sharded model (FSDP2) is compiled too, but not replayed as CUDA graphs.
         objective: What a training step minimizes; cross-entropy over the classes by default.
         view_mean: What is averaged over the views of a video: the `probability` of each class, or its `logit`.
         checkpoint_activations: Whether training keeps of each layer only its input, the output of its attention and
@@ -104,7 +104,7 @@ class TCCLIPModule(EvaluationSteps):
         """Take the class names and test sets from the data module, and create the training and validation metrics.
 
         Raises:
-            ValueError: If the data module has no `class_names`, or the kernels do not suit machine or strategy.
+            ValueError: If the data module has no `class_names`, or the kernels need Triton and there is none.
         """
         super().setup(stage)
         self._choose_kernels()
@@ -118,14 +118,8 @@ class TCCLIPModule(EvaluationSteps):
         if not isinstance(self.model, TCCLIP):
             return
         device = self.trainer.strategy.root_device  # the model is moved there later
-        # Only ModelParallelStrategy makes a device mesh: it gathers and frees the weights around each layer.
-        is_whole = self.device_mesh is None
-        if not is_whole and self.kernels == "compiled":
-            raise ValueError(
-                "model.kernels is compiled, which a sharded model cannot be: choose auto, triton or plain."
-            )
-        fastest = "compiled" if is_whole else "triton"
-        use_kernels(self.model, choose_kernels(self.kernels, device, fastest), device)
+        # Only ModelParallelStrategy makes a device mesh: it gathers the weights anew for every pass.
+        use_kernels(self.model, self.kernels, device, weights_move=self.device_mesh is not None)
 
     def configure_model(self) -> None:
         """Shard the model under `ModelParallelStrategy` (FSDP2); every other strategy keeps it whole."""

@@ -5,8 +5,11 @@ from types import SimpleNamespace
 
 import torch
 from torch import distributed
+from torch._dynamo.utils import counters
 
 from tc_clip_pl import TCCLIP
+from tc_clip_pl.modules.fast_encoder import FastEncoder
+from tc_clip_pl.modules.fast_text import FastText
 from tc_clip_pl.ops.interpolation import interpolate_state_dicts
 from tc_clip_pl.training import WeightSpaceEnsemble
 from tc_clip_pl.training.distributed import gather_lists, gradient_norm, is_sharded, shard
@@ -16,6 +19,7 @@ def main(join, clip_folder):
     join()
     whole, sharded = build_pair(clip_folder)
     check_gradients(whole, sharded)
+    check_tracing(whole, sharded)
     check_ensembling(whole, sharded)
     assert gather_lists([distributed.get_rank()]) == [0, 1]
 
@@ -41,6 +45,21 @@ def check_gradients(whole, sharded):
     sharded(videos[distributed.get_rank()][None]).logits.square().mean().backward()
     torch.testing.assert_close(gradient_norm(sharded), gradient_norm(whole), rtol=1e-4, atol=0)
     torch.testing.assert_close(sharded.logit_scale.grad, whole.logit_scale.grad, rtol=1e-4, atol=0)
+
+
+def check_tracing(whole, sharded):
+    """The layers of a sharded model are compiled as those of a whole one; without a compiler, which takes minutes."""
+    sharded.fast_encoder = FastEncoder(sharded.vision_model, captures=False, backend="eager")
+    sharded.fast_text = FastText(captures=False, backend="eager")
+    for model in (whole, sharded):
+        model.zero_grad()
+        model.train()
+    for _ in range(2):
+        check_gradients(whole, sharded)
+    assert counters["stats"]["unique_graphs"] == 5 and not counters["graph_break"]
+    sharded.fast_encoder = sharded.fast_text = None
+    for model in (whole, sharded):
+        model.eval()
 
 
 def check_ensembling(whole, sharded):

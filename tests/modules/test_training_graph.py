@@ -50,6 +50,15 @@ def test_results_and_gradients_are_those_of_the_function():
         torch.testing.assert_close(pair.gradients(result.sum()), pair.expected(batch))
 
 
+@needs_gpu
+def test_nothing_is_captured_for_parameters_that_move():
+    pair = Pair()
+    pair.graphs = TrainingGraphs(captures=False)
+    for batch in batches():
+        pair.replay(batch)
+    assert pair.num_calls == len(batches())
+
+
 def test_gradients_accumulate_over_batches():
     pair, (first, second, *_) = Pair(), batches()
     for _ in range(2):
