@@ -126,12 +126,11 @@ def make_trainer(tmp_path):
     def make(*callbacks, **options):
         quiet = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
         return Trainer(
-            accelerator="cpu",
             default_root_dir=tmp_path,
             callbacks=list(callbacks),
             enable_model_summary=False,
             use_distributed_sampler=False,
-            **{"max_epochs": 1, "num_sanity_val_steps": 0, **quiet, **options},
+            **{"accelerator": "cpu", "max_epochs": 1, "num_sanity_val_steps": 0, **quiet, **options},
         )
 
     return make

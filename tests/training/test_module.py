@@ -1,5 +1,6 @@
 """The LightningModule: losses, class names, logged metrics, and which parameters learn."""
 
+from functools import partial
 from types import SimpleNamespace
 
 import pytest
@@ -7,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from lightning.pytorch import Callback
 
+from tc_clip_pl.training.finite_loss import FiniteLoss
 from tc_clip_pl.training.training_metrics import TrainingMetrics
 
 
@@ -32,6 +34,28 @@ def test_training_loss_is_smoothed_cross_entropy(make_module, make_data, make_tr
     assert losses
     for loss, plain in losses:
         assert loss == pytest.approx(plain, abs=1e-4)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="only a GPU can be waited for")
+def test_a_step_never_waits_for_the_gpu(make_module, make_data, make_trainer):
+    checked = []
+
+    class Strict(Callback):
+        def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):
+            torch.cuda.set_sync_debug_mode("error" if batch_idx > 2 else "default")  # kernels are compiled in the first
+
+        def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):
+            checked.append(torch.cuda.get_sync_debug_mode())
+            torch.cuda.set_sync_debug_mode("default")
+
+    module = make_module(kernels="triton")
+    module.optimizer = partial(module.optimizer, fused=True)
+    trainer = make_trainer(FiniteLoss(3), Strict(), accelerator="gpu", devices=1, limit_val_batches=0)
+    try:
+        trainer.fit(module, datamodule=make_data(num_clips=28))
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+    assert checked == [0, 0, 0, 2, 2, 2, 2]
 
 
 def test_everything_but_the_token_embeddings_learns(make_module, make_data, make_trainer):
