@@ -5,11 +5,13 @@ The vision encoder is one graph; what the scores need besides, which reads the e
 
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from tc_clip_pl.modules.graph_capture import capture, uncached_autocast, warm_up
 from tc_clip_pl.modules.outputs import tensors_of, with_tensors
 
 MOST_FRAMES = 128  # of a batch: beyond, a GPU is busy for longer than its kernels take to launch
@@ -71,16 +73,8 @@ def _clone(value: Any) -> Any:
 
 def _capture(captured: _Captured, function: Callable[..., Any], given: Any) -> None:
     captured.given, graph = _clone(given), torch.cuda.CUDAGraph()
-    dtype, enabled = torch.get_autocast_dtype("cuda"), torch.is_autocast_enabled("cuda")
-    # A cast that autocast cached before the capture would be gone when the graph is replayed.
-    with torch.autocast("cuda", dtype, enabled=enabled, cache_enabled=False):
-        stream, current = torch.cuda.Stream(), torch.cuda.current_stream()
-        stream.wait_stream(current)
-        with torch.cuda.stream(stream):  # compile, choose algorithms, allocate workspaces
-            for _ in range(2):
-                function(captured.given, *captured.others)
-        current.wait_stream(stream)
-        # Other threads may allocate on other devices meanwhile.
-        with torch.cuda.graph(graph, capture_error_mode="thread_local"):
-            captured.result = function(captured.given, *captured.others)
+    step = partial(function, captured.given, *captured.others)
+    with uncached_autocast():
+        warm_up(step)
+        captured.result = capture(graph, step)
     captured.graph = graph

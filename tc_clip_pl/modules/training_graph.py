@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from tc_clip_pl.modules.graph_capture import capture, uncached_autocast, warm_up
 from tc_clip_pl.modules.outputs import tensors_of, with_tensors
 
 
@@ -58,18 +59,14 @@ class TrainingGraph:
         self.inputs = [tensor.clone() for tensor in inputs]
         self.owner: weakref.ref | None = None  # the call whose activations the graph's memory holds
         self.forward, self.backward = torch.cuda.CUDAGraph(), torch.cuda.CUDAGraph()
-        device_type = self.inputs[0].device.type
-        dtype, enabled = torch.get_autocast_dtype(device_type), torch.is_autocast_enabled(device_type)
-        # A cast that autocast cached before the capture would be gone when the graph is replayed.
-        with torch.autocast(device_type, dtype, enabled=enabled, cache_enabled=False):
-            self._warm_up(function, parameters)
-            # Other threads may allocate meanwhile, such as the one that pins the memory of the next batch.
-            with torch.cuda.graph(self.forward, capture_error_mode="thread_local"):
-                self.result = function(*self.inputs)
+        with uncached_autocast():
+            warm_up(lambda: self._run_both(function, parameters))
+            self.result = capture(self.forward, lambda: function(*self.inputs))
         self.outputs = list(tensors_of(self.result))
         self.output_gradients = [torch.zeros_like(output) for output in self.outputs if output.requires_grad]
-        with torch.cuda.graph(self.backward, pool=self.forward.pool(), capture_error_mode="thread_local"):
-            self.gradients = self._differentiate(self.outputs, parameters)
+        self.gradients = capture(
+            self.backward, lambda: self._differentiate(self.outputs, parameters), self.forward.pool()
+        )
 
     def __call__(self, inputs: Sequence[Tensor], parameters: Sequence[Tensor]) -> Any:
         """Replay the forward pass; the backward pass follows through autograd."""
@@ -80,15 +77,10 @@ class TrainingGraph:
         """Whether the parameters are where they were, and no earlier call still waits for its backward pass."""
         return self.pointers == _pointers(parameters) and (self.owner is None or self.owner() is None)
 
-    def _warm_up(self, function: Callable[..., Any], parameters: Sequence[Tensor]) -> None:
-        stream, current = torch.cuda.Stream(), torch.cuda.current_stream()
-        stream.wait_stream(current)
-        with torch.cuda.stream(stream):  # compile, choose algorithms, allocate workspaces
-            for _ in range(2):
-                outputs = list(tensors_of(function(*self.inputs)))
-                self.output_gradients = [torch.zeros_like(output) for output in outputs if output.requires_grad]
-                self._differentiate(outputs, parameters)
-        current.wait_stream(stream)
+    def _run_both(self, function: Callable[..., Any], parameters: Sequence[Tensor]) -> None:
+        outputs = list(tensors_of(function(*self.inputs)))
+        self.output_gradients = [torch.zeros_like(output) for output in outputs if output.requires_grad]
+        self._differentiate(outputs, parameters)
 
     def _differentiate(self, outputs: Sequence[Tensor], parameters: Sequence[Tensor]) -> list[Tensor | None]:
         trainable = [parameter for parameter in parameters if parameter.requires_grad]
