@@ -151,6 +151,7 @@ class VideoDataModule(BatchDataModule):
             DataError: One has a wrong value.
         """
         self.options.check()
+        self.augmentation.check()
 
     @property
     def class_names(self) -> list[str]:

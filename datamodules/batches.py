@@ -7,7 +7,7 @@ from torch.utils.data import DataLoader
 
 from datamodules.loading import Process, build_evaluation_loader, build_training_loader
 from datamodules.options import ClipOptions
-from datamodules.transforms.augmentation import Augmentation, augment_clips, build_clip_augmentation, normalize
+from datamodules.transforms.augmentation import Augmentation, augment_clips, normalize
 from datamodules.transforms.mixing import build_mixers, mix_pairs
 from datamodules.video.batch import VideoBatch
 from datamodules.video.dataset import VideoDataset
@@ -74,8 +74,8 @@ class BatchDataModule(LightningDataModule):
     def augment(self, batch: VideoBatch) -> VideoBatch:
         """Flip, jitter, normalize and mix the clips of a training batch; each clip's own seed decides the draws."""
         settings = self.augmentation
-        augmentation = build_clip_augmentation(settings, self.horizontal_flip)
-        video = augment_clips(batch.video.squeeze(1), batch.seed, augmentation)  # (B, 1, T, 3, H, W) -> (B, T, 3, H, W)
+        video = batch.video.squeeze(1)  # (B, 1, T, 3, H, W) -> (B, T, 3, H, W)
+        video = augment_clips(video, batch.seed, settings, self.horizontal_flip)
         video = normalize(video, self.options.mean, self.options.std)
         label, mixers = batch.label, build_mixers(settings.mixup_alpha, settings.cutmix_alpha, self.num_classes)
         if mixers and settings.mix_probability > 0:

@@ -364,6 +364,7 @@ def test_resumed_training_equals_the_uninterrupted_one(fit):
         ("--model.prompting_lr_factor", "0", "prompting_lr_factor is 0; it must be above 0"),
         ("--trainer.gradient_clip_val", "-1", "gradient_clip_val is -1; it must be at least 0"),
         ("--max_bad_steps", "-1", "max_bad_steps is -1; it must be at least 0"),
+        ("--data.augmentation.flip_probability", "2", "augmentation.flip_probability is 2.0; it must be from 0 to 1"),
     ],
 )
 def test_senseless_number_is_refused_in_one_sentence(

@@ -2,8 +2,9 @@
 
 - `spatial`: resize and crop, in the data loader's workers.
 - `augmentation`: flip, color jitter, grayscale and normalization, on the device; settings in `Augmentation`.
+- `color`: changes of color, by a factor for each frame.
 - `mixing`: MixUp and CutMix of pairs of clips, on the device.
 - `seeding`: reproducible random draws for each clip.
 
-To add an augmentation, add a field to `Augmentation` and a transform to the list in `build_clip_augmentation`.
+To add an augmentation, add a field to `Augmentation`, a draw at the end of `_draw_steps` and a line to `OPERATIONS`.
 """

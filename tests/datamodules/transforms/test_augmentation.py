@@ -2,9 +2,13 @@
 
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torchvision.transforms import v2
 
-from datamodules.transforms.augmentation import Augmentation, augment_clips, build_clip_augmentation, normalize
+from datamodules.errors import DataError
+from datamodules.transforms.augmentation import Augmentation, augment_clips, normalize
 from datamodules.transforms.seeding import seeded
+from tests.devices import DEVICE
 
 UNCHANGED = dict(flip_probability=0.0, color_jitter_probability=0.0, grayscale_probability=0.0)
 
@@ -16,7 +20,105 @@ def video():
 
 
 def augment(video, seed, allow_flip=True, **settings):
-    return augment_clips(video, torch.tensor(seed), build_clip_augmentation(Augmentation(**settings), allow_flip))
+    return augment_clips(video, torch.tensor(seed), Augmentation(**settings), allow_flip)
+
+
+def augment_one_by_one(video, seed, settings, allow_flip):
+    """Let torchvision draw and change, clip by clip."""
+    strength = settings.color_jitter
+    jitter = v2.ColorJitter(strength, strength, settings.saturation_jitter, settings.hue_jitter)
+    transform = v2.Compose(
+        [
+            v2.RandomHorizontalFlip(settings.flip_probability if allow_flip else 0.0),
+            v2.RandomApply([jitter], settings.color_jitter_probability),
+            v2.RandomGrayscale(settings.grayscale_probability),
+        ]
+    )
+    clips = []
+    for clip, clip_seed in zip(video, seed, strict=True):
+        with seeded(clip_seed):
+            clips.append(transform(clip))
+    return torch.stack(clips)
+
+
+@pytest.mark.parametrize("allow_flip", [True, False])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"color_jitter": 0.0},
+        {"saturation_jitter": 0.0, "color_jitter_probability": 1.0},
+        {"hue_jitter": 0.0, "color_jitter_probability": 1.0, "grayscale_probability": 0.0},
+        {"color_jitter": 0.0, "saturation_jitter": 0.0, "hue_jitter": 0.0},
+        {"color_jitter": 3.0, "saturation_jitter": 2.0, "hue_jitter": 0.5, "color_jitter_probability": 1.0},
+        {"flip_probability": 1.0, "color_jitter_probability": 0.0, "grayscale_probability": 1.0},
+        UNCHANGED,
+    ],
+)
+def test_torchvision_clip_by_clip_gives_the_same_bits(settings, allow_flip):
+    generator = torch.Generator().manual_seed(0)
+    video = torch.randint(256, (100, 3, 3, 12, 16), dtype=torch.uint8, generator=generator).to(DEVICE)
+    video[::5] = video[::5, :, :1]  # gray
+    video[1::5] //= 32  # dark
+    original, seed = video.clone(), list(range(100))
+    expected = augment_one_by_one(video, seed, Augmentation(**settings), allow_flip)
+    assert torch.equal(augment(video, seed, allow_flip, **settings), expected)
+    assert torch.equal(video, original)
+
+
+def test_large_batches_are_changed_in_parts(video, monkeypatch):
+    whole = augment(video, [1, 2, 3, 4])
+    monkeypatch.setattr("datamodules.transforms.augmentation.CPU_CHUNK", 3 * 3 * 12 * 16)  # 3 of a clip's 5 frames
+    assert torch.equal(augment(video, [1, 2, 3, 4]), whole)
+    monkeypatch.setattr("datamodules.transforms.augmentation.CPU_CHUNK", 1)
+    assert torch.equal(augment(video, [1, 2, 3, 4]), whole)
+
+
+class DeviceOperatorCount(TorchDispatchMode):
+    """Number of operators called whose result lies on a device; the draws and their seeds are on the CPU."""
+
+    def __init__(self, device):
+        super().__init__()
+        self.device, self.called = device, 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        result = func(*args, **(kwargs or {}))
+        first = result[0] if isinstance(result, (list, tuple)) else result
+        self.called += isinstance(first, torch.Tensor) and first.device.type == self.device
+        return result
+
+
+def test_number_of_device_operators_does_not_grow_with_the_batch():
+    called = {}
+    for clips in (4, 16, 200):
+        with DeviceOperatorCount("meta") as count:  # tensors without data, beside the CPU's
+            augment(torch.empty(clips, 2, 3, 8, 8, dtype=torch.uint8, device="meta"), list(range(clips)))
+        called[clips] = count.called
+    assert 100 < called[4] < called[16] == called[200] < 600, called
+
+
+@pytest.mark.skipif(DEVICE == "cpu", reason="the host waits for a GPU only")
+def test_the_host_does_not_wait_for_the_gpu():
+    video = torch.randint(256, (16, 2, 3, 32, 32), dtype=torch.uint8, device="cuda")
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        augment(video, list(range(16)))
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+
+
+def test_each_clip_needs_a_seed(video):
+    with pytest.raises(ValueError, match="shorter"):
+        augment(video, [1, 2, 3])
+
+
+@pytest.mark.parametrize("name", ["flip", "color_jitter", "grayscale", "mix"])
+def test_probabilities_are_checked(name):
+    for right in (0.0, 1.0):
+        Augmentation(**{f"{name}_probability": right}).check()
+    for wrong in (-0.1, 1.1, float("nan")):
+        with pytest.raises(DataError, match=f"augmentation.{name}_probability is {wrong}; it must be from 0 to 1"):
+            Augmentation(**{f"{name}_probability": wrong}).check()
 
 
 def test_probability_zero_changes_nothing(video):
