@@ -109,7 +109,7 @@ def test_explore_checkpoint_runs(tmp_path, monkeypatch):
 
 @pytest.mark.slow
 def test_compare_systems_runs(tmp_path, monkeypatch):
-    brief = [("EPOCHS, TRAIN_FILMS, TEST_FILMS = 8, 64, 24", "EPOCHS, TRAIN_FILMS, TEST_FILMS = 1, 4, 9")]
+    brief = [("EPOCHS, TRAIN_FILMS, TEST_FILMS = 12, 64, 24", "EPOCHS, TRAIN_FILMS, TEST_FILMS = 1, 4, 9")]
     assert_same_kind(read(COMPARE), run(COMPARE, tmp_path / "notebooks", monkeypatch, changes=brief))
 
 
