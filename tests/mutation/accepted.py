@@ -13,7 +13,8 @@ class Accepted:
     """
 
     def __init__(self) -> None:
-        cells = [line.split("|")[1] for line in TABLE.read_text().splitlines() if line.startswith("| `")]
+        rows = TABLE.read_text().split("## Scores")[0].splitlines()  # the first cells of the scores are folders
+        cells = [line.split("|")[1] for line in rows if line.startswith("| `")]
         patterns = [pattern for cell in cells for pattern in re.findall("`([^`]+)`", cell)]
         self.patterns = [re.compile(".*".join(map(re.escape, pattern.split("...")))) for pattern in patterns]
 
