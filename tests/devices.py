@@ -1,5 +1,7 @@
-"""Where the tests of kernels run: a GPU, or Triton's interpreter on the CPU, which is made a third faster here."""
+"""Where the tests of kernels run: a GPU, or Triton's interpreter on the CPU, which is made twice as fast here."""
 
+import dataclasses
+import functools
 from importlib.util import find_spec
 
 import torch
@@ -26,8 +28,12 @@ def replace_language_once_a_launch(interpreter):
     """
     replace, languages, replaced = interpreter._patch_lang, (interpreter.tl, interpreter.tl.core), set()
 
+    @functools.cache
+    def used(fn):
+        return {id(value) for value in fn.__globals__.values() if any(value is each for each in languages)}
+
     def replace_new(fn):
-        new = {id(value) for value in fn.__globals__.values() if any(value is each for each in languages)} - replaced
+        new = used(fn) - replaced
         if not new:
             return interpreter._LangPatchScope()
         is_launch = not replaced
@@ -37,8 +43,26 @@ def replace_language_once_a_launch(interpreter):
     interpreter._patch_lang = replace_new
 
 
+def compute_only_what_is_used(interpreter):
+    """Leave out the checks for overflow, whose result only a debug mode reads, and a table made for every tensor."""
+    builder = interpreter.interpreter_builder
+    if not builder.options.debug:
+        builder.options = dataclasses.replace(builder.options, sanitize_overflow=False)
+    find, known = interpreter._get_np_dtype, {}
+
+    def find_once(dtype):
+        if dtype.name not in known:
+            known[dtype.name] = find(dtype)
+        return known[dtype.name]
+
+    interpreter._get_np_dtype = find_once
+
+
 if DEVICE == "cpu" and find_spec("triton"):
     from triton.runtime import interpreter
 
-    if hasattr(interpreter, "_patch_lang"):  # private: without it the tests are slower, and the same
+    # Private names: without them the tests are slower, and the same.
+    if hasattr(interpreter, "_patch_lang"):
         replace_language_once_a_launch(interpreter)
+    if hasattr(interpreter, "_get_np_dtype") and hasattr(interpreter, "interpreter_builder"):
+        compute_only_what_is_used(interpreter)

@@ -278,7 +278,8 @@ def test_training_draws_frames_and_crops(fit, monkeypatch):
     monkeypatch.setattr(MultiScaleCrop, "make_params", spy_window)
     monkeypatch.setattr(cross_entropy_module.F, "cross_entropy", spy_loss)
     off = ("--trainer.limit_val_batches", 0, "--trainer.num_sanity_val_steps", 0)
-    fit("few_shot_hmdb", "--trainer.max_epochs", 4, "--model.lr_scheduler.warmup_epochs", 1, *off)
+    large = ("--data.batch_size", 8, "--data.global_batch_size", 8)
+    fit("few_shot_hmdb", "--trainer.max_epochs", 4, "--model.lr_scheduler.warmup_epochs", 1, *off, *large)
     training = {path: draws for path, draws in indices.items() if len(draws) >= 4}
     assert len(training) >= 30  # 40 training clips, in 4 epochs each
     assert sum(len(set(draws)) > 1 for draws in training.values()) == len(training)  # other frames in each epoch

@@ -10,6 +10,8 @@ from datamodules.synthetic.write_dataset import write_synthetic_dataset
 from tc_clip_pl.checkpoints.tiny_clip import save_tiny_clip
 from tc_clip_pl.cli import main
 
+SHORT = ("--trainer.limit_train_batches", 1, "--trainer.limit_val_batches", 0, "--trainer.limit_test_batches", 1)
+"""Of a run whose results nothing reads."""
 TRAINED = {"seed_selection": "head_wise_key_norm", "num_context_tokens": 4, "seed_ratio": 0.6}
 
 

@@ -10,7 +10,7 @@ from tc_clip_pl.cli.checkpoint_config import record_run
 from tc_clip_pl.cli.class_check import check_tested_classes
 from tc_clip_pl.training.checkpoint import read_facts
 
-from .conftest import TRAINED, sentence
+from .conftest import SHORT, TRAINED, sentence
 
 
 @pytest.fixture
@@ -57,7 +57,7 @@ def test_videos_without_labels_may_have_other_classes(last, alone, demo):
 
 def test_run_with_a_relative_root_is_tested_from_another_directory(run, alone, demo, tmp_path, monkeypatch):
     (tmp_path / "videos").symlink_to(demo / "data")
-    assert run("fit", "--data.root", "videos", "--ensembling.weights", 1)[0] == 0
+    assert run("fit", *SHORT, "--data.root", "videos", "--ensembling.weights", 1)[0] == 0
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
     code, _, err = alone("test", "../outputs/demo/version_0/checkpoints/last.ckpt")
@@ -78,7 +78,7 @@ def test_every_path_of_the_data_is_recorded_absolute(tmp_path, monkeypatch):
 def test_weights_that_training_started_from_are_not_needed_again(last, run, alone, trained, tmp_path):
     shutil.copy(last, tmp_path / "start.ckpt")
     same = [f"--model.config.{name}={value}" for name, value in TRAINED.items()]
-    assert run("fit", *same, "--model.init_from", "start.ckpt", "--ensembling.weights", 1)[0] == 0
+    assert run("fit", *SHORT, *same, "--model.init_from", "start.ckpt", "--ensembling.weights", 1)[0] == 0
     (tmp_path / "start.ckpt").unlink()
     code, _, err = alone("test", "outputs/demo/version_0/checkpoints/last.ckpt")
     assert code == 0, err

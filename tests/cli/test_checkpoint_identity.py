@@ -11,7 +11,7 @@ import yaml
 from datamodules.synthetic.actions import DEMO
 from tc_clip_pl.checkpoints.tiny_clip import save_tiny_clip
 
-from .conftest import TRAINED, sentence
+from .conftest import SHORT, TRAINED, sentence
 
 PLAIN = ("--model.config.num_context_tokens", "null", "--model.config.merges_per_round", "null")  # of tests/demo.yaml
 
@@ -96,7 +96,7 @@ def test_a_copy_of_the_same_clip_is_accepted(trained, last, alone, demo, tmp_pat
 
 def test_clip_whose_folder_holds_another_one_is_refused(run, alone, demo, other_clip, tmp_path):
     shutil.copytree(demo / "tiny_clip", tmp_path / "clip")
-    assert run("fit", "--model.pretrained", tmp_path / "clip", "--ensembling.weights", 1)[0] == 0
+    assert run("fit", *SHORT, "--model.pretrained", tmp_path / "clip", "--ensembling.weights", 1)[0] == 0
     shutil.rmtree(tmp_path / "clip")
     shutil.copytree(other_clip, tmp_path / "clip")
     ckpt_path = "outputs/demo/version_0/checkpoints/last.ckpt"
@@ -106,7 +106,7 @@ def test_clip_whose_folder_holds_another_one_is_refused(run, alone, demo, other_
 
 def test_missing_clip_is_noticed_before_the_training(run, demo, tmp_path):
     shutil.copytree(demo / "tiny_clip", tmp_path / "clip")
-    assert run("fit", "--model.pretrained", tmp_path / "clip")[0] == 0
+    assert run("fit", *SHORT, "--model.pretrained", tmp_path / "clip")[0] == 0
     shutil.rmtree(tmp_path / "clip")
     ckpt_path = "outputs/demo/version_0/checkpoints/last.ckpt"
     again = ("fit", "--ckpt_path", ckpt_path, "--model.pretrained", "openai/clip-vit-base-patch16")
@@ -164,7 +164,7 @@ def test_reports_say_how_the_checkpoint_was_trained(trained, last, alone, tmp_pa
 
 
 def test_weights_in_memory_are_tested_without_checkpoints(run, tmp_path, caplog):
-    code, _, _ = run("fit", "--trainer.enable_checkpointing", "false", "--ensembling.weights", 1)
+    code, _, _ = run("fit", *SHORT, "--trainer.enable_checkpointing", "false", "--ensembling.weights", 1)
     assert code == 0
     assert "weights in memory" in caplog.text
     results = read_results(tmp_path / "outputs/demo/version_0")

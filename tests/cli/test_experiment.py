@@ -12,6 +12,8 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tc_clip_pl.cli.trainer_settings import choose_precision
 from tc_clip_pl.training import load_model
 
+from .conftest import SHORT
+
 
 @pytest.fixture(scope="module")
 def fitted(demo, demo_config, tmp_path_factory):
@@ -107,9 +109,6 @@ def test_resumed_fit_ends_with_the_same_weights(run, tmp_path):
         assert torch.equal(resumed.state_dict()[name], value), name
     before = load_model(first).state_dict()
     assert any(not torch.equal(before[name], value) for name, value in whole.state_dict().items())
-
-
-SHORT = ("--trainer.limit_train_batches", 1, "--trainer.limit_val_batches", 0, "--trainer.limit_test_batches", 1)
 
 
 def test_callbacks_are_dropped_with_the_trainers_flags(run, tmp_path):

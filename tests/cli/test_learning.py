@@ -17,7 +17,7 @@ CHANCE = 1 / 4
 @pytest.fixture(scope="module")
 def videos(tmp_path_factory):
     folder = tmp_path_factory.mktemp("videos")
-    return write_synthetic_dataset(folder / "data", ACTIONS, unseen=(), train_films=24, test_films=12)
+    return write_synthetic_dataset(folder / "data", ACTIONS, unseen=(), train_films=24, test_films=12, size=48)
 
 
 @pytest.fixture

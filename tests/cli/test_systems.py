@@ -7,7 +7,7 @@ import pytest
 from tc_clip_pl.modules.loading import load_tokenizer
 from tests.baselines.test_xclip_library import save_library
 
-from .conftest import sentence
+from .conftest import SHORT, sentence
 
 WITHOUT_CONTEXT = ["--model.config.num_context_tokens=null", "--model.config.merges_per_round=null"]
 WEIGHTS = {"xclip": [1.0], "actionclip": [1.0, 0.7]}
@@ -46,7 +46,7 @@ def test_transformers_own_x_clip_is_trained_and_recognizes(run, demo, tmp_path):
     argv = ("--config", "models/xclip.yaml", *WITHOUT_CONTEXT, "--model.pretrained", tmp_path / "library")
     said = sentence(run("fit", *argv))
     assert "made for 4 frames, not 8: set data.num_frames to 4" in said
-    code, _, err = run("fit", *argv, "--data.num_frames", 4, "--pictures", "false")
+    code, _, err = run("fit", *argv, *SHORT, "--data.num_frames", 4)
     assert code == 0, err
     film = next((demo / "data").rglob("*.mp4"))
     labels = ("--labels", "a star moving left, showing a red disc", "--device", "cpu", "--num_workers", 0)

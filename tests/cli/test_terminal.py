@@ -104,24 +104,14 @@ def test_predict_writes_and_shows_the_best_classes(run, tmp_path, top, columns):
     assert "probability" in out
 
 
-def test_loose_videos_are_predicted_with_given_classes(run, demo, tmp_path):
+def test_loose_videos_are_predicted_with_given_classes(alone, last, demo, tmp_path):
     (tmp_path / "loose").mkdir()
     for video in sorted((demo / "data").rglob("*.mp4"))[:3]:
         (tmp_path / "loose" / video.name).symlink_to(video)
-    assert run("fit")[0] == 0
-    checkpoint = tmp_path / "outputs/demo/version_0/checkpoints/last.ckpt"
-    argv = (
-        "predict",
-        "--ckpt_path",
-        checkpoint,
-        "--data.root",
-        tmp_path / "loose",
-        "--classes",
-        "red circle, blue triangle",
-    )
-    code, out, err = run(*argv, "--data.num_workers", 0, on_demo=False)
+    loose = ("--data.root", tmp_path / "loose", "--classes", "red circle, blue triangle", "--data.num_workers", 0)
+    code, out, err = alone("predict", last, *loose)
     assert code == 0, err
-    rows = (tmp_path / "outputs/demo/version_1/predictions.csv").read_text().splitlines()
+    rows = (tmp_path / "outputs/demo/version_0/predictions.csv").read_text().splitlines()
     assert len(rows) == 1 + 3
     assert all("red circle" in row and "blue triangle" in row for row in rows[1:])
     assert "probability" in out

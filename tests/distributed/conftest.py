@@ -5,6 +5,7 @@ import multiprocessing
 import os
 import subprocess
 import sys
+from multiprocessing import forkserver
 from pathlib import Path
 
 import lightning.pytorch  # noqa: F401 (its log handler keeps the stderr of its import, which must outlive each test)
@@ -103,14 +104,19 @@ def run_two(arguments):
     return run
 
 
+@pytest.fixture(scope="session")
+def server():
+    """Forks processes that have imported everything once: as clean as new ones, and much faster."""
+    forkserver._forkserver._stop()  # one that an earlier test started has imported less
+    multiprocessing.get_context("forkserver").set_forkserver_preload(["tc_clip_pl.cli.experiment"])
+
+
 @pytest.fixture
-def in_two_processes(monkeypatch, tmp_path, pytestconfig):
+def in_two_processes(server, monkeypatch, tmp_path, pytestconfig):
     """Runs `worker(join, *arguments)` in two processes, which meet in `join()`; raises what one of them raises."""
     monkeypatch.syspath_prepend(pytestconfig.rootpath)  # the processes import the worker by its name
 
     def run(worker, *arguments):
-        # A server that has imported torch once is forked: as clean as new processes, and much faster.
-        multiprocessing.get_context("forkserver").set_forkserver_preload(["tc_clip_pl.cli.experiment"])
         meeting_point = f"file://{tmp_path}/meeting_point"
         start_processes(run_worker, (meeting_point, worker, arguments), nprocs=2, start_method="forkserver")
 

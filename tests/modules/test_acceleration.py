@@ -31,9 +31,9 @@ def build_model(**options):
         projection_dim=32,
         prompt_token_ids=(1, 2, 3, 4),
         num_frames=3,
-        num_context_tokens=5,
+        num_context_tokens=8,
         seed_ratio=0.5,
-        merges_per_round=4,
+        merges_per_round=9,  # two rounds for the 24 seeds
         **options,
     )
     model = TCCLIP(config)

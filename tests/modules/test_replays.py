@@ -13,6 +13,7 @@ from tc_clip_pl.modules.replays import Replays
 from tests.devices import DEVICE
 
 VISION = {"image_size": 32, "patch_size": 8, "hidden_size": 64, "num_attention_heads": 2, "num_hidden_layers": 3}
+TEXT = {"vocab_size": 99, "eos_token_id": 98, "hidden_size": 64, "num_attention_heads": 2, "num_hidden_layers": 2}
 
 
 class StandIn:
@@ -47,7 +48,8 @@ def captures(monkeypatch):
 @pytest.fixture
 def model():
     torch.manual_seed(0)
-    config = TCCLIPConfig(vision_config=VISION, num_frames=3, num_context_tokens=5, seed_ratio=0.5)
+    context = {"num_frames": 3, "num_context_tokens": 5, "seed_ratio": 0.5}
+    config = TCCLIPConfig(vision_config=VISION, text_config=TEXT, projection_dim=64, **context)
     model = TCCLIP(config).to(DEVICE).eval()
     model.set_blank_classes(4, 12)
     return model
