@@ -20,7 +20,7 @@ from tc_clip_pl.ops.aggregation.bipartite import merge_schedule
 LARGE_TILE = {"BLOCK_A": 128, "BLOCK_B": 128, "BLOCK_D": 32, "num_warps": 8, "num_stages": 3}
 SMALL_TILE = {"BLOCK_A": 64, "BLOCK_B": 64, "BLOCK_D": 64, "num_warps": 4, "num_stages": 3}
 ENOUGH_TILES = 256  # about two for each multiprocessor: from here on, large ones
-RANKED, RIVALS, ADDED, LABELED = 16, 512, 16, 256  # tokens, those compared, merged rows and seeds per step
+RANKED, RIVALS, ADDED, LABELED = 4, 512, 16, 256  # tokens, those compared, merged rows and seeds per step
 LEAST = torch.iinfo(torch.int64).min
 
 
@@ -78,25 +78,26 @@ class _Rounds:
         order = torch.arange(self.num_rows, device=sums.device, dtype=torch.int32)
         self.parents = order.expand(self.batch, -1).contiguous()  # every row is its own until it is merged
         self.rows, self.next_rows = self.parents.clone(), torch.empty_like(self.parents)
+        self.best, self.next_best = torch.full((2, self.batch, self.num_rows), LEAST, device=sums.device).unbind()
         self.merged, self.target = torch.empty(2, self.batch, most, device=sums.device, dtype=torch.int32).unbind()
 
     def run(self, num_tokens: int, num_merges: int) -> None:
         """Run one round."""
-        best = torch.full_like(self.rows, LEAST, dtype=torch.int64)
         num_a = (num_tokens + 1) // 2
         tile = LARGE_TILE if self.batch * _count_tiles(num_tokens, LARGE_TILE) >= ENOUGH_TILES else SMALL_TILE
         find_partners[(_count_tiles(num_tokens, tile), self.batch)](
-            self.high, self.low, self.rows, best, num_tokens, self.num_rows, self.width, **tile
+            self.high, self.low, self.rows, self.best, num_tokens, self.num_rows, self.width, **tile
         )
         rank_tokens[(triton.cdiv(num_a, RANKED), self.batch)](
-            best, self.rows, self.next_rows, self.merged, self.target, num_tokens, num_merges, self.num_rows, self.most,
-            RANKED, RIVALS,
+            self.best, self.next_best, self.rows, self.next_rows, self.merged, self.target, num_tokens, num_merges,
+            self.num_rows, self.most, LEAST, RANKED, RIVALS,
         )  # fmt: skip
         merge_tokens[(num_merges, self.batch)](
             self.sums, self.high, self.low, self.parents, self.merged, self.target, num_merges, self.num_rows,
             self.most, self.width, triton.next_power_of_2(self.most), self.block_width, ADDED, num_warps=8,
         )  # fmt: skip
         self.rows, self.next_rows = self.next_rows, self.rows
+        self.best, self.next_best = self.next_best, self.best
 
     def label(self, num_rounds: int, num_groups: int) -> Tensor:
         """Return the (B, n) int64 place, among the rows left, of the one that each seed ended in."""

@@ -69,17 +69,19 @@ def _pack(value, index):
 
 @triton.jit(do_not_specialize=["num_tokens", "num_merges"])
 def rank_tokens(
-    best, rows, next_rows, merged, target, num_tokens, num_merges, num_rows, max_merges,
+    best, next_best, rows, next_rows, merged, target, num_tokens, num_merges, num_rows, max_merges, least,
     BLOCK_RANK: tl.constexpr, BLOCK_CHUNK: tl.constexpr,
 ):  # fmt: skip
     """Rank the tokens of A by their best cosine: the first r merge, the others precede all of B in the next round."""
     clip = tl.program_id(1).to(tl.int64)
     num_a, num_b = (num_tokens + 1) // 2, num_tokens // 2
     best += clip * num_rows
+    next_best += clip * num_rows
     rows += clip * num_rows
     next_rows += clip * num_rows
     a = tl.program_id(0) * BLOCK_RANK + tl.arange(0, BLOCK_RANK)
     packed = tl.load(best + a, mask=a < num_a, other=0)
+    tl.store(next_best + a, least, mask=a < num_a)
     value = packed >> 32
     rank = tl.zeros((BLOCK_RANK,), dtype=tl.int32)
     for start in range(0, num_a, BLOCK_CHUNK):
