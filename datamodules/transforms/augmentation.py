@@ -150,4 +150,4 @@ def normalize(video: Tensor, mean: tuple[float, ...], std: tuple[float, ...]) ->
         (..., 3, H, W) float32.
     """
     # Not scaled to 0..1 first, since mean and std are in 0..255 as well.
-    return F.normalize(video.float(), list(mean), list(std))
+    return F.normalize(video.float(), *(_copy_to(video.device, torch.tensor(channels)) for channels in (mean, std)))

@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections import deque
 from typing import Any
 
+import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch.optim import Optimizer
 
 from tc_clip_pl.training.device_clock import Moment, now
 from tc_clip_pl.training.distributed import gradient_norm
+from tc_clip_pl.training.progress import has_bar_of_lightning
 
 
 class SpeedMonitor(Callback):
@@ -58,9 +60,10 @@ class SpeedMonitor(Callback):
             videos, before, start, end = self._unread.popleft()
             self._batches.append((videos, before.seconds_until(start), start.seconds_until(end)))
         if self._batches:
-            speed = self.compute(trainer.world_size)
-            pl_module.log("train/videos_per_second", speed["videos_per_second"], prog_bar=True, batch_size=1)
-            pl_module.log("train/data_wait_share", speed["data_wait_share"], prog_bar=True, batch_size=1)
+            for name, value in self.compute(trainer.world_size).items():
+                # As a tensor: Lightning would copy a number to the GPU, and wait for it.
+                options = {"prog_bar": has_bar_of_lightning(trainer), "batch_size": 1}
+                pl_module.log(f"train/{name}", torch.tensor(value), **options)
 
     def compute(self, world_size: int = 1) -> dict[str, float]:
         """Return `videos_per_second` and `data_wait_share`, in [0, 1], over the window."""

@@ -29,6 +29,7 @@ from tc_clip_pl.training.optimizer import (
     check_recipe,
     group_parameters,
 )
+from tc_clip_pl.training.progress import has_bar_of_lightning
 from tc_clip_pl.training.training_metrics import TrainingMetrics
 
 
@@ -179,7 +180,7 @@ class TCCLIPModule(EvaluationSteps):
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
         """Log train/loss_step, and train/top1_step if the objective scores classes."""
         # Here rather than in training_step: a point of the curve is an optimizer step, not one of its micro-batches.
-        self._log_training("step", prog_bar=True, batch_size=1)
+        self._log_training("step", prog_bar=has_bar_of_lightning(self.trainer), batch_size=1)
 
     def on_train_epoch_end(self) -> None:
         """Log train/loss_epoch, and train/top1_epoch if the objective scores classes."""

@@ -10,7 +10,7 @@ import time
 from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
-from lightning.pytorch.callbacks import ProgressBar
+from lightning.pytorch.callbacks import ProgressBar, RichProgressBar, TQDMProgressBar
 from rich import get_console
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
@@ -132,12 +132,12 @@ class LiveProgress(ProgressBar):
             self._advance()
             return
         self._reads_next = now + SECONDS_BETWEEN_READS
-        metrics = trainer.progress_bar_metrics  # waits until a GPU has done the step
+        metrics = trainer.callback_metrics
         loss, speed = metrics.get("train/loss_step"), metrics.get("train/videos_per_second")
         waiting = metrics.get("train/data_wait_share")
-        shown = [f"loss {loss:.3g}"] if loss is not None else []
-        shown += [format_speed(speed)] if speed is not None else []
-        shown += [f"wait {100 * waiting:.0f}%"] if waiting is not None else []
+        shown = [f"loss {float(loss):.3g}"] if loss is not None else []  # waits until a GPU has done the step
+        shown += [format_speed(float(speed))] if speed is not None else []
+        shown += [f"wait {100 * float(waiting):.0f}%"] if waiting is not None else []
         self._advance("  ".join(shown))
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -160,6 +160,11 @@ class LiveProgress(ProgressBar):
     on_validation_batch_end = on_test_batch_end = on_predict_batch_end = _advance_evaluation
     # Every printed line has the terminal to itself: the live one is gone before results or an error are printed.
     on_train_epoch_end = on_validation_end = on_test_end = on_predict_end = on_exception = _stop
+
+
+def has_bar_of_lightning(trainer: Trainer) -> bool:
+    """Return whether metrics are for a bar of Lightning's, which reads them in every batch and waits for the GPU."""
+    return isinstance(trainer.progress_bar_callback, (RichProgressBar, TQDMProgressBar))
 
 
 def build_progress(console: Console) -> Progress:

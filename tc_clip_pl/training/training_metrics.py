@@ -11,6 +11,8 @@ import torch
 from torch import Tensor
 from torchmetrics import Metric
 
+from tc_clip_pl.training.distributed import sum_over_processes
+
 
 class TrainingMetrics(Metric):
     """Mean loss and top-1 accuracy over all clips since the last reset.
@@ -22,7 +24,7 @@ class TrainingMetrics(Metric):
     total: Tensor  # (3,): loss summed over clips, correct clips, clips
 
     def __init__(self, **kwargs: object) -> None:
-        super().__init__(**kwargs)
+        super().__init__(**{"dist_sync_fn": _sum_over_processes, **kwargs})
         self.add_state("total", torch.zeros(3), dist_reduce_fx="sum")
 
     def update(self, loss: Tensor, logits: Tensor | None, label: Tensor) -> None:
@@ -42,3 +44,8 @@ class TrainingMetrics(Metric):
         """Return `loss` and `top1` over the clips of all processes; 0 if there were none."""
         loss, correct, clips = self.total
         return {"loss": loss / clips.clamp_min(1), "top1": correct / clips.clamp_min(1)}
+
+
+def _sum_over_processes(total: Tensor, group: object) -> list[Tensor]:
+    """Return what torchmetrics adds up; its own gathering compares shapes on the host, which then waits for the GPU."""
+    return [sum_over_processes(total)]

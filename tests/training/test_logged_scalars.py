@@ -7,19 +7,21 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from lightning.pytorch.callbacks import TQDMProgressBar
 from lightning.pytorch.loggers import CSVLogger
 
 from tc_clip_pl.training import logged_scalars
 from tc_clip_pl.training.device_clock import Moment
 from tc_clip_pl.training.distributed import gradient_norm
 from tc_clip_pl.training.logged_scalars import GradientNorm, SpeedMonitor
+from tc_clip_pl.training.progress import LiveProgress
 
 
 def test_speed_monitor_separates_waiting_from_working():
     monitor, batch = SpeedMonitor(), SimpleNamespace(video_id=["a", "b"])
-    shown = {}
-    log = lambda key, value, prog_bar=False, **_: shown.update({key: prog_bar})  # noqa: E731
-    trainer, module = SimpleNamespace(world_size=2), SimpleNamespace(log=log)
+    logged = {}
+    module = SimpleNamespace(log=lambda key, value, **_: logged.update({key: value}))
+    trainer = SimpleNamespace(world_size=2, progress_bar_callback=None)
     for index in range(4):
         time.sleep(0.03)
         monitor.on_train_batch_start(trainer, module, batch, index)
@@ -28,8 +30,23 @@ def test_speed_monitor_separates_waiting_from_working():
     speed = monitor.compute(world_size=2)
     assert speed["data_wait_share"] == pytest.approx(0.75, abs=0.15)
     assert speed["videos_per_second"] == pytest.approx(2 * 2 / 0.04, rel=0.3)
-    assert shown == {"train/videos_per_second": True, "train/data_wait_share": True}  # on the live line
+    assert {key: float(value) for key, value in logged.items()} == pytest.approx(
+        {"train/videos_per_second": speed["videos_per_second"], "train/data_wait_share": speed["data_wait_share"]}
+    )
+    # Lightning would copy numbers to a GPU, and wait for it.
+    assert all(isinstance(value, torch.Tensor) and value.device.type == "cpu" for value in logged.values())
     assert 2 * monitor.compute()["videos_per_second"] == speed["videos_per_second"]  # of one process
+
+
+@pytest.mark.parametrize("bar, reads", [(TQDMProgressBar, True), (LiveProgress, False)])
+def test_lightning_reads_metrics_in_every_batch_only_for_a_bar_of_its_own(
+    make_module, make_data, make_trainer, bar, reads
+):
+    trainer = make_trainer(bar(), SpeedMonitor(), enable_progress_bar=True, limit_val_batches=0)
+    trainer.fit(make_module(), datamodule=make_data())
+    names = {"train/loss_step", "train/top1_step", "train/videos_per_second", "train/data_wait_share"}
+    assert set(trainer.progress_bar_metrics) == (names if reads else set())
+    assert names <= set(trainer.callback_metrics)
 
 
 def test_augmenting_a_batch_is_no_waiting(make_module, make_data, make_trainer):
@@ -95,7 +112,11 @@ def test_a_gpu_behind_the_host_is_timed_by_its_own_clock(monkeypatch):
     moments, logged = iter(()), []
     monkeypatch.setattr(logged_scalars, "now", lambda device: next(moments))
     module = SimpleNamespace(log=lambda key, value, **_: logged.append((key, value)), batch_arrived=None)
-    trainer, monitor, batch = SimpleNamespace(world_size=1), SpeedMonitor(), SimpleNamespace(video_id=["a", "b"])
+    trainer, monitor, batch = (
+        SimpleNamespace(world_size=1, progress_bar_callback=None),
+        SpeedMonitor(),
+        SimpleNamespace(video_id=["a", "b"]),
+    )
     monitor.on_train_epoch_start(trainer, module)
     for index, (arrival, end) in enumerate(zip(arrivals, ends, strict=True)):
         LateEvent.done = ends[index - 2] if index > 1 else 0.0  # two batches behind

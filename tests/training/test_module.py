@@ -7,8 +7,10 @@ import pytest
 import torch
 import torch.nn.functional as F
 from lightning.pytorch import Callback
+from torch import distributed
 
 from tc_clip_pl.training.finite_loss import FiniteLoss
+from tc_clip_pl.training.logged_scalars import SpeedMonitor
 from tc_clip_pl.training.training_metrics import TrainingMetrics
 
 
@@ -37,7 +39,8 @@ def test_training_loss_is_smoothed_cross_entropy(make_module, make_data, make_tr
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="only a GPU can be waited for")
-def test_a_step_never_waits_for_the_gpu(make_module, make_data, make_trainer):
+@pytest.mark.parametrize("strategy", ["auto", "ddp"])
+def test_a_step_never_waits_for_the_gpu(make_module, make_data, make_trainer, strategy):
     checked = []
 
     class Strict(Callback):
@@ -50,11 +53,15 @@ def test_a_step_never_waits_for_the_gpu(make_module, make_data, make_trainer):
 
     module = make_module(kernels="triton")
     module.optimizer = partial(module.optimizer, fused=True)
-    trainer = make_trainer(FiniteLoss(3), Strict(), accelerator="gpu", devices=1, limit_val_batches=0)
+    trainer = make_trainer(
+        FiniteLoss(3), SpeedMonitor(), Strict(), accelerator="gpu", devices=1, strategy=strategy, limit_val_batches=0
+    )
     try:
         trainer.fit(module, datamodule=make_data(num_clips=28))
     finally:
         torch.cuda.set_sync_debug_mode("default")
+        if distributed.is_initialized():
+            distributed.destroy_process_group()
     assert checked == [0, 0, 0, 2, 2, 2, 2]
 
 

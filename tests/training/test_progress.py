@@ -167,7 +167,7 @@ def test_metrics_are_read_from_the_device_twice_a_second_at_most(screen, monkeyp
 
     class Watched:
         @property
-        def progress_bar_metrics(self):
+        def callback_metrics(self):
             reads.append(now[0])
             return {"train/loss_step": 1.0}
 

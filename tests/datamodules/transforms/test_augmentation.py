@@ -102,7 +102,7 @@ def test_the_host_does_not_wait_for_the_gpu():
     video = torch.randint(256, (16, 2, 3, 32, 32), dtype=torch.uint8, device="cuda")
     torch.cuda.set_sync_debug_mode("error")
     try:
-        augment(video, list(range(16)))
+        normalize(augment(video, list(range(16))), (123.675, 116.28, 103.53), (58.395, 57.12, 57.375))
     finally:
         torch.cuda.set_sync_debug_mode("default")
 
