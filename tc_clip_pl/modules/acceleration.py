@@ -54,8 +54,8 @@ def use_kernels(
         device: Where the model will run, which must then be torch's current device; None is where it is now.
         weights_are_fixed: Whether the weights stay where and what they are. Small batches, whose kernels are faster
             than their launches, are then replayed as CUDA graphs.
-        weights_move: Whether training finds its weights in other places step by step, as a sharded model's. None of
-            it is then replayed as CUDA graphs.
+        weights_move: Whether training finds its weights elsewhere in every step, as a sharded model's are. Its CUDA
+            graphs then read a copy, which takes the memory of the weights once more.
 
     Raises:
         ValueError: If the choice needs Triton and there is none.
@@ -67,9 +67,9 @@ def use_kernels(
     model.replays = Replays() if replays else None
     # What is replayed comes again, so that small batches are worth compiling as well.
     model.fast_encoder = (
-        FastEncoder(model.vision_model, every_size=replays, captures=not weights_move) if compiles else None
+        FastEncoder(model.vision_model, every_size=replays, weights_move=weights_move) if compiles else None
     )
-    model.fast_text = FastText(every_size=replays, captures=not weights_move) if compiles else None
+    model.fast_text = FastText(every_size=replays, weights_move=weights_move) if compiles else None
     if compiles:
         import torch._dynamo.config as config
 

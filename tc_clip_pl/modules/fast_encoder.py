@@ -21,18 +21,22 @@ class FastEncoder:
         every_size: Whether batches of every size are compiled. Shapes are static, which makes the fastest code, and a
             batch smaller than the largest one before, such as the last of an epoch, would be compiled for a single use:
             by default it runs uncompiled.
-        captures: Whether training is replayed as CUDA graphs, for which the weights have to stay where they are.
+        weights_move: Whether training finds its weights elsewhere in every step; its CUDA graphs then read a copy.
         backend: Of `torch.compile`.
     """
 
     def __init__(
-        self, vision_model: TCVisionModel, every_size: bool = False, captures: bool = True, backend: str = "inductor"
+        self,
+        vision_model: TCVisionModel,
+        every_size: bool = False,
+        weights_move: bool = False,
+        backend: str = "inductor",
     ) -> None:
         self.vision_model, self.every_size = vision_model, every_size
         self._backend = backend
         # Layer by layer, as the layers between the first and the last share their code.
         self._run_layer = torch.compile(call_layer, dynamic=False, backend=backend)
-        self._training = TrainingGraphs(captures)
+        self._training = TrainingGraphs(weights_move)
         self._largest: dict[Hashable, int] = {}
 
     def __call__(self, video: Tensor) -> VideoEncoding:
@@ -56,7 +60,7 @@ class FastEncoder:
     def __deepcopy__(self, memo: dict[int, Any]) -> "FastEncoder":
         """Return one for the copy of the vision model: neither compiled code nor graphs can be copied."""
         return FastEncoder(
-            copy.deepcopy(self.vision_model, memo), self.every_size, self._training.captures, self._backend
+            copy.deepcopy(self.vision_model, memo), self.every_size, self._training.weights_move, self._backend
         )
 
     def _recomputes_activations(self) -> bool:

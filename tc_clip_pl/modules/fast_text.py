@@ -16,15 +16,15 @@ class FastText:
 
     Args:
         every_size: Whether batches of every size are compiled, as in `FastEncoder`.
-        captures: As in `FastEncoder`.
+        weights_move: As in `FastEncoder`.
         backend: Of `torch.compile`.
     """
 
-    def __init__(self, every_size: bool = False, captures: bool = True, backend: str = "inductor") -> None:
+    def __init__(self, every_size: bool = False, weights_move: bool = False, backend: str = "inductor") -> None:
         self.every_size = every_size
         self._compile = partial(torch.compile, dynamic=False, backend=backend)
         self._run_layer = self._compile(call_layer)
-        self._graphs = TrainingGraphs(captures)
+        self._graphs = TrainingGraphs(weights_move)
         self._conditions: dict[Callable[..., Tensor], Callable[..., Tensor]] = {}
         self._most_videos = {True: 0, False: 0}
         self._backend = backend
@@ -50,4 +50,4 @@ class FastText:
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "FastText":
         """Return one without compiled code and graphs, which cannot be copied."""
-        return FastText(self.every_size, self._graphs.captures, self._backend)
+        return FastText(self.every_size, self._graphs.weights_move, self._backend)

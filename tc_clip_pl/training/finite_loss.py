@@ -9,7 +9,6 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor
-from torch.distributed.tensor import DTensor
 from torch.optim import Optimizer
 
 from tc_clip_pl.training.distributed import gather_lists, sum_over_processes
@@ -129,7 +128,8 @@ class FiniteLoss(Callback):
 def can_drop_on_device(optimizer: Optimizer) -> bool:
     """Whether an optimizer skips its step where its `found_inf` is 1, on a GPU, without the host knowing.
 
-    It is what torch's own loss scaling asks of fused optimizers. Sharded parameters would need a sharded `found_inf`.
+    It is what torch's own loss scaling asks of fused optimizers. A `found_inf` without dimensions serves sharded
+    parameters too.
     """
     first = optimizer.param_groups[0]["params"][0]
-    return first.is_cuda and not isinstance(first, DTensor) and getattr(optimizer, "_step_supports_amp_scaling", False)
+    return first.is_cuda and getattr(optimizer, "_step_supports_amp_scaling", False)

@@ -12,7 +12,7 @@ from tc_clip_pl.modules.fast_encoder import FastEncoder
 from tc_clip_pl.modules.fast_text import FastText
 from tc_clip_pl.ops.interpolation import interpolate_state_dicts
 from tc_clip_pl.training import WeightSpaceEnsemble
-from tc_clip_pl.training.distributed import gather_lists, gradient_norm, is_sharded, shard
+from tc_clip_pl.training.distributed import gather_lists, gradient_norm, is_sharded, local_shard, shard
 
 
 def main(join, clip_folder):
@@ -21,6 +21,7 @@ def main(join, clip_folder):
     check_gradients(whole, sharded)
     check_tracing(whole, sharded)
     check_ensembling(whole, sharded)
+    check_dropped_steps(sharded)
     assert gather_lists([distributed.get_rank()]) == [0, 1]
 
 
@@ -49,8 +50,8 @@ def check_gradients(whole, sharded):
 
 def check_tracing(whole, sharded):
     """The layers of a sharded model are compiled as those of a whole one; without a compiler, which takes minutes."""
-    sharded.fast_encoder = FastEncoder(sharded.vision_model, captures=False, backend="eager")
-    sharded.fast_text = FastText(captures=False, backend="eager")
+    sharded.fast_encoder = FastEncoder(sharded.vision_model, weights_move=True, backend="eager")
+    sharded.fast_text = FastText(weights_move=True, backend="eager")
     for model in (whole, sharded):
         model.zero_grad()
         model.train()
@@ -60,6 +61,17 @@ def check_tracing(whole, sharded):
     sharded.fast_encoder = sharded.fast_text = None
     for model in (whole, sharded):
         model.eval()
+
+
+def check_dropped_steps(sharded):
+    """A sharded optimizer skips a step whose loss is not finite, as `FiniteLoss` has it do on a GPU."""
+    optimizer = torch.optim.AdamW(sharded.parameters(), lr=0.1, fused=True)
+    for found, changes in ((1.0, False), (0.0, True)):
+        before = [local_shard(parameter).clone() for parameter in sharded.parameters()]
+        optimizer.found_inf = torch.tensor(found)
+        optimizer.step()
+        pairs = zip(before, sharded.parameters(), strict=True)
+        assert any(not torch.equal(old, local_shard(new)) for old, new in pairs) == changes
 
 
 def check_ensembling(whole, sharded):
