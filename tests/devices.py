@@ -1,12 +1,34 @@
-"""Where the tests of kernels run: a GPU, or Triton's interpreter on the CPU, which is made twice as fast here."""
+"""Where the tests of kernels run: a GPU, or Triton's interpreter on the CPU, which is made twice as fast here.
+
+And what would wait for a GPU, found on a CPU.
+"""
 
 import dataclasses
 import functools
 from importlib.util import find_spec
 
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
+
+
+class HostReads(TorchDispatchMode):
+    """Names of the operators called whose result the host has to know, and would wait for a GPU for.
+
+    Copies to and from a GPU, which wait too unless they are told not to, are found on one alone.
+    """
+
+    def __init__(self):
+        super().__init__()
+        self.found = []
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        name = func.overloadpacket.__name__
+        by_mask = name in ("index", "index_put_") and any(i is not None and i.dtype == torch.bool for i in args[1])
+        reads = ("_local_scalar_dense", "bincount", "equal", "is_nonzero", "masked_select", "nonzero", "_unique2")
+        self.found += [name] if by_mask or name in reads else []
+        return func(*args, **(kwargs or {}))
 
 
 class _Launch:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 from torchmetrics import Metric, MetricCollection
 from torchmetrics.classification import MulticlassAccuracy, MulticlassConfusionMatrix
@@ -16,6 +17,8 @@ from torchmetrics.classification import MulticlassAccuracy, MulticlassConfusionM
 PADDING_LABEL = -1
 """Label of entries that only pad distributed batches to equal length; they are never counted."""
 TOP = 5
+UPDATED_AT_ONCE = 64
+"""Batches that metrics are handed at once."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +63,58 @@ class NonFiniteClips(Metric):
         return self.count
 
 
-def build_metrics(num_classes: int) -> MetricCollection:
+class LogLoss(Metric):
+    """Mean negative logarithm of the probability of the true class, over all clips without padding."""
+
+    total: Tensor  # (2,): summed over clips, clips
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.add_state("total", torch.zeros(2), dist_reduce_fx="sum")
+
+    def update(self, probabilities: Tensor, label: Tensor) -> None:
+        """Add the clips of a batch: `(probabilities (B, Y), label (B,))`."""
+        logarithms = probabilities.clamp_min(1e-12).log()  # clamp: a probability may underflow to 0
+        summed = F.nll_loss(logarithms, label, ignore_index=PADDING_LABEL, reduction="sum")
+        self.total += torch.stack([summed, (label != PADDING_LABEL).sum()])
+
+    def compute(self) -> Tensor:
+        """Return the mean over all processes; 0 if there were no clips."""
+        summed, clips = self.total
+        return summed / clips.clamp_min(1)
+
+
+class BufferedMetrics(MetricCollection):
+    """Metrics that are handed many batches at once: torchmetrics waits for a GPU some ten times in every update."""
+
+    def __init__(self, metrics: dict[str, Metric]) -> None:
+        # A compute group shares one state between metrics that agree on the first batch, as top-1 and top-5 may.
+        super().__init__(metrics, compute_groups=False)
+        self._batches: list[tuple[Tensor, Tensor]] = []
+
+    def update(self, scores: Tensor, label: Tensor) -> None:
+        """Add a batch: `(scores (B, Y), label (B,))`."""
+        self._batches.append((scores, label))
+        if len(self._batches) == UPDATED_AT_ONCE:
+            self._update()
+
+    def compute(self) -> dict[str, Tensor]:
+        """Return the values over all batches and processes."""
+        self._update()
+        return super().compute()
+
+    def reset(self) -> None:
+        """Forget all batches."""
+        self._batches = []
+        super().reset()
+
+    def _update(self) -> None:
+        if self._batches:
+            super().update(*map(torch.cat, zip(*self._batches, strict=True)))
+        self._batches = []
+
+
+def build_metrics(num_classes: int) -> BufferedMetrics:
     """Build the metrics of one test set; update them with `(scores (B, Y), label (B,))`.
 
     They accumulate counts, so the result does not depend on the number of processes.
@@ -80,11 +134,10 @@ def build_metrics(num_classes: int) -> MetricCollection:
         "confusion": MulticlassConfusionMatrix(num_classes, ignore_index=PADDING_LABEL),
         "not_finite": NonFiniteClips(),
     }
-    # A compute group shares one state between metrics that agree on the first batch, as top-1 and top-5 may.
-    return MetricCollection(metrics, compute_groups=False)
+    return BufferedMetrics(metrics)
 
 
-def compute_metrics(metrics: MetricCollection) -> ClassificationMetrics:
+def compute_metrics(metrics: BufferedMetrics) -> ClassificationMetrics:
     """Compute the values of metrics from `build_metrics`; the accuracy of an empty test set is 0.
 
     Raises:

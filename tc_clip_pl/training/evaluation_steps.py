@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
-import torch.nn.functional as F
 from lightning.pytorch import LightningModule
 from torch import Tensor, nn
-from torchmetrics import MeanMetric
 
 from tc_clip_pl.evaluation.aggregate import EvaluationSet, summarize
-from tc_clip_pl.evaluation.metrics import PADDING_LABEL, ClassificationMetrics, build_metrics, compute_metrics
+from tc_clip_pl.evaluation.metrics import ClassificationMetrics, LogLoss, build_metrics, compute_metrics
 from tc_clip_pl.training.weight_ensembling import forward_with
 
 ViewMean = Literal["probability", "logit"]
@@ -70,7 +68,7 @@ class EvaluationSteps(LightningModule):
         if stage == "test":
             self.test_sets = list(getattr(datamodule, "test_sets", [])) or [OnlyTestSet(class_names)]
         elif stage in ("fit", "validate"):
-            self.val_metrics, self.val_loss = build_metrics(len(class_names)), MeanMetric()
+            self.val_metrics, self.val_loss = build_metrics(len(class_names)), LogLoss()
 
     def _use_classes(self, class_names: Sequence[str]) -> None:
         # By identity, not by value: called for every test batch, and setting class names tokenizes all of them.
@@ -100,10 +98,7 @@ class EvaluationSteps(LightningModule):
         """Update the validation metrics and loss."""
         probabilities = self(batch.video)
         self.val_metrics.update(probabilities, batch.label)  # they ignore padding themselves
-        counted = batch.label != PADDING_LABEL
-        if counted.any():
-            log_likelihood = probabilities[counted].clamp_min(1e-12).log()  # clamp: a probability may underflow to 0
-            self.val_loss.update(F.nll_loss(log_likelihood, batch.label[counted]), weight=counted.sum())
+        self.val_loss.update(probabilities, batch.label)
 
     def on_validation_epoch_end(self) -> None:
         """Log val/loss, val/top1 and val/top5, and keep the metrics in `val_results`."""

@@ -1,9 +1,12 @@
 """Top-k accuracies, per-class accuracy and the confusion matrix."""
 
+import math
+
 import pytest
 import torch
 
-from tc_clip_pl.evaluation.metrics import build_metrics, compute_metrics, per_class_accuracy
+from tc_clip_pl.evaluation import metrics as metrics_module
+from tc_clip_pl.evaluation.metrics import LogLoss, build_metrics, compute_metrics, per_class_accuracy
 
 
 def _plain_metrics(scores, labels):
@@ -32,6 +35,28 @@ def test_matches_a_plain_count_over_batches_with_padding(num_classes):
     assert values.top1 == pytest.approx(top1)
     assert values.top5 == pytest.approx(top5)
     assert sum(map(sum, values.confusion)) == clips
+
+
+def test_batches_are_counted_when_there_are_enough_and_at_the_end(monkeypatch):
+    monkeypatch.setattr(metrics_module, "UPDATED_AT_ONCE", 2)
+    metrics = build_metrics(3)
+    for batch, counted in enumerate([0, 2, 2, 4, 4]):  # all but the last two are right
+        metrics.update(torch.eye(3)[[batch % 3]], torch.tensor([batch % 3 if batch < 3 else 0]))
+        assert metrics["confusion"].confmat.sum() == counted
+    assert compute_metrics(metrics).confusion == [[2, 1, 0], [0, 1, 0], [0, 0, 1]]
+    metrics.update(torch.eye(3)[[0]], torch.tensor([0]))
+    metrics.reset()
+    metrics.update(torch.eye(3)[[1]], torch.tensor([1]))
+    assert compute_metrics(metrics).confusion == [[0, 0, 0], [0, 1, 0], [0, 0, 0]]
+
+
+def test_log_loss_is_the_mean_over_clips_without_padding():
+    loss, probabilities = LogLoss(), torch.tensor([[0.5, 0.5], [0.0, 1.0], [0.25, 0.75]])
+    assert loss.compute() == 0
+    loss.update(probabilities, torch.tensor([0, -1, -1]))
+    loss.update(probabilities, torch.tensor([-1, 0, 1]))  # a probability that underflowed
+    expected = -(math.log(0.5) + math.log(1e-12) + math.log(0.75)) / 3
+    assert float(loss.compute()) == pytest.approx(expected)
 
 
 def test_top1_and_top5_stay_separate_when_the_first_batch_is_all_correct():

@@ -5,10 +5,11 @@ from types import SimpleNamespace
 import pytest
 import torch
 import torch.nn.functional as F
-from torchmetrics import MeanMetric
+from lightning.pytorch import Callback
 
-from tc_clip_pl.evaluation.metrics import build_metrics, compute_metrics
+from tc_clip_pl.evaluation.metrics import LogLoss, build_metrics, compute_metrics
 from tc_clip_pl.training import TCCLIPModule
+from tests.devices import HostReads
 
 
 class FixedScores(torch.nn.Module):
@@ -36,13 +37,32 @@ def test_views_are_averaged_after_the_softmax_in_chunks(views_per_forward):
 
 def test_validation_loss_counts_real_clips_only():
     module = TCCLIPModule(FixedScores())
-    module.val_metrics, module.val_loss = build_metrics(3), MeanMetric()
+    module.val_metrics, module.val_loss = build_metrics(3), LogLoss()
     video, label = torch.randn(4, 2, 1, 3, 2, 2), torch.tensor([0, -1, 2, -1])
     module.validation_step(SimpleNamespace(video=video, label=label), 0)
     module.validation_step(SimpleNamespace(video=video[:1], label=label[1:2]), 1)
     expected = F.nll_loss(module(video).log(), label, ignore_index=-1)
     torch.testing.assert_close(module.val_loss.compute(), expected)
     assert compute_metrics(module.val_metrics).num_clips == 2
+
+
+@pytest.mark.parametrize("stage", ["validate", "test"])
+def test_no_step_waits_for_a_gpu(make_module, make_data, make_trainer, stage):
+    found = []
+
+    class Watch(Callback):
+        def start(self, *_):
+            self.reads = HostReads().__enter__()
+
+        def end(self, *_):
+            self.reads.__exit__(None, None, None)
+            found.append(self.reads.found)
+
+        on_validation_batch_start = on_test_batch_start = start
+        on_validation_batch_end = on_test_batch_end = end
+
+    getattr(make_trainer(Watch()), stage)(make_module(), datamodule=make_data(), verbose=False)
+    assert found == [[]] * 3
 
 
 def test_each_test_set_has_its_own_classes_and_keys(make_module, make_data, make_trainer, make_test_set):

@@ -11,7 +11,9 @@ from torch import distributed
 
 from tc_clip_pl.training.finite_loss import FiniteLoss
 from tc_clip_pl.training.logged_scalars import SpeedMonitor
+from tc_clip_pl.training.progress import LiveProgress
 from tc_clip_pl.training.training_metrics import TrainingMetrics
+from tests.devices import HostReads
 
 
 @pytest.mark.parametrize("soft", [False, True])
@@ -63,6 +65,28 @@ def test_a_step_never_waits_for_the_gpu(make_module, make_data, make_trainer, st
         if distributed.is_initialized():
             distributed.destroy_process_group()
     assert checked == [0, 0, 0, 2, 2, 2, 2]
+
+
+def test_nothing_after_a_backward_pass_waits_for_a_gpu(make_module, make_data, make_trainer):
+    found = []
+
+    class Watch(Callback):  # until the next batch starts: Lightning reads metrics after the last callback
+        def on_after_backward(self, trainer, pl_module):
+            self.reads = HostReads().__enter__()
+
+        def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):
+            if batch_idx:
+                self.reads.__exit__(None, None, None)
+                found.append(self.reads.found)
+
+        def on_train_epoch_end(self, trainer, pl_module):
+            self.reads.__exit__(None, None, None)
+
+    module = make_module()
+    module.optimizer = partial(module.optimizer, fused=True)
+    trainer = make_trainer(SpeedMonitor(), LiveProgress(), Watch(), enable_progress_bar=True, limit_val_batches=0)
+    trainer.fit(module, datamodule=make_data())
+    assert found == [[], []]
 
 
 def test_everything_but_the_token_embeddings_learns(make_module, make_data, make_trainer):

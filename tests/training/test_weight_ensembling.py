@@ -2,10 +2,10 @@
 
 import pytest
 import torch
-import torchmetrics
 from lightning.pytorch import Callback
 from lightning.pytorch.strategies import ModelParallelStrategy
 
+from tc_clip_pl.evaluation.metrics import BufferedMetrics
 from tc_clip_pl.training import WeightSpaceEnsemble
 
 
@@ -115,13 +115,13 @@ def two_sets(make_data, make_test_set):
 @pytest.fixture
 def all_probabilities(monkeypatch):
     """Probabilities of every clip in the order in which the metrics got them."""
-    seen, update = [], torchmetrics.MetricCollection.update
+    seen, update = [], BufferedMetrics.update
 
     def record(self, probabilities, labels):
         seen.append(probabilities.clone())
         update(self, probabilities, labels)
 
-    monkeypatch.setattr(torchmetrics.MetricCollection, "update", record)
+    monkeypatch.setattr(BufferedMetrics, "update", record)
     return seen
 
 
