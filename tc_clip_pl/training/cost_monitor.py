@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import sys
-import time
+from collections import deque
 from typing import Any
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
+from tc_clip_pl.training.device_clock import Moment, now
+
 
 class CostMonitor(Callback):
     """Measure a test; the first batch, which compiles and encodes the classes, is not timed.
 
-    Waiting for the data is no part of it. A view that is scored with several ensemble weights counts once for each.
+    Waiting for the data is no part of it. A GPU is not waited for: its own clock is read, some batches later. A view
+    that is scored with several ensemble weights counts once for each.
     """
 
     def __init__(self) -> None:
-        self._views, self._seconds, self._start = 0, 0.0, 0.0
+        self._views, self._seconds, self._start = 0, 0.0, Moment(0.0)
+        self._unread: deque[tuple[int, Moment, Moment]] = deque()  # views, start, end
         self._is_warm = False
         self._device, self._processes = torch.device("cpu"), 1
 
@@ -28,28 +32,32 @@ class CostMonitor(Callback):
 
     def on_test_batch_start(self, *args: Any, **kwargs: Any) -> None:
         """Start the clock once the batch is on the device and normalized."""
-        self._synchronize()
-        self._start = time.perf_counter()
+        self._start = now(self._device)
 
     def on_test_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, *args: Any, **kwargs: Any
     ) -> None:
         """Stop the clock."""
-        self._synchronize()
         if self._is_warm:
-            self._seconds += time.perf_counter() - self._start
-            self._views += batch.video.shape[:2].numel() * len(pl_module.weight_sets)
+            views = batch.video.shape[:2].numel() * len(pl_module.weight_sets)
+            self._unread.append((views, self._start, now(self._device)))
         self._is_warm = True
+        self._read()
 
     def measure(self) -> dict[str, float | None]:
         """Return `views_per_second` over all processes, None after a single batch, and `memory_gib` of one process."""
+        if self._unread:
+            self._unread[-1][-1].wait()
+        self._read()
         # Scaled rather than summed over the processes, which run in step.
         speed = self._processes * self._views / self._seconds if self._views else None
         return {"views_per_second": speed, "memory_gib": peak_memory(self._device)}
 
-    def _synchronize(self) -> None:
-        if self._device.type == "cuda":
-            torch.cuda.synchronize(self._device)
+    def _read(self) -> None:
+        while self._unread and self._unread[0][-1].has_come:
+            views, start, end = self._unread.popleft()
+            self._views += views
+            self._seconds += start.seconds_until(end)
 
 
 def peak_memory(device: torch.device) -> float | None:

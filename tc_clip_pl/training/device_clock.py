@@ -25,6 +25,11 @@ class Moment:
         """Whether the device has got there."""
         return self.event is None or self.event.query()
 
+    def wait(self) -> None:
+        """Wait until the device has got there."""
+        if self.event is not None:
+            self.event.synchronize()
+
     def seconds_until(self, later: Moment) -> float:
         """Return the seconds to a later moment of the same device; both must have come."""
         if self.event is None or later.event is None:
