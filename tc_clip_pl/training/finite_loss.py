@@ -107,7 +107,8 @@ class FiniteLoss(Callback):
         rank_zero_warn(f"{message} This step is skipped ({self.num_bad_steps} of at most {self.max_bad_steps}).")
 
     def state_dict(self) -> dict[str, int]:
-        """Return the number of steps skipped so far, so that a resumed run keeps count."""
+        """Return the number of steps skipped so far, the last one included, so that a resumed run keeps count."""
+        self._read()
         return {"num_bad_steps": self.num_bad_steps}
 
     def load_state_dict(self, state_dict: dict[str, int]) -> None:

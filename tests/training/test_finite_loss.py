@@ -123,6 +123,12 @@ def test_no_epoch_ends_and_no_validation_starts_before_the_last_step_is_known(la
     assert torch.equal(weight, torch.ones(3))
 
 
+def test_a_checkpoint_counts_the_last_step_too(late):
+    late_step(*late, math.nan, 0)
+    with pytest.warns(UserWarning, match="This step is skipped"):
+        assert late[0].state_dict() == {"num_bad_steps": 1}
+
+
 def test_only_fused_optimizers_on_a_gpu_drop_steps():
     weight = torch.nn.Parameter(torch.ones(1, device=DEVICE))
     found = [can_drop_on_device(torch.optim.AdamW([weight], fused=fused)) for fused in (True, False)]
