@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from tc_clip_pl.evaluation.aggregate import HALVES
 
 if TYPE_CHECKING:
-    from pandas import DataFrame, Series
+    from pandas import DataFrame
 
 PAPER_FILE = Path(__file__).with_name("paper_tables.yaml")
 SELECTABLE = ("dataset", "part", "num_shots", "weight")
@@ -133,18 +133,21 @@ def layout_of(measurements: DataFrame, title: str = "Accuracy") -> Layout:
         for _, found in of_dataset.sort_values("num_shots").groupby("num_shots", sort=False, dropna=False):
             shots = found["num_shots"].iloc[0]  # the group key would be NaN for None
             group = dataset if shots is None else f"{dataset}, K={shots}"
-            columns |= _columns_of_group(group, {"dataset": [dataset], "num_shots": [shots]}, found["part"])
+            columns |= _columns_of_group(group, {"dataset": [dataset], "num_shots": [shots]}, found)
     return Layout(title, columns)
 
 
-def _columns_of_group(group: str, select: Mapping[str, list[Any]], parts: Series) -> dict[str, Column]:
+def _columns_of_group(group: str, select: Mapping[str, list[Any]], found: DataFrame) -> dict[str, Column]:
     columns: dict[str, Column] = {}
+    parts = found["part"]
     if set(HALVES) <= set(parts):
         halves = {f"{group}/{half}": Column(group, half, select={**select, "part": [half]}) for half in HALVES}
         columns |= {**halves, f"{group}/HM": Column(group, "HM", harmonic_mean_of=list(halves))}
     others = parts[~parts.isin(HALVES)]
     for label, labeled in others.groupby(others.map(_label), sort=False):
         for metric, suffix in (("top1", "top-1"), ("top5", "top-5")):
+            if found.loc[labeled.index, metric].isna().all():  # top-5 of at most five classes
+                continue
             name = f"{label} {suffix}".strip()
             columns[f"{group}/{name}"] = Column(group, name, metric, {**select, "part": list(labeled.unique())})
     return columns

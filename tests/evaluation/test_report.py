@@ -269,6 +269,14 @@ def test_any_data_has_a_layout():
     assert list(row.items()) == list(expected.items())  # in the order of the parts
 
 
+def test_layout_of_any_data_has_no_top5_where_there_is_none():
+    found = frame({"part": "few", "top5": None}, {"part": "many"})
+    names = [name for _, name in build_report(found, layout_of(found), with_paper=True).table if "top" in name]
+    assert names == ["few top-1", "many top-1", "many top-5"]
+    with_costs = build_report(frame({"top5": None}), paper_layout("compare"), with_paper=True).table
+    assert "top-5" not in {name for _, name in with_costs}
+
+
 def test_layout_of_any_data_sorts_k_by_number():
     found = frame(*({"num_shots": k} for k in (16, None, 2, 4)))
     groups = [group for group, name in build_report(found, layout_of(found)).table if name == "top-1"]
