@@ -50,8 +50,9 @@ def execute(notebook: NotebookNode, folder: Path, timeout: int = 1800) -> Notebo
 def shrink(png: str) -> str:
     """Return a picture, base64-encoded, with 256 colors: films have grain, which takes most of a file."""
     image = Image.open(io.BytesIO(base64.b64decode(png))).convert("RGB")
-    # MAXCOVERAGE keeps every color within a few steps; the default would give all of them to the films.
-    image = image.quantize(256, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+    # MAXCOVERAGE keeps every color within a few steps, where the default would give all of them to the films; k-means
+    # then moves the colors to where the pixels are, or gray backgrounds of films would become green and pink.
+    image = image.quantize(256, method=Image.Quantize.MAXCOVERAGE, kmeans=4, dither=Image.Dither.NONE)
     buffer = io.BytesIO()
     image.save(buffer, "png", optimize=True)
     return base64.b64encode(buffer.getvalue()).decode()

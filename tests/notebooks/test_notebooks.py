@@ -69,7 +69,8 @@ def assert_same_kind(stored, new):
 def assert_same_pictures(stored, new):
     for before, after in zip(code_cells(stored), code_cells(new), strict=True):
         for (_, thumbnail), (_, new_thumbnail) in zip(pictures(before), pictures(after), strict=True):
-            assert np.abs(thumbnail - new_thumbnail).mean() < 0.05
+            # Other tokens, where a training rounds differently on another machine, are 0.08; another picture is 0.2.
+            assert np.abs(thumbnail - new_thumbnail).mean() < 0.1
 
 
 @each
