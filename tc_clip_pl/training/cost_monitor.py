@@ -46,18 +46,21 @@ class CostMonitor(Callback):
 
     def measure(self) -> dict[str, float | None]:
         """Return `views_per_second` over all processes, None after a single batch, and `memory_gib` of one process."""
-        if self._unread:
-            self._unread[-1][-1].wait()
+        for _, _, end in self._unread:
+            end.wait()
         self._read()
         # Scaled rather than summed over the processes, which run in step.
         speed = self._processes * self._views / self._seconds if self._views else None
         return {"views_per_second": speed, "memory_gib": peak_memory(self._device)}
 
     def _read(self) -> None:
-        while self._unread and self._unread[0][-1].has_come:
-            views, start, end = self._unread.popleft()
+        while self._unread:
+            views, start, end = self._unread[0]
+            if not end.has_come:
+                return
             self._views += views
             self._seconds += start.seconds_until(end)
+            self._unread.popleft()
 
 
 def peak_memory(device: torch.device) -> float | None:

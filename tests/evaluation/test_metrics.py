@@ -54,12 +54,14 @@ def test_log_loss_is_the_mean_over_clips_without_padding():
     loss, probabilities = LogLoss(), torch.tensor([[0.5, 0.5], [0.0, 1.0], [0.25, 0.75]])
     assert loss.compute() == 0
     loss.update(probabilities, torch.tensor([0, -1, -1]))
+    assert float(loss.compute()) == pytest.approx(-math.log(0.5))
     loss.update(probabilities, torch.tensor([-1, 0, 1]))  # a probability that underflowed
     expected = -(math.log(0.5) + math.log(1e-12) + math.log(0.75)) / 3
     assert float(loss.compute()) == pytest.approx(expected)
 
 
-def test_top1_and_top5_stay_separate_when_the_first_batch_is_all_correct():
+def test_top1_and_top5_stay_separate_when_the_first_batch_is_all_correct(monkeypatch):
+    monkeypatch.setattr(metrics_module, "UPDATED_AT_ONCE", 1)
     metrics = build_metrics(6)
     metrics.update(torch.eye(6), torch.arange(6))
     metrics.update(torch.arange(6.0).flip(0)[None], torch.tensor([4]))  # rank five

@@ -35,11 +35,11 @@ def test_first_batch_of_a_pass_is_not_timed(monkeypatch):
 
 def test_a_gpu_is_read_when_it_has_come_so_far_and_waited_for_at_the_end(monkeypatch):
     class Event:
-        reached, recorded = 0.0, 0.0  # milliseconds of the GPU's clock
+        reached, recorded = 0, 0  # milliseconds of the GPU's clock, and events
 
         def __init__(self):
-            Event.recorded += 10
-            self.at = Event.recorded
+            Event.recorded += 1
+            self.at = 10 * Event.recorded**2
 
         def query(self):
             return Event.reached >= self.at
@@ -55,8 +55,9 @@ def test_a_gpu_is_read_when_it_has_come_so_far_and_waited_for_at_the_end(monkeyp
     monitor = CostMonitor()
     run_batches(monitor, 4, monkeypatch, [])
     assert Event.reached == 0  # nothing was waited for
+    Event.reached = 100  # behind the second batch, of 50 ms; the others take 90 and 130
     of_batch = 3 * 2 * 2 * 2
-    assert monitor.measure()["views_per_second"] == pytest.approx(of_batch / 0.01)
+    assert monitor.measure()["views_per_second"] == pytest.approx(3 * of_batch / 0.27)
 
 
 def test_speed_of_a_single_batch_is_unknown(monkeypatch):
