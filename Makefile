@@ -3,7 +3,7 @@
 # make learn   set up .venv, then train in three minutes what shows that the method works and the world does not leak
 # make benchmark set up .venv, then time model, kernels and data on this machine in five minutes
 # make slow    set up .venv, then run the tests that take minutes
-# make notebooks set up .venv, then run the notebooks and store their outputs in them
+# make notebooks make the demo, then run the notebooks and store their outputs in them
 # make mutants set up .venv, then change code and recipe in 2000 places, one at a time, and list what no test notices
 PYTHON ?= python3
 VENV ?= .venv
@@ -45,7 +45,8 @@ benchmark: $(VENV)/.installed
 slow: $(VENV)/.installed
 	$(BIN)/pytest -m slow
 
-notebooks: $(VENV)/.installed
+# The first one looks into the checkpoint of the demo, and would store its training.
+notebooks: demo
 	$(BIN)/python tests/notebooks/store_outputs.py
 
 # Two hours on two cores. MUTANTS="--sample 14" draws 14 changes per file and takes 50 minutes; "--only FILE" takes one

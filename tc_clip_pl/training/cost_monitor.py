@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-from tc_clip_pl.training.device_clock import Moment, now
+from tc_clip_pl.training.device_clock import Moment, now, take_past
 
 
 class CostMonitor(Callback):
@@ -54,13 +54,9 @@ class CostMonitor(Callback):
         return {"views_per_second": speed, "memory_gib": peak_memory(self._device)}
 
     def _read(self) -> None:
-        while self._unread:
-            views, start, end = self._unread[0]
-            if not end.has_come:
-                return
+        for views, start, end in take_past(self._unread):
             self._views += views
             self._seconds += start.seconds_until(end)
-            self._unread.popleft()
 
 
 def peak_memory(device: torch.device) -> float | None:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import time
+from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 
@@ -44,3 +47,9 @@ def now(device: torch.device | None = None) -> Moment:
         event = torch.cuda.Event(enable_timing=True)
         event.record(torch.cuda.current_stream(device))
     return Moment(time.perf_counter(), event)
+
+
+def take_past(unread: deque[tuple[Any, ...]]) -> Iterator[tuple[Any, ...]]:
+    """Take from the front of a queue what the device has done: tuples that end with the moment when it has."""
+    while unread and unread[0][-1].has_come:
+        yield unread.popleft()

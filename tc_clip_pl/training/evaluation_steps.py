@@ -97,7 +97,8 @@ class EvaluationSteps(LightningModule):
     def validation_step(self, batch: Any, batch_idx: int) -> None:
         """Update the validation metrics and loss."""
         probabilities = self(batch.video)
-        self.val_metrics.update(probabilities, batch.label)  # they ignore padding themselves
+        # Both ignore padding themselves.
+        self.val_metrics.update(probabilities, batch.label)
         self.val_loss.update(probabilities, batch.label)
 
     def on_validation_epoch_end(self) -> None:

@@ -13,7 +13,7 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch.optim import Optimizer
 
-from tc_clip_pl.training.device_clock import Moment, now
+from tc_clip_pl.training.device_clock import Moment, now, take_past
 from tc_clip_pl.training.distributed import gradient_norm
 from tc_clip_pl.training.progress import has_bar_of_lightning
 
@@ -56,8 +56,7 @@ class SpeedMonitor(Callback):
         if self._previous_end is not None:
             self._unread.append((len(batch.video_id), self._previous_end, self._start, end))
         self._previous_end = end
-        while self._unread and self._unread[0][-1].has_come:
-            videos, before, start, end = self._unread.popleft()
+        for videos, before, start, end in take_past(self._unread):
             self._batches.append((videos, before.seconds_until(start), start.seconds_until(end)))
         if self._batches:
             for name, value in self.compute(trainer.world_size).items():

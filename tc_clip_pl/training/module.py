@@ -52,7 +52,7 @@ class TCCLIPModule(EvaluationSteps):
         views_per_forward: Views of a video that evaluation runs at once; with 1, memory does not grow with the views.
         kernels: Implementation of the vision encoder: `plain` PyTorch, `triton` kernels, `compiled` around these, or
             `auto`, which is compiled on a GPU of compute capability 8.0 or more, and plain elsewhere. Outputs are
-            equal within rounding. A sharded model (FSDP2) is replayed from a whole copy of its weights on each GPU.
+            equal within rounding. Compiled, a sharded model (FSDP2) takes a whole copy of its weights on each GPU.
         objective: What a training step minimizes; cross-entropy over the classes by default.
         view_mean: What is averaged over the views of a video: the `probability` of each class, or its `logit`.
         checkpoint_activations: Whether training keeps of each layer only its input, the output of its attention and

@@ -66,11 +66,10 @@ def assert_same_kind(stored, new):
             assert np.abs(size - new_size).max() < 0.1 * size.max()
 
 
-def assert_same_pictures(stored, new):
+def assert_same_pictures(stored, new, most=0.05):
     for before, after in zip(code_cells(stored), code_cells(new), strict=True):
         for (_, thumbnail), (_, new_thumbnail) in zip(pictures(before), pictures(after), strict=True):
-            # Other tokens, where a training rounds differently on another machine, are 0.08; another picture is 0.2.
-            assert np.abs(thumbnail - new_thumbnail).mean() < 0.1
+            assert np.abs(thumbnail - new_thumbnail).mean() < most
 
 
 @each
@@ -139,7 +138,8 @@ def test_demo_learns_what_the_notebook_shows(tmp_path, monkeypatch):
     assert len(accuracies) == 11
     assert accuracies[-1] > 0.65, "fine-tuned; 0.6 is expected of a model that scores each frame alone"
     assert accuracies[0] < accuracies[-1], "CLIP's encoders have not learned it"
-    assert_same_pictures(read(EXPLORE), new)
+    # Trained with other rounding, on another machine, it picks other tokens: 0.08. Another picture would be 0.2 away.
+    assert_same_pictures(read(EXPLORE), new, most=0.1)
 
 
 @pytest.mark.slow

@@ -1,12 +1,13 @@
 """Moments of the host, and of a GPU that is behind it."""
 
 import time
+from collections import deque
 from types import SimpleNamespace
 
 import pytest
 import torch
 
-from tc_clip_pl.training.device_clock import Moment, now
+from tc_clip_pl.training.device_clock import Moment, now, take_past
 
 
 @pytest.mark.parametrize("device", [None, torch.device("cpu")])
@@ -24,6 +25,15 @@ def test_a_gpu_tells_itself_when_it_got_there():
     assert Moment(1.0, early).has_come and not Moment(1.5, late).has_come
     assert Moment(1.0, early).seconds_until(Moment(1.5, late)) == 0.25
     assert Moment(1.0, early).seconds_until(Moment(1.5)) == 0.5  # a clock alone compares with its own moments only
+
+
+def test_what_the_gpu_has_done_is_taken_in_order_up_to_the_first_that_it_has_not():
+    has_come = [True, True, False, True]
+    moments = [Moment(0.0, SimpleNamespace(query=lambda come=come: come)) for come in has_come]
+    unread = deque((number, moment) for number, moment in enumerate(moments))
+    assert [number for number, _ in take_past(unread)] == [0, 1]
+    assert [number for number, _ in unread] == [2, 3]
+    assert not list(take_past(deque()))
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="its clock is that of a GPU")
