@@ -92,7 +92,7 @@ class Candidate:
             if self.kernels == COMPILED and device.type != "meta":
                 scorer.vision_model.compile(dynamic=False)
         else:
-            use_kernels(scorer.model, self.kernels, weights_are_fixed=True)
+            use_kernels(scorer.model, self.kernels, every_size=True)
         return scorer
 
 

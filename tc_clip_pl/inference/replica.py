@@ -34,8 +34,8 @@ class Replica:
     def __init__(self, model: VideoCLIP, options: ClipOptions, device: torch.device) -> None:
         self.model, self.options, self.device = model.to(device).eval(), options, device
         if isinstance(model, TCCLIP):
-            # Not compiled: that takes longer than an answer. The weights stay, so that small batches can be replayed.
-            use_kernels(model, choose_kernels("auto", device, fastest="triton"), device, weights_are_fixed=True)
+            # Not compiled: that takes longer than an answer.
+            use_kernels(model, choose_kernels("auto", device, fastest="triton"), device)
         self._labels: tuple[str, ...] = ()
         self._lock = threading.Lock()
 

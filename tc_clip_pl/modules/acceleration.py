@@ -43,7 +43,7 @@ def use_kernels(
     model: "TCCLIP",
     kernels: Kernels,
     device: torch.device | None = None,
-    weights_are_fixed: bool = False,
+    every_size: bool = False,
     weights_move: bool = False,
 ) -> None:
     """Set the implementation of the vision encoder; outputs stay equal within rounding.
@@ -52,10 +52,10 @@ def use_kernels(
         model: The model.
         kernels: "plain", "triton", "compiled" (Triton kernels in an encoder that is compiled), or "auto".
         device: Where the model will run, which must then be torch's current device; None is where it is now.
-        weights_are_fixed: Whether the weights stay where and what they are. Small batches, whose kernels are faster
-            than their launches, are then replayed as CUDA graphs.
-        weights_move: Whether training finds its weights elsewhere in every step, as a sharded model's are. Its CUDA
-            graphs then read a copy, which takes the memory of the weights once more.
+        every_size: Whether batches of every size come again and again, so that each is worth compiling; see
+            `FastEncoder`.
+        weights_move: Whether every step finds its weights elsewhere, as a sharded model's are. Training's CUDA graphs
+            then read a copy, which takes the memory of the weights once more, and evaluation has none.
 
     Raises:
         ValueError: If the choice needs Triton and there is none.
@@ -63,13 +63,10 @@ def use_kernels(
     device = device or model.device
     chosen = choose_kernels(kernels, device)
     _set_kernels(model, has_kernels=chosen != "plain")
-    compiles, replays = chosen == "compiled", weights_are_fixed and device.type == "cuda" and chosen != "plain"
+    compiles, replays = chosen == "compiled", device.type == "cuda" and chosen != "plain" and not weights_move
     model.replays = Replays() if replays else None
-    # What is replayed comes again, so that small batches are worth compiling as well.
-    model.fast_encoder = (
-        FastEncoder(model.vision_model, every_size=replays, weights_move=weights_move) if compiles else None
-    )
-    model.fast_text = FastText(every_size=replays, weights_move=weights_move) if compiles else None
+    model.fast_encoder = FastEncoder(model.vision_model, every_size, weights_move) if compiles else None
+    model.fast_text = FastText(every_size, weights_move) if compiles else None
     if compiles:
         import torch._dynamo.config as config
 

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from typing import Any
 
 from torch import Tensor, nn
@@ -140,8 +139,13 @@ class TCCLIP(VideoCLIP, BackboneModel):
 
     def _replay(self, video: Tensor, function: Callable[..., Any], *arguments: Any) -> Any:
         """Call a step of the forward pass of a video, as a CUDA graph where that is faster."""
-        call = function if self.replays is None or not self.replays.fits(video) else partial(self.replays, function)
-        return call(*arguments)
+        if self.replays is None or self.training or not self.replays.fits(video):
+            return function(*arguments)
+        return self.replays(function, self.visual_projection.weight, *arguments)
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "TCCLIP":
+        self.replays = None if self.replays is None else Replays()  # graphs read the weights where they were
+        return super()._apply(fn, recurse)
 
     def _encode_classes(self) -> Any:
         if self.fast_text is None or not self.training:

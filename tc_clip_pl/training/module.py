@@ -118,9 +118,15 @@ class TCCLIPModule(EvaluationSteps):
     def _choose_kernels(self) -> None:
         if not isinstance(self.model, TCCLIP):
             return
-        device = self.trainer.strategy.root_device  # the model is moved there later
+        device = self.trainer.strategy.root_device  # the model is moved there later, and to the CPU in the end
         # Only ModelParallelStrategy makes a device mesh: it gathers the weights anew for every pass.
         use_kernels(self.model, self.kernels, device, weights_move=self.device_mesh is not None)
+
+    def teardown(self, stage: str) -> None:
+        """Free the CUDA graphs, and leave a model that runs anywhere."""
+        super().teardown(stage)
+        if isinstance(self.model, TCCLIP):
+            use_kernels(self.model, "plain")
 
     def configure_model(self) -> None:
         """Shard the model under `ModelParallelStrategy` (FSDP2); every other strategy keeps it whole."""

@@ -10,6 +10,8 @@ from tc_clip_pl.modules import replays as replays_file
 from tc_clip_pl.modules.config import TCCLIPConfig
 from tc_clip_pl.modules.outputs import tensors_of, with_tensors
 from tc_clip_pl.modules.replays import Replays
+from tc_clip_pl.training.evaluation_steps import EvaluationSteps
+from tc_clip_pl.training.weight_ensembling import forward_with
 from tests.devices import DEVICE
 
 VISION = {"image_size": 32, "patch_size": 8, "hidden_size": 64, "num_attention_heads": 2, "num_hidden_layers": 3}
@@ -28,16 +30,19 @@ class StandIn:
         for static, tensor in zip(tensors_of(self.captured.result), tensors_of(new), strict=True):
             static.copy_(tensor)
 
+    def pool(self):
+        return None
+
 
 @pytest.fixture
 def captures(monkeypatch):
     """The names of the functions that were captured."""
     names, capture = [], replays_file._capture
 
-    def record(captured, function, given):
+    def record(captured, function, given, pool):
         names.append(function.__name__)
         if DEVICE == "cuda":
-            return capture(captured, function, given)
+            return capture(captured, function, given, pool)
         captured.given = with_tensors(given, iter([tensor.clone() for tensor in tensors_of(given)]))
         captured.graph = StandIn(captured, function)
 
@@ -53,6 +58,12 @@ def model():
     model = TCCLIP(config).to(DEVICE).eval()
     model.set_blank_classes(4, 12)
     return model
+
+
+def smaller_weights(model, factor):
+    """CLIP's weights, as `build_weight_sets` returns them, multiplied."""
+    added = model.new_parameter_names()
+    return {name: factor * tensor for name, tensor in model.named_parameters() if name not in added}
 
 
 def videos(count=3, size=2):
@@ -111,3 +122,64 @@ def test_a_copy_captures_anew(model, captures):
     for video in videos(2):
         assert not torch.equal(other.embed_videos(video), model.embed_videos(video))
     assert captures == ["_encode_frames"] * 2
+
+
+@torch.inference_mode()
+def test_each_set_of_weights_has_graphs_of_its_own(model, captures):
+    module = EvaluationSteps(model)
+    sets = {1.0: {}, 0.7: smaller_weights(model, 0.7), 0.0: smaller_weights(model, 0.1)}
+    expected = [forward_with(module, w, sets[w], video[:, None]) for video in videos() for w in sets]
+    model.replays = Replays()
+    found = [forward_with(module, w, sets[w], video[:, None]) for video in videos() for w in sets]
+    assert captures == ["_encode_frames", "_score"] * 3
+    for one, other in zip(found, expected, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-5)
+
+
+@torch.inference_mode()
+def test_new_weights_of_an_old_name_are_read(model, captures):
+    module = EvaluationSteps(model)
+    model.replays = Replays()
+    for factor in (0.7, 0.1):
+        model.clear_class_cache()
+        weights = smaller_weights(model, factor)
+        found = [forward_with(module, 0.7, weights, video[:, None]) for video in videos()]
+        del weights
+    model.replays = None
+    model.clear_class_cache()
+    weights = smaller_weights(model, 0.1)
+    for one, video in zip(found, videos(), strict=True):
+        torch.testing.assert_close(one, forward_with(module, 0.7, weights, video[:, None]), rtol=1e-5, atol=1e-5)
+
+
+@torch.inference_mode()
+def test_weights_written_in_place_are_read_and_moved_ones_captured_anew(model, captures):
+    model.replays = Replays()
+    before = [model.embed_videos(video) for video in videos()]
+    model.visual_projection.weight.neg_()  # outside the graph
+    model.vision_model.post_layernorm.weight.mul_(torch.linspace(-1, 1, 64, device=DEVICE))
+    after = [model.embed_videos(video) for video in videos()]
+    assert captures == ["_encode_frames"] and not torch.allclose(before[0], after[0], atol=1e-2)
+    model.double()
+    for video, embeds in zip(videos(), after, strict=True):
+        torch.testing.assert_close(model.embed_videos(video.double()).float(), embeds, rtol=1e-4, atol=1e-4)
+    assert captures == ["_encode_frames"] * 2
+
+
+@torch.inference_mode()
+def test_the_oldest_graph_goes_where_there_are_too_many(model, captures, monkeypatch):
+    monkeypatch.setattr(replays_file, "MOST_GRAPHS", 2)
+    model.replays = Replays()
+    for size in (1, 2, 3, 1):
+        for video in videos(2, size):
+            model.embed_videos(video)
+    assert captures == ["_encode_frames"] * 4 and len(model.replays._captured) == 2
+
+
+@torch.no_grad()
+def test_training_is_not_replayed(model, captures):
+    model.replays = Replays()
+    model.train()
+    for video in videos():
+        model(video)
+    assert captures == []
