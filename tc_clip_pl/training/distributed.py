@@ -128,5 +128,8 @@ class EndTogether(Callback):
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         """Kill the processes that this one has started."""
-        for process in getattr(trainer.strategy.launcher, "procs", []):
+        processes = getattr(trainer.strategy.launcher, "procs", [])
+        for process in processes:
             process.kill()
+        # Lightning's watch would find them dead and kill this one, before it can say why it fails.
+        processes.clear()

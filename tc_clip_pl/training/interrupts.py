@@ -1,4 +1,4 @@
-"""Ctrl-C that no library can swallow."""
+"""Ctrl-C that no library can swallow, and SIGTERM that ends a run in the same way."""
 
 from __future__ import annotations
 
@@ -15,6 +15,11 @@ class KeepInterrupts(Callback):
 
     Python raises it wherever the program is. In a function that C code calls back, or in a finalizer, nobody can catch
     it, and the run would go on.
+
+    A SIGTERM raises it too. Lightning would end the run after the batch, with exit code 0, and for that have all
+    processes tell each other before every batch whether one got the signal. There the host waits until the GPU has done
+    all its work, and the GPU then for the host (github.com/Lightning-AI/pytorch-lightning/issues/21487). It is needless
+    where the others end with the first: `EndTogether` and launchers see to that.
     """
 
     def __init__(self) -> None:
@@ -24,6 +29,8 @@ class KeepInterrupts(Callback):
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Take note of interrupts from now on."""
         self._is_pending = False
+        trainer._signal_connector._sigterm_notifier_fn = self._interrupt
+        trainer.fit_loop.epoch_loop._broadcast_sigterm_tensor = _do_nothing
         # Python has signals in the main thread only.
         if self._before is None and threading.current_thread() is threading.main_thread():
             self._before = signal.signal(signal.SIGINT, self._interrupt)
@@ -45,3 +52,7 @@ class KeepInterrupts(Callback):
         self._before = None
 
     teardown = on_exception = _stop
+
+
+def _do_nothing() -> None:
+    pass

@@ -1,5 +1,6 @@
-"""A process that fails alone says why, and the others end too."""
+"""A process that fails or is terminated alone ends the others too, and says why."""
 
+import json
 import subprocess
 
 import pytest
@@ -27,3 +28,16 @@ def test_clips_are_checked_once_and_before_the_other_process_starts(
     assert len(said) == 1 and said[0].startswith("tcclip: 3 of the 37 clips cannot be read")
     assert all(clip in said[0] for clip in cut_clips)
     assert not any(tmp_path.iterdir())
+
+
+def test_sigterm_to_the_first_process_ends_both_as_ctrl_c_does(run_two, cut_clips, tmp_path):
+    terminate = json.dumps({"class_path": "terminate.Terminate", "init_args": {"rank": 0}})
+    done = run_two("fit", tmp_path, DDP, "--trainer.callbacks+", terminate)
+    assert done.returncode == 130
+    assert done.stderr.count("Interrupted. ") == 1 and "Traceback" not in done.stderr
+
+
+def test_sigterm_to_the_second_process_ends_the_first(run_two, cut_clips, tmp_path):
+    terminate = json.dumps({"class_path": "terminate.Terminate", "init_args": {"rank": 1}})
+    done = run_two("fit", tmp_path, DDP, "--trainer.callbacks+", terminate)
+    assert done.returncode != 0 and "Traceback" not in done.stderr

@@ -1,4 +1,4 @@
-"""Ctrl-C ends a run even where a library swallows the exception."""
+"""Ctrl-C and SIGTERM end a run, even where a library swallows the exception."""
 
 import os
 import signal
@@ -13,16 +13,16 @@ from tc_clip_pl.training.interrupts import KeepInterrupts
 class SwallowingFit(L.LightningModule):
     """Interrupted in its third step, by which it is not impressed."""
 
-    def __init__(self, is_interrupted):
+    def __init__(self, interrupted_by):
         super().__init__()
         self.weight = torch.nn.Parameter(torch.ones(1))
-        self.is_interrupted, self.steps = is_interrupted, 0
+        self.interrupted_by, self.steps = interrupted_by, 0
 
     def training_step(self, batch, batch_idx):
         self.steps += 1
-        if self.steps == 3 and self.is_interrupted:
+        if self.steps == 3 and self.interrupted_by:
             try:
-                os.kill(os.getpid(), signal.SIGINT)
+                os.kill(os.getpid(), self.interrupted_by)
                 signal.pause()  # not reached: the handler runs at the next instruction
             except KeyboardInterrupt:
                 pass
@@ -32,10 +32,10 @@ class SwallowingFit(L.LightningModule):
         return torch.optim.SGD(self.parameters(), lr=0.1)
 
 
-def fit(tmp_path, is_interrupted):
+def fit(tmp_path, interrupted_by):
     quiet = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
     quiet |= {"enable_model_summary": False, "accelerator": "cpu", "max_epochs": 1, "default_root_dir": tmp_path}
-    model = SwallowingFit(is_interrupted)
+    model = SwallowingFit(interrupted_by)
     trainer = L.Trainer(callbacks=[KeepInterrupts()], **quiet)
     try:
         trainer.fit(model, torch.utils.data.DataLoader(torch.zeros(8, 1)))
@@ -44,11 +44,12 @@ def fit(tmp_path, is_interrupted):
     return model.steps, after
 
 
-def test_swallowed_interrupt_ends_the_run_after_its_batch(tmp_path):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_swallowed_interrupt_ends_the_run_after_its_batch(tmp_path, number):
     before = signal.getsignal(signal.SIGINT)
     try:
         with pytest.raises(SystemExit) as stop:
-            fit(tmp_path, is_interrupted=True)
+            fit(tmp_path, number)
         assert isinstance(stop.value.__context__, KeyboardInterrupt)
     finally:
         signal.signal(signal.SIGINT, before)
@@ -56,4 +57,4 @@ def test_swallowed_interrupt_ends_the_run_after_its_batch(tmp_path):
 
 def test_handler_before_the_run_is_back_after_it(tmp_path):
     before = signal.getsignal(signal.SIGINT)
-    assert fit(tmp_path, is_interrupted=False) == (8, before)
+    assert fit(tmp_path, interrupted_by=None) == (8, before)
