@@ -135,6 +135,7 @@ def _build_trainer(options: Namespace) -> Trainer:
 
     from tc_clip_pl.cli.trainer_settings import choose_precision
     from tc_clip_pl.training.distributed import EndTogether
+    from tc_clip_pl.training.interrupts import KeepInterrupts
     from tc_clip_pl.training.step_progress import StepProgress
 
     try:
@@ -144,7 +145,7 @@ def _build_trainer(options: Namespace) -> Trainer:
             devices=options.devices,
             strategy="ddp" if options.devices > 1 else "auto",
             precision=choose_precision(options.accelerator),
-            callbacks=[StepProgress(), EndTogether()],
+            callbacks=[StepProgress(), EndTogether(), KeepInterrupts()],
             val_check_interval=-(-options.steps // VALIDATIONS),
             check_val_every_n_epoch=None,  # the interval counts steps, not batches of an epoch
             num_sanity_val_steps=0,

@@ -37,7 +37,6 @@ class Replays:
 
     def __init__(self) -> None:
         self._captured: dict[Hashable, _Captured] = {}
-        self._pool: Any = None  # of memory; one for all graphs, as they run one by one and their results are copied
 
     @staticmethod
     def fits(video: Tensor) -> bool:
@@ -67,12 +66,15 @@ class Replays:
                 del self._captured[next(iter(self._captured))]
             return function(given, *others)
         if captured.graph is None:
-            _capture(captured, function, given, self._pool)
-            self._pool = captured.graph.pool()
+            _capture(captured, function, given, self._pool())
         for static, tensor in zip(tensors_of(captured.given), tensors_of(given), strict=True):
             static.copy_(tensor)
         captured.graph.replay()
         return _clone(captured.result)
+
+    def _pool(self) -> Any:
+        """Return the memory that graphs share, as they run one by one and their results are copied; None if none is."""
+        return next((each.graph.pool() for each in self._captured.values() if each.graph is not None), None)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "Replays":
         """Return one without graphs, which read the weights of the model that they were captured of."""

@@ -183,3 +183,13 @@ def test_training_is_not_replayed(model, captures):
     for video in videos():
         model(video)
     assert captures == []
+
+
+@torch.inference_mode()
+def test_the_only_graph_goes_with_its_classes_and_another_follows(model, captures):
+    model.replays = Replays()
+    for num_classes in (4, 6):
+        model.set_blank_classes(num_classes, 12)
+        for video in videos():
+            assert model(video, return_attentions=True).logits.shape == (2, num_classes)
+    assert captures == ["_score"] * 2
