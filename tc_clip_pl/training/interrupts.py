@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 import threading
 from types import FrameType
 from typing import Any
@@ -24,35 +25,38 @@ class KeepInterrupts(Callback):
 
     def __init__(self) -> None:
         self._before: Any = None
-        self._is_pending = False
+        self._pending: int | None = None  # number of the signal
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Take note of interrupts from now on."""
-        self._is_pending = False
+        self._pending = None
         trainer._signal_connector._sigterm_notifier_fn = self._interrupt
-        trainer.fit_loop.epoch_loop._broadcast_sigterm_tensor = _do_nothing
+        trainer.fit_loop.epoch_loop._broadcast_sigterm_tensor = lambda: None
         # Python has signals in the main thread only.
         if self._before is None and threading.current_thread() is threading.main_thread():
             self._before = signal.signal(signal.SIGINT, self._interrupt)
 
     def _interrupt(self, number: int, frame: FrameType | None) -> None:
-        self._is_pending = True
+        self._pending = number
+        if number == signal.SIGTERM:  # workers that got it too end as well, for which torch would raise in the clean-up
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         raise KeyboardInterrupt
 
     def _raise_pending(self, *_: object, **__: object) -> None:
-        if self._is_pending:
+        if self._pending is not None:
             raise KeyboardInterrupt
 
     on_train_batch_end = on_validation_batch_end = on_test_batch_end = on_predict_batch_end = _raise_pending
 
-    def _stop(self, *_: object, **__: object) -> None:
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        """Say what ended this process, unless it is the first, which says how to resume."""
+        if self._pending == signal.SIGTERM and not trainer.is_global_zero:
+            print(f"tcclip (process {trainer.global_rank}): Ended by SIGTERM.", file=sys.stderr, flush=True)
+        self.teardown()
+
+    def teardown(self, *_: object, **__: object) -> None:
+        """Leave interrupts to whoever handled them before."""
         # After Ctrl-C, Lightning ignores another one until it has cleaned up: that handler stays.
         if self._before is not None and signal.getsignal(signal.SIGINT) == self._interrupt:
             signal.signal(signal.SIGINT, self._before)
         self._before = None
-
-    teardown = on_exception = _stop
-
-
-def _do_nothing() -> None:
-    pass

@@ -41,3 +41,4 @@ def test_sigterm_to_the_second_process_ends_the_first(run_two, cut_clips, tmp_pa
     terminate = json.dumps({"class_path": "terminate.Terminate", "init_args": {"rank": 1}})
     done = run_two("fit", tmp_path, DDP, "--trainer.callbacks+", terminate)
     assert done.returncode != 0 and "Traceback" not in done.stderr
+    assert "tcclip (process 1): Ended by SIGTERM.\n" in done.stderr

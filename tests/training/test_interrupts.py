@@ -47,14 +47,23 @@ def fit(tmp_path, interrupted_by):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_swallowed_interrupt_ends_the_run_after_its_batch(tmp_path, number):
     before = signal.getsignal(signal.SIGINT)
+    child = signal.signal(signal.SIGCHLD, lambda *_: None)  # as torch's, which raises where a worker has died
     try:
         with pytest.raises(SystemExit) as stop:
             fit(tmp_path, number)
         assert isinstance(stop.value.__context__, KeyboardInterrupt)
+        assert (signal.getsignal(signal.SIGCHLD) == signal.SIG_DFL) == (number == signal.SIGTERM)
     finally:
         signal.signal(signal.SIGINT, before)
+        signal.signal(signal.SIGCHLD, child)
 
 
 def test_handler_before_the_run_is_back_after_it(tmp_path):
     before = signal.getsignal(signal.SIGINT)
     assert fit(tmp_path, interrupted_by=None) == (8, before)
+
+
+def test_what_is_replaced_in_lightning_exists(tmp_path):
+    trainer = L.Trainer(logger=False, accelerator="cpu", default_root_dir=tmp_path)
+    assert hasattr(trainer._signal_connector, "_sigterm_notifier_fn")
+    assert hasattr(trainer.fit_loop.epoch_loop, "_broadcast_sigterm_tensor")

@@ -9,6 +9,8 @@ import torch.nn.functional as F
 from lightning.pytorch import Callback
 from torch import distributed
 
+from tc_clip_pl.modules.acceleration import use_kernels
+from tc_clip_pl.modules.replays import Replays
 from tc_clip_pl.training.finite_loss import FiniteLoss
 from tc_clip_pl.training.logged_scalars import SpeedMonitor
 from tc_clip_pl.training.progress import LiveProgress
@@ -95,6 +97,16 @@ def test_everything_but_the_token_embeddings_learns(make_module, make_data, make
     make_trainer(max_epochs=2, limit_val_batches=0).fit(module, datamodule=make_data())
     same = {name for name, p in module.model.named_parameters() if torch.equal(p, before[name])}
     assert same == {"text_model.embeddings.token_embedding.weight"}
+
+
+def test_a_run_leaves_a_model_with_plain_kernels(make_module, make_data, make_trainer):
+    module = make_module()
+    make_trainer(limit_train_batches=1, limit_val_batches=0).fit(module, datamodule=make_data())
+    use_kernels(module.model, "triton")
+    module.model.replays = Replays()
+    module.teardown("fit")
+    assert module.model.replays is None
+    assert all(layer.match_tokens is None for layer in module.model.vision_model.encoder.layers)
 
 
 def test_learns_the_mean_of_each_class(make_module, make_data, make_trainer):
