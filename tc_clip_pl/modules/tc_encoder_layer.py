@@ -76,7 +76,7 @@ class TCEncoderLayer(EncoderLayer):
         context_tokens = sources = attentions = None
         if indices is not None:
             # Seeds are taken from z-hat, before the MLP, and the merged tokens then pass through the same MLP.
-            seeds = interim[:, :, 1:] if cls_only else gather_tokens(interim[:, :, 1:], indices)
+            seeds = interim[:, :, 1:] if cls_only else gather_tokens(interim, 1 + indices)  # past [CLS]
             seeds = seeds.flatten(1, 2)  # (B, T * S, D), frame by frame, best seed first: matching uses the order
             grouping = self._group_seeds(seeds, indices, attention)
             context_tokens = self.feed_forward(grouping.average(seeds))  # Eqs. 6 and 11
@@ -113,5 +113,5 @@ class TCEncoderLayer(EncoderLayer):
 
 def _cls_and_seeds(hidden_states: Tensor, indices: Tensor | None) -> Tensor:
     """Leave [CLS] and the seeds, if there are any, of every frame: (B, T, 1 + S, D)."""
-    cls_tokens, patches = hidden_states[:, :, :1], hidden_states[:, :, 1:]
-    return cls_tokens if indices is None else torch.cat((cls_tokens, gather_tokens(patches, indices)), dim=2)
+    cls_tokens = hidden_states[:, :, :1]
+    return cls_tokens if indices is None else torch.cat((cls_tokens, gather_tokens(hidden_states, 1 + indices)), dim=2)

@@ -50,25 +50,23 @@ def match_round(sums: Tensor, num_merges: int) -> tuple[Tensor, Tensor]:
             all B tokens. The order is part of the method: it decides the two sets of the next round.
         positions: (B, n) int64, the new position of every old token.
     """
+    num_tokens, device = sums.shape[1], sums.device
+    num_kept = (num_tokens + 1) // 2 - num_merges
     unit = torch.nn.functional.normalize(sums, dim=-1)
     best, partner = (unit[:, ::2] @ unit[:, 1::2].transpose(1, 2)).max(dim=-1)  # (B, |A|)
     order = best.argsort(dim=-1, descending=True, stable=True)  # stable: the same on every device
-    merged, kept = order[:, :num_merges], order[:, num_merges:]
 
-    targets = partner.gather(1, merged)  # (B, r), positions in B
-    a, b = sums[:, ::2], sums[:, 1::2]
-    num_kept = kept.shape[1]
-    sums = torch.cat((gather_tokens(a, kept), b), dim=1)
+    # Old positions: merged A tokens, kept A tokens by rank, all B tokens. The last two are the new order.
+    all_b = torch.arange(1, num_tokens, 2, device=device).expand(len(sums), -1)
+    old = torch.cat((2 * order, all_b), dim=1)
+    merged, left = old[:, :num_merges], old[:, num_merges:]
+    targets = num_kept + partner.gather(1, order[:, :num_merges])  # new positions of the partners
+    tokens = gather_tokens(sums, left)
     # Several A tokens may share a partner; the additions then accumulate.
-    places = (num_kept + targets).unsqueeze(-1).expand(-1, -1, sums.shape[-1])
-    sums.scatter_add_(1, places, gather_tokens(a, merged))
+    tokens.scatter_add_(1, targets.unsqueeze(-1).expand(-1, -1, sums.shape[-1]), gather_tokens(sums, merged))
 
-    # Kept A tokens move to their rank, merged ones to where their partner goes, and B tokens follow all kept ones.
-    positions = partner.new_empty(sums.shape[0], a.shape[1] + b.shape[1])
-    rank = torch.arange(num_kept, device=sums.device).expand_as(kept)
-    positions[:, ::2] = torch.empty_like(partner).scatter(1, kept, rank).scatter(1, merged, num_kept + targets)
-    positions[:, 1::2] = torch.arange(num_kept, num_kept + b.shape[1], device=sums.device)
-    return sums, positions
+    new = torch.arange(num_tokens - num_merges, device=device).expand_as(left)
+    return tokens, torch.empty_like(old).scatter_(1, old, torch.cat((targets, new), dim=1))
 
 
 def match_tokens(sums: Tensor, num_context_tokens: int, merges_per_round: int) -> Tensor:
