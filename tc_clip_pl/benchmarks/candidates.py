@@ -99,7 +99,8 @@ class Candidate:
 def build_candidates(config: TCCLIPConfig, kernels: Sequence[str], device: torch.device) -> Iterator[Candidate]:
     """Yield the models to compare, the baselines last.
 
-    The baseline is given the means of the run: it is compiled, but on a CPU or beside plain kernels, where it is eager.
+    The baseline is given the means of the run: it is compiled, but beside plain kernels, where it is eager, as it is
+    beside "auto" on a CPU.
 
     Args:
         config: Configuration of the model.
@@ -116,7 +117,7 @@ def build_candidates(config: TCCLIPConfig, kernels: Sequence[str], device: torch
 
 def baseline_means(kernels: str, device: torch.device) -> str:
     """Return how the baseline of an implementation runs: compiled or plain."""
-    return PLAIN if kernels == PLAIN or device.type == "cpu" else COMPILED
+    return PLAIN if kernels == PLAIN or (kernels == AUTO and device.type == "cpu") else COMPILED
 
 
 def frame_wise(config: TCCLIPConfig) -> TCCLIPConfig:

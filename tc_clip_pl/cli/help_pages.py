@@ -134,7 +134,8 @@ in order. Every key can be overridden:
                                      CPU
     --model.kernels K                plain, triton, compiled or auto: compiled
                                      on a GPU, for which the first step takes a
-                                     minute; plain on a CPU
+                                     minute; plain on a CPU, where compiling
+                                     takes minutes
     --model.checkpoint_activations true
                                      less memory in training, more time
     --trainer.callbacks+=CLASS       add a callback to the default ones

@@ -1,5 +1,8 @@
-"""Which implementation a model runs with: plain PyTorch, Triton kernels, or a vision encoder compiled around these."""
+"""Which implementation a model runs with: plain PyTorch, Triton kernels, or a compiled vision encoder."""
 
+import os
+import shutil
+import sys
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Literal
 
@@ -28,15 +31,28 @@ def choose_kernels(kernels: Kernels, device: torch.device, fastest: Chosen = "co
         fastest: What "auto" means on a GPU that has what Triton's kernels need; anywhere else it means "plain".
 
     Raises:
-        ValueError: If the choice needs Triton and there is none.
+        ValueError: If the choice needs what is missing here: Triton, a GPU, or a C++ compiler.
     """
     has_triton = find_spec("triton") is not None
     if kernels == "auto":
         fits = device.type == "cuda" and torch.cuda.get_device_capability(device) >= LEAST_CAPABILITY
         return fastest if fits and has_triton else "plain"
-    if kernels != "plain" and not has_triton:
+    if kernels == "compiled" and device.type == "cpu":
+        _check_compiler()
+    elif kernels != "plain" and not has_triton:
         raise ValueError(f"kernels {kernels!r} need Triton, which is not installed: choose plain or auto.")
+    elif kernels == "triton" and device.type == "cpu" and os.environ.get("TRITON_INTERPRET") != "1":
+        raise ValueError("kernels 'triton' need a GPU, and the model runs on the CPU: choose compiled, plain or auto.")
     return kernels
+
+
+def _check_compiler() -> None:
+    compiler = os.environ.get("CXX") or {"darwin": "clang++", "win32": "cl"}.get(sys.platform, "g++")  # as torch does
+    if shutil.which(compiler) is None:
+        raise ValueError(
+            f"kernels 'compiled' on a CPU need a C++ compiler, and there is no {compiler}: install it, name another "
+            "one in the environment variable CXX, or choose plain or auto."
+        )
 
 
 def use_kernels(
@@ -50,7 +66,8 @@ def use_kernels(
 
     Args:
         model: The model.
-        kernels: "plain", "triton", "compiled" (Triton kernels in an encoder that is compiled), or "auto".
+        kernels: "plain", "triton", "compiled", or "auto". A compiled encoder has Triton's kernels on a GPU; on a CPU,
+            the compiler also takes what they do.
         device: Where the model will run, which must then be torch's current device; None is where it is now.
         every_size: Whether batches of every size come again and again, so that each is worth compiling; see
             `FastEncoder`.
@@ -58,14 +75,15 @@ def use_kernels(
             then read a copy, which takes the memory of the weights once more, and evaluation has none.
 
     Raises:
-        ValueError: If the choice needs Triton and there is none.
+        ValueError: If the choice needs what is missing here: Triton, a GPU, or a C++ compiler.
     """
     device = device or model.device
     chosen = choose_kernels(kernels, device)
-    _set_kernels(model, has_kernels=chosen != "plain")
+    on_cpu = device.type == "cpu"
+    _set_kernels(model, has_kernels=chosen == "triton" or (chosen == "compiled" and not on_cpu))
     compiles, replays = chosen == "compiled", device.type == "cuda" and chosen != "plain" and not weights_move
     model.replays = Replays() if replays else None
-    model.fast_encoder = FastEncoder(model.vision_model, every_size, weights_move) if compiles else None
+    model.fast_encoder = FastEncoder(model.vision_model, every_size, weights_move, on_cpu) if compiles else None
     model.fast_text = FastText(every_size, weights_move) if compiles else None
     if compiles:
         import torch._dynamo.config as config

@@ -1,4 +1,4 @@
-"""The vision encoder compiled layer by layer, and in training replayed as CUDA graphs."""
+"""The vision encoder compiled, layer by layer or as a whole, and in training replayed as CUDA graphs."""
 
 import copy
 from collections.abc import Hashable
@@ -22,6 +22,8 @@ class FastEncoder:
             batch smaller than the largest one before, such as the last of an epoch, would be compiled for a single use:
             by default it runs uncompiled.
         weights_move: Whether training finds its weights elsewhere in every step; its CUDA graphs then read a copy.
+        as_whole: Whether all layers are compiled together, not one by one. That takes two to three times as long, and
+            saves a CPU, which has no graphs, most of the time between the layers.
         backend: Of `torch.compile`.
     """
 
@@ -30,12 +32,13 @@ class FastEncoder:
         vision_model: TCVisionModel,
         every_size: bool = False,
         weights_move: bool = False,
+        as_whole: bool = False,
         backend: str = "inductor",
     ) -> None:
         self.vision_model, self.every_size = vision_model, every_size
-        self._backend = backend
-        # Layer by layer, as the layers between the first and the last share their code.
-        self._run_layer = torch.compile(call_layer, dynamic=False, backend=backend)
+        self._as_whole, self._backend = as_whole, backend
+        # Layer by layer, those between the first and the last share their code.
+        self._compiled = torch.compile(vision_model if as_whole else call_layer, dynamic=False, backend=backend)
         self._training = TrainingGraphs(weights_move)
         self._largest: dict[Hashable, int] = {}
 
@@ -54,17 +57,16 @@ class FastEncoder:
             return self.vision_model(video)
         self._largest[mode] = num_videos
         if self.vision_model.training and torch.is_grad_enabled() and not self._recomputes_activations():
-            return self._training(self._run_layers, [video], list(self.vision_model.parameters()))
-        return self._run_layers(video)
+            return self._training(self._run, [video], list(self.vision_model.parameters()))
+        return self._run(video)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "FastEncoder":
         """Return one for the copy of the vision model: neither compiled code nor graphs can be copied."""
-        return FastEncoder(
-            copy.deepcopy(self.vision_model, memo), self.every_size, self._training.weights_move, self._backend
-        )
+        vision_model = copy.deepcopy(self.vision_model, memo)
+        return FastEncoder(vision_model, self.every_size, self._training.weights_move, self._as_whole, self._backend)
 
     def _recomputes_activations(self) -> bool:
         return any(layer.gradient_checkpointing for layer in self.vision_model.encoder.layers)
 
-    def _run_layers(self, video: Tensor) -> VideoEncoding:
-        return self.vision_model(video, run_layer=self._run_layer)
+    def _run(self, video: Tensor) -> VideoEncoding:
+        return self._compiled(video) if self._as_whole else self.vision_model(video, run_layer=self._compiled)

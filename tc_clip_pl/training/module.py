@@ -50,9 +50,10 @@ class TCCLIPModule(EvaluationSteps):
         decay_vectors: Whether weight decay also acts on vectors: biases, the gains of layer norms, [CLS].
         label_smoothing: Share of each target spread evenly over the classes.
         views_per_forward: Views of a video that evaluation runs at once; with 1, memory does not grow with the views.
-        kernels: Implementation of the vision encoder: `plain` PyTorch, `triton` kernels, `compiled` around these, or
-            `auto`, which is compiled on a GPU of compute capability 8.0 or more, and plain elsewhere. Outputs are
-            equal within rounding. Compiled, a sharded model (FSDP2) takes a whole copy of its weights on each GPU.
+        kernels: Implementation of the vision encoder: `plain` PyTorch, `triton` kernels, `compiled` (on a GPU, around
+            these), or `auto`, which is compiled on a GPU of compute capability 8.0 or more, and plain elsewhere.
+            Outputs are equal within rounding. Compiled, a sharded model (FSDP2) takes a whole copy of its weights on
+            each GPU.
         objective: What a training step minimizes; cross-entropy over the classes by default.
         view_mean: What is averaged over the views of a video: the `probability` of each class, or its `logit`.
         checkpoint_activations: Whether training keeps of each layer only its input, the output of its attention and
@@ -105,7 +106,7 @@ class TCCLIPModule(EvaluationSteps):
         """Take the class names and test sets from the data module, and create the training and validation metrics.
 
         Raises:
-            ValueError: If the data module has no `class_names`, or the kernels need Triton and there is none.
+            ValueError: If the data module has no `class_names`, or the kernels need what is missing here.
         """
         super().setup(stage)
         self._choose_kernels()

@@ -85,7 +85,7 @@ def test_sources_and_attentions_are_those_of_the_plain_model():
     model, video = build_model().eval(), random_video()
     with torch.no_grad():
         expected = model(video, return_sources=True, return_attentions=True)
-        use_kernels(model, "compiled")
+        use_kernels(model, "triton")
         found = model(video, return_sources=True, return_attentions=True)
     for name in ("sources", "attentions"):
         for left, right in zip(getattr(found, name), getattr(expected, name), strict=True):
@@ -128,6 +128,18 @@ def test_evaluation_has_graphs_for_the_first_layer_the_last_and_all_between_but_
         use_kernels(model, "plain")
         torch.testing.assert_close(found, model(video).logits, rtol=1e-5, atol=1e-5)
     torch.testing.assert_close(part, found[:1], rtol=1e-5, atol=1e-5)
+
+
+def test_on_a_cpu_the_encoder_is_compiled_as_a_whole_without_kernels(compiled_model):
+    model, video = compiled_model.train(), random_video()
+    use_kernels(model, "compiled")
+    assert all(layer.match_tokens is None for layer in model.vision_model.encoder.layers)
+    model.fast_encoder = FastEncoder(model.vision_model, as_whole=True, backend="eager")
+    model.fast_text = None
+    found = logits_and_gradients(model, video)
+    assert counters["stats"]["unique_graphs"] == 1 and not counters["graph_break"]
+    use_kernels(model, "plain")
+    assert_same(found, logits_and_gradients(model, video))
 
 
 @pytest.mark.slow
@@ -200,3 +212,18 @@ def test_without_triton_auto_is_plain_and_other_choices_say_what_is_missing(monk
     for kernels in ("triton", "compiled"):
         with pytest.raises(ValueError, match=f"'{kernels}' need Triton, which is not installed: choose plain or auto"):
             choose_kernels(kernels, GPU)
+
+
+def test_without_a_gpu_triton_kernels_are_refused(monkeypatch):
+    monkeypatch.delenv("TRITON_INTERPRET", raising=False)
+    with pytest.raises(ValueError, match="need a GPU, and the model runs on the CPU: choose compiled, plain or auto"):
+        choose_kernels("triton", CPU)
+
+
+def test_without_a_compiler_a_cpu_compiles_nothing(monkeypatch):
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    with pytest.raises(ValueError, match="need a C\\+\\+ compiler, and there is no no-such-compiler: install it"):
+        choose_kernels("compiled", CPU)
+    monkeypatch.setenv("CXX", "python")
+    monkeypatch.setattr(acceleration, "find_spec", lambda name: None)
+    assert choose_kernels("compiled", CPU) == "compiled"

@@ -26,8 +26,8 @@ time the model, its kernels or its data, beside a frame-wise CLIP
 
 Weights are random. Beside the model stand the frame-wise model of the same CLIP
 (reference_tokens none, prompting template) and Hugging Face's own CLIP, frame
-by frame: compiled on a GPU, unless the kernels are plain. A row that does not
-fit into the memory says so.
+by frame: compiled, unless the kernels are plain, as auto is on a CPU. A row
+that does not fit into the memory says so.
 
   --config NAME           model and data of a run; several are merged
   --model.pretrained X    hub name of a published CLIP, a folder, or world
