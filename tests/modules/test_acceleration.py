@@ -14,7 +14,7 @@ from tc_clip_pl.modules.acceleration import choose_kernels, use_kernels
 from tc_clip_pl.modules.config import TCCLIPConfig
 from tc_clip_pl.modules.fast_encoder import FastEncoder
 from tc_clip_pl.modules.fast_text import FastText
-from tests import devices  # noqa: F401 (a faster interpreter)
+from tests.devices import DEVICE  # also makes the interpreter faster
 
 pytest.importorskip("triton")
 CPU, GPU = torch.device("cpu"), torch.device("cuda", 0)
@@ -23,7 +23,7 @@ TEXT = {"hidden_size": 32, "intermediate_size": 64, "num_attention_heads": 2, "n
 WORDS = {"vocab_size": 99, "eos_token_id": 98, "bos_token_id": 97, "max_position_embeddings": 12}
 
 
-def build_model(**options):
+def build_model(device=CPU, **options):
     torch.manual_seed(0)
     config = TCCLIPConfig(
         vision_config={**VISION, "num_hidden_layers": 4},
@@ -41,11 +41,11 @@ def build_model(**options):
         if layer.self_attn.local_global_bias is not None:
             torch.nn.init.normal_(layer.self_attn.local_global_bias)
     model.set_class_tokens(torch.tensor([[97, 1, 2, 3, 4, 10 + y, 98] for y in range(3)]))
-    return model
+    return model.to(device)
 
 
-def random_video(batch=2):
-    return torch.randn(batch, 3, 3, 32, 32, generator=torch.Generator().manual_seed(1))
+def random_video(batch=2, device=CPU):
+    return torch.randn(batch, 3, 3, 32, 32, generator=torch.Generator().manual_seed(1)).to(device)
 
 
 def logits_and_gradients(model, video):
@@ -75,14 +75,14 @@ def assert_same(found, expected):
     ids=str,
 )
 def test_kernels_give_the_logits_and_gradients_of_the_plain_model(options):
-    model, video = build_model(**options).train(), random_video(1 if options else 2)
+    model, video = build_model(DEVICE, **options).train(), random_video(1 if options else 2, DEVICE)
     expected = logits_and_gradients(model, video)
     use_kernels(model, "triton")
     assert_same(logits_and_gradients(model, video), expected)
 
 
 def test_sources_and_attentions_are_those_of_the_plain_model():
-    model, video = build_model().eval(), random_video()
+    model, video = build_model(DEVICE).eval(), random_video(device=DEVICE)
     with torch.no_grad():
         expected = model(video, return_sources=True, return_attentions=True)
         use_kernels(model, "triton")
@@ -98,8 +98,9 @@ def compiled_model():
     torch._dynamo.reset()
     counters.clear()
     logging.getLogger("torch.__trace").disabled = True  # pytest would record every line, which takes minutes
-    model = build_model()
+    model = build_model(DEVICE)
     use_kernels(model, "triton")
+    model.replays = None
     model.fast_encoder = FastEncoder(model.vision_model, backend="eager")
     model.fast_text = FastText(backend="eager")
     yield model
@@ -107,7 +108,7 @@ def compiled_model():
 
 
 def test_training_has_graphs_for_three_vision_layers_a_text_layer_and_the_conditioning(compiled_model):
-    model, video = compiled_model.train(), random_video(2)
+    model, video = compiled_model.train(), random_video(2, DEVICE)
     found = logits_and_gradients(model, video)
     logits_and_gradients(model, video[:1])  # a last smaller batch
     logits_and_gradients(model, video)
@@ -119,7 +120,7 @@ def test_training_has_graphs_for_three_vision_layers_a_text_layer_and_the_condit
 def test_evaluation_has_graphs_for_the_first_layer_the_last_and_all_between_but_none_for_a_last_smaller_batch(
     compiled_model,
 ):
-    model, video = compiled_model.eval(), random_video(2)
+    model, video = compiled_model.eval(), random_video(2, DEVICE)
     with torch.no_grad():
         found = model(video).logits
         part = model(video[:1]).logits
@@ -131,7 +132,7 @@ def test_evaluation_has_graphs_for_the_first_layer_the_last_and_all_between_but_
 
 
 def test_on_a_cpu_the_encoder_is_compiled_as_a_whole_without_kernels(compiled_model):
-    model, video = compiled_model.train(), random_video()
+    model, video = compiled_model.cpu().train(), random_video()
     use_kernels(model, "compiled")
     assert all(layer.match_tokens is None for layer in model.vision_model.encoder.layers)
     model.fast_encoder = FastEncoder(model.vision_model, as_whole=True, backend="eager")
@@ -144,7 +145,7 @@ def test_on_a_cpu_the_encoder_is_compiled_as_a_whole_without_kernels(compiled_mo
 
 @pytest.mark.slow
 def test_other_weights_for_one_call_are_seen_and_then_forgotten(compiled_model):
-    model, video = compiled_model.eval(), random_video()
+    model, video = compiled_model.eval(), random_video(device=DEVICE)
     others = {name: 1.3 * parameter.detach() for name, parameter in model.named_parameters()}
 
     def both():
@@ -169,7 +170,7 @@ def test_compiled_code_gives_the_logits_and_gradients_of_the_plain_model():
 
 @pytest.mark.slow
 def test_a_copy_has_an_encoder_of_its_own_weights():
-    model, video = build_model().eval(), random_video()
+    model, video = build_model(DEVICE).eval(), random_video(device=DEVICE)
     use_kernels(model, "triton")
     model.fast_encoder = FastEncoder(model.vision_model)
     other = copy.deepcopy(model)
@@ -182,7 +183,7 @@ def test_a_copy_has_an_encoder_of_its_own_weights():
 
 
 def test_float64_stays_with_the_plain_version():
-    model, video = build_model().double().eval(), random_video().double()
+    model, video = build_model(DEVICE).double().eval(), random_video(device=DEVICE).double()
     with torch.no_grad():
         expected = model(video).logits
         use_kernels(model, "triton")
@@ -192,7 +193,7 @@ def test_float64_stays_with_the_plain_version():
 def test_heads_that_the_kernel_cannot_take_are_attended_plainly():
     vision = {**VISION, "hidden_size": 24, "num_hidden_layers": 2}  # heads of width 12
     options = {"projection_dim": 32, "num_frames": 3, "num_context_tokens": 5, "seed_ratio": 0.5}
-    model = TCCLIP(TCCLIPConfig(vision_config=vision, text_config={**TEXT, **WORDS}, **options))
+    model = TCCLIP(TCCLIPConfig(vision_config=vision, text_config={**TEXT, **WORDS}, **options)).to(DEVICE)
     use_kernels(model, "triton")
     attention = model.vision_model.encoder.layers[1].self_attn
     assert attention.attend_with_context is None and model.vision_model.encoder.layers[1].match_tokens is not None

@@ -12,6 +12,7 @@ from tc_clip_pl.modules.fast_encoder import FastEncoder
 from tc_clip_pl.modules.fast_text import FastText
 from tc_clip_pl.modules.recomputation import recompute_activations
 from tc_clip_pl.training.module import TCCLIPModule
+from tests.devices import DEVICE
 from tests.modules.test_acceleration import assert_same, build_model, logits_and_gradients, random_video
 
 NUM_LAYERS = 4 + 2  # vision and text
@@ -91,7 +92,7 @@ def test_compiled_training_matches_once_too(backend, monkeypatch):
     counters.clear()
     calls, match = [], matching._replayed.function
     monkeypatch.setattr(matching._replayed, "function", lambda *arguments: calls.append(1) or match(*arguments))
-    model, video = build_model().train(), random_video()
+    model, video = build_model(DEVICE).train(), random_video(device=DEVICE)
     expected = logits_and_gradients(model, video)
     use_kernels(model, "triton")
     recompute_activations(model)

@@ -15,7 +15,7 @@ from tc_clip_pl.training.finite_loss import FiniteLoss
 from tc_clip_pl.training.logged_scalars import SpeedMonitor
 from tc_clip_pl.training.progress import LiveProgress
 from tc_clip_pl.training.training_metrics import TrainingMetrics
-from tests.devices import HostReads
+from tests.devices import DEVICE, HostReads
 
 
 @pytest.mark.parametrize("soft", [False, True])
@@ -102,7 +102,7 @@ def test_everything_but_the_token_embeddings_learns(make_module, make_data, make
 def test_a_run_leaves_a_model_with_plain_kernels(make_module, make_data, make_trainer):
     module = make_module()
     make_trainer(limit_train_batches=1, limit_val_batches=0).fit(module, datamodule=make_data())
-    use_kernels(module.model, "triton")
+    use_kernels(module.model.to(DEVICE), "triton")
     module.model.replays = Replays()
     module.teardown("fit")
     assert module.model.replays is None
