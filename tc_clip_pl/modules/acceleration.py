@@ -3,7 +3,9 @@
 import os
 import shutil
 import sys
+import sysconfig
 from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import torch
@@ -23,7 +25,7 @@ RECOMPILE_LIMIT = 64
 
 
 def choose_kernels(kernels: Kernels, device: torch.device, fastest: Chosen = "compiled") -> Chosen:
-    """Resolve "auto".
+    """Resolve "auto", and check that the choice can run here.
 
     Args:
         kernels: The user's choice.
@@ -31,7 +33,7 @@ def choose_kernels(kernels: Kernels, device: torch.device, fastest: Chosen = "co
         fastest: What "auto" means on a GPU that has what Triton's kernels need; anywhere else it means "plain".
 
     Raises:
-        ValueError: If the choice needs what is missing here: Triton, a GPU, or a C++ compiler.
+        ValueError: If the choice needs what is missing here: Triton, a GPU, a C++ compiler, or Python's headers.
     """
     has_triton = find_spec("triton") is not None
     if kernels == "auto":
@@ -52,6 +54,12 @@ def _check_compiler() -> None:
         raise ValueError(
             f"kernels 'compiled' on a CPU need a C++ compiler, and there is no {compiler}: install it, name another "
             "one in the environment variable CXX, or choose plain or auto."
+        )
+    headers = Path(sysconfig.get_path("include"))
+    if not (headers / "Python.h").exists():
+        raise ValueError(
+            f"kernels 'compiled' on a CPU need Python's headers, and there is no Python.h in {headers}: install them, "
+            "python3-dev on Debian and Ubuntu, or choose plain or auto."
         )
 
 
@@ -75,17 +83,18 @@ def use_kernels(
             then read a copy, which takes the memory of the weights once more, and evaluation has none.
 
     Raises:
-        ValueError: If the choice needs what is missing here: Triton, a GPU, or a C++ compiler.
+        ValueError: If the choice needs what is missing here: Triton, a GPU, a C++ compiler, or Python's headers.
     """
     device = device or model.device
     chosen = choose_kernels(kernels, device)
-    on_cpu = device.type == "cpu"
-    _set_kernels(model, has_kernels=chosen == "triton" or (chosen == "compiled" and not on_cpu))
-    compiles, replays = chosen == "compiled", device.type == "cuda" and chosen != "plain" and not weights_move
+    compiles, on_cpu = chosen == "compiled", device.type == "cpu"
+    _set_kernels(model, has_kernels=chosen != "plain" and not (compiles and on_cpu))
+    replays = device.type == "cuda" and chosen != "plain" and not weights_move
     model.replays = Replays() if replays else None
-    model.fast_encoder = FastEncoder(model.vision_model, every_size, weights_move, on_cpu) if compiles else None
-    model.fast_text = FastText(every_size, weights_move) if compiles else None
+    model.fast_encoder = model.fast_text = None
     if compiles:
+        model.fast_encoder = FastEncoder(model.vision_model, every_size, weights_move, as_whole=on_cpu)
+        model.fast_text = FastText(every_size, weights_move)
         import torch._dynamo.config as config
 
         # A layer has several versions: first, last and those between, for each batch size and number of frames.

@@ -22,8 +22,8 @@ class FastEncoder:
             batch smaller than the largest one before, such as the last of an epoch, would be compiled for a single use:
             by default it runs uncompiled.
         weights_move: Whether training finds its weights elsewhere in every step; its CUDA graphs then read a copy.
-        as_whole: Whether all layers are compiled together, not one by one. That takes two to three times as long, and
-            saves a CPU, which has no graphs, most of the time between the layers.
+        as_whole: Whether all layers are compiled together, not one by one. A CPU, which has no graphs to replay, saves
+            time between them; many layers take twice as long to compile.
         backend: Of `torch.compile`.
     """
 
@@ -37,7 +37,7 @@ class FastEncoder:
     ) -> None:
         self.vision_model, self.every_size = vision_model, every_size
         self._as_whole, self._backend = as_whole, backend
-        # Layer by layer, those between the first and the last share their code.
+        # One by one, the layers between the first and the last share their code.
         self._compiled = torch.compile(vision_model if as_whole else call_layer, dynamic=False, backend=backend)
         self._training = TrainingGraphs(weights_move)
         self._largest: dict[Hashable, int] = {}

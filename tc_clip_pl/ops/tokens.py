@@ -16,7 +16,7 @@ def gather_tokens(tokens: Tensor, indices: Tensor) -> Tensor:
     Returns:
         (..., S, D), in the order of ``indices``.
     """
-    # Whole rows take a CPU a tenth of the time, but a GPU would sort them in the backward pass.
+    # Whole rows take a CPU a tenth of the time or less, but a GPU would sort them in the backward pass.
     sorts = torch.is_grad_enabled() and tokens.device.type != "cpu"
     if sorts or torch.compiler.is_compiling():
         return tokens.gather(-2, indices.unsqueeze(-1).expand(*indices.shape, tokens.shape[-1]))

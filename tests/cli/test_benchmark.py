@@ -92,6 +92,15 @@ def test_mistakes_are_one_sentence(capsys, argv, message):
     assert code == 1 and message in line, err
 
 
+@pytest.mark.parametrize("what", ["model", "attention", "matching"])
+def test_a_cpu_refuses_triton_kernels(capsys, monkeypatch, what):
+    pytest.importorskip("triton")
+    monkeypatch.delenv("TRITON_INTERPRET", raising=False)
+    code, _, err = bench(capsys, what, *QUICK, "--kernels", "triton")
+    (line,) = [line for line in err.splitlines() if line.startswith("tcclip: ")]
+    assert code == 1 and "kernels 'triton' need a GPU" in line, err
+
+
 def test_model_and_frames_come_from_the_configuration(tmp_path, capsys):
     config = tmp_path / "mine.yaml"
     config.write_text(

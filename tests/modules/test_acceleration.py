@@ -2,6 +2,8 @@
 
 import copy
 import logging
+import sys
+import sysconfig
 
 import pytest
 import torch
@@ -221,10 +223,14 @@ def test_without_a_gpu_triton_kernels_are_refused(monkeypatch):
         choose_kernels("triton", CPU)
 
 
-def test_without_a_compiler_a_cpu_compiles_nothing(monkeypatch):
+def test_without_a_compiler_or_pythons_headers_a_cpu_compiles_nothing(monkeypatch, tmp_path):
     monkeypatch.setenv("CXX", "no-such-compiler")
     with pytest.raises(ValueError, match="need a C\\+\\+ compiler, and there is no no-such-compiler: install it"):
         choose_kernels("compiled", CPU)
-    monkeypatch.setenv("CXX", "python")
-    monkeypatch.setattr(acceleration, "find_spec", lambda name: None)
+    monkeypatch.setenv("CXX", sys.executable)  # it is only looked for
+    monkeypatch.setattr(acceleration, "find_spec", lambda name: None)  # no Triton is needed
+    monkeypatch.setattr(sysconfig, "get_path", lambda name: str(tmp_path))
+    with pytest.raises(ValueError, match=r"need Python's headers, and there is no Python\.h in .*: install them"):
+        choose_kernels("compiled", CPU)
+    (tmp_path / "Python.h").touch()
     assert choose_kernels("compiled", CPU) == "compiled"

@@ -12,16 +12,19 @@ def test_gather_picks_in_order():
     assert torch.equal(picked, torch.stack((tokens[0, [3, 0]], tokens[1, [1, 1]])))
 
 
+@pytest.mark.parametrize("compiling", [False, True])
 @pytest.mark.parametrize("shape", [(5, 3), (2, 5, 3), (2, 4, 5, 3)])
-def test_gathers_alike_with_and_without_gradient(shape):
+def test_gathers_alike_with_and_without_gradient_compiled_or_not(shape, compiling, monkeypatch):
+    monkeypatch.setattr(torch.compiler, "is_compiling", lambda: compiling)
     tokens = torch.randn(shape, requires_grad=True)[..., 1:, :]  # as the patches of frames, not contiguous
     indices = torch.randint(4, (*shape[:-2], 6))
+    chosen = torch.nn.functional.one_hot(indices, 4).float()  # (..., S, N)
     picked = gather_tokens(tokens, indices)
+    assert torch.equal(picked, chosen @ tokens)
     with torch.no_grad():
         assert torch.equal(picked, gather_tokens(tokens, indices))
     weight = torch.randn_like(picked)
     (gradient,) = torch.autograd.grad((picked * weight).sum(), tokens)
-    chosen = torch.nn.functional.one_hot(indices, 4).float()  # (..., S, N)
     torch.testing.assert_close(gradient, chosen.transpose(-1, -2) @ weight)
 
 

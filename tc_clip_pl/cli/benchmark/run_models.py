@@ -14,6 +14,7 @@ from tc_clip_pl.benchmarks.training import benchmark_training
 from tc_clip_pl.cli.benchmark.options import Sections, build_optimizer_factory, build_settings, parse_options
 from tc_clip_pl.cli.benchmark.record import collect, describe_run
 from tc_clip_pl.cli.errors import UserError
+from tc_clip_pl.modules.acceleration import choose_kernels
 
 
 def run_models(what: str, argv: list[str], sections: Sections, arguments: list[str]) -> tuple[dict[str, Any], str]:
@@ -45,6 +46,8 @@ def _start(what: str, settings: Settings, sections: Sections) -> tuple[Iterator[
     if what in ("attention", "matching"):
         if "auto" in settings.kernels:
             raise UserError(f"--kernels auto is for whole models; {what} takes plain, compiled and triton.")
+        for name in settings.kernels:
+            choose_kernels(name, settings.device)  # raises if it cannot run there
         if what == "attention":
             return attention.benchmark_attention(settings), attention.count_rows(settings)
         return matching.benchmark_matching(settings), matching.count_rows(settings)

@@ -56,16 +56,16 @@ def match_round(sums: Tensor, num_merges: int) -> tuple[Tensor, Tensor]:
     best, partner = (unit[:, ::2] @ unit[:, 1::2].transpose(1, 2)).max(dim=-1)  # (B, |A|)
     order = best.argsort(dim=-1, descending=True, stable=True)  # stable: the same on every device
 
-    # Old positions: merged A tokens, kept A tokens by rank, all B tokens. The last two are the new order.
+    # Old positions: merged A tokens, then those that remain, in their new order: kept A tokens by rank, all B tokens.
     all_b = torch.arange(1, num_tokens, 2, device=device).expand(len(sums), -1)
     old = torch.cat((2 * order, all_b), dim=1)
-    merged, left = old[:, :num_merges], old[:, num_merges:]
+    merged, remaining = old[:, :num_merges], old[:, num_merges:]
     targets = num_kept + partner.gather(1, order[:, :num_merges])  # new positions of the partners
-    tokens = gather_tokens(sums, left)
+    tokens = gather_tokens(sums, remaining)
     # Several A tokens may share a partner; the additions then accumulate.
     tokens.scatter_add_(1, targets.unsqueeze(-1).expand(-1, -1, sums.shape[-1]), gather_tokens(sums, merged))
 
-    new = torch.arange(num_tokens - num_merges, device=device).expand_as(left)
+    new = torch.arange(num_tokens - num_merges, device=device).expand_as(remaining)
     return tokens, torch.empty_like(old).scatter_(1, old, torch.cat((targets, new), dim=1))
 
 
