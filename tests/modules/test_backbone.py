@@ -2,7 +2,8 @@
 
 import pytest
 import torch
-from transformers import CLIPModel
+from transformers import CLIPModel, CLIPVisionConfig
+from transformers.models.clip.modeling_clip import CLIPMLP
 
 from tc_clip_pl import TCCLIPConfig
 from tc_clip_pl.modules.backbone import clip_layers
@@ -37,6 +38,57 @@ def test_feeds_in_parts_what_it_feeds_at_once(tiny_model, monkeypatch, shape):
     with torch.no_grad():
         torch.testing.assert_close(layer.feed_forward(tokens), expected, rtol=0, atol=1e-10)
     assert sum(sizes[1:]) == sizes[0] and max(sizes[1:]) <= 7
+
+
+def clip_mlp(hidden_act="quick_gelu"):
+    torch.manual_seed(0)
+    config = CLIPVisionConfig(hidden_size=8, num_attention_heads=2, intermediate_size=24, hidden_act=hidden_act)
+    return CLIPMLP(config).double(), clip_layers.MLP(config).double()
+
+
+@pytest.mark.parametrize("hidden_act", ["quick_gelu", "gelu"])
+def test_mlp_is_clips_with_its_gradients(hidden_act):
+    theirs, ours = clip_mlp(hidden_act)
+    ours.load_state_dict(theirs.state_dict())
+    tokens = torch.randn(2, 3, 8, dtype=torch.float64)
+    found = []
+    for mlp in (theirs, ours):
+        leaf = tokens.clone().requires_grad_()
+        mlp(leaf).square().sum().backward()
+        with torch.no_grad():
+            found.append((mlp(tokens), leaf.grad, *(weight.grad for weight in mlp.parameters())))
+    for expected, actual in zip(*found, strict=True):
+        torch.testing.assert_close(actual, expected, rtol=0, atol=1e-10)
+
+
+def test_mlp_of_clip_takes_one_pass_for_quick_gelu(monkeypatch):
+    called = []
+    monkeypatch.setattr(clip_layers, "silu", lambda states, inplace: called.append(inplace) or states)
+    tokens = torch.randn(3, 8, dtype=torch.float64)
+    mlp = clip_mlp()[1]
+    mlp(tokens)
+    with torch.no_grad():
+        mlp(tokens)
+    assert called == [False, True]
+
+
+@pytest.mark.parametrize("name", ["fc1", "fc2"])
+@pytest.mark.parametrize("register", ["register_forward_hook", "register_forward_pre_hook"])
+def test_layers_of_an_mlp_call_their_hooks(name, register):
+    mlp, called = clip_mlp()[1], []
+    getattr(mlp.get_submodule(name), register)(lambda *_: called.append(name))
+    mlp(torch.randn(3, 8, dtype=torch.float64))
+    assert called == [name]
+
+
+def test_a_layer_that_replaces_one_of_an_mlp_is_called():
+    class Adapter(torch.nn.Linear):
+        def forward(self, states):
+            return torch.zeros(states.shape[0], self.out_features, dtype=states.dtype)
+
+    mlp = clip_mlp()[1]
+    mlp.fc2 = Adapter(24, 8)
+    assert mlp(torch.randn(3, 8, dtype=torch.float64)).eq(0).all()
 
 
 def test_eos_is_the_first_of_its_kind():

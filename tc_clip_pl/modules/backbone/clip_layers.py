@@ -3,10 +3,12 @@
 from typing import Any
 
 import torch
-from torch import Tensor
-from transformers.models.clip.modeling_clip import CLIPMLP, CLIPAttention, CLIPEncoderLayer
+from torch import Tensor, nn
+from torch.nn.functional import silu
+from transformers.activations import QuickGELUActivation
+from transformers.models.clip.modeling_clip import CLIPMLP, CLIPAttention, CLIPConfig, CLIPEncoderLayer
 
-MLP = CLIPMLP
+QUICK_GELU_SCALE = 1.702  # QuickGELU(x) = x sigmoid(1.702 x)
 TOKENS_AT_ONCE = 768  # for each thread of a CPU: 512 and 1024 are as fast or slower, by model
 
 
@@ -22,8 +24,36 @@ class Attention(CLIPAttention):
         return self.out_proj(states.transpose(-3, -2).flatten(-2))
 
 
+class MLP(CLIPMLP):
+    """CLIP's MLP; on a CPU, where passes over memory cost most, QuickGELU takes one pass instead of three."""
+
+    def forward(self, hidden_states: Tensor) -> Tensor:
+        """(..., D) to (..., D)."""
+        if not self._scales_in_products(hidden_states):
+            return super().forward(hidden_states)
+        # QuickGELU(h) W = silu(1.702 h) W / 1.702, and a matrix product multiplies by a number at no cost.
+        scale, tokens = QUICK_GELU_SCALE, hidden_states.flatten(0, -2)
+        states = torch.addmm(self.fc1.bias, tokens, self.fc1.weight.t(), beta=scale, alpha=scale)
+        states = silu(states, inplace=not torch.is_grad_enabled())
+        return torch.addmm(self.fc2.bias, states, self.fc2.weight.t(), alpha=1 / scale).view_as(hidden_states)
+
+    def _scales_in_products(self, hidden_states: Tensor) -> bool:
+        """Whether this runs uncompiled on a CPU, and `fc1` and `fc2` are plain layers without hooks."""
+        if torch.compiler.is_compiling() or hidden_states.device.type != "cpu":
+            return False
+        are_plain = all(
+            type(layer) is nn.Linear and not (layer._forward_hooks or layer._forward_pre_hooks)
+            for layer in (self.fc1, self.fc2)
+        )
+        return are_plain and isinstance(self.activation_fn, QuickGELUActivation)
+
+
 class EncoderLayer(CLIPEncoderLayer):
     """CLIP's pre-norm layer; subclasses define the attention half."""
+
+    def __init__(self, config: CLIPConfig) -> None:
+        super().__init__(config)
+        self.mlp.__class__ = MLP  # a new one would draw random weights again, and change all that are drawn later
 
     def feed_forward(self, tokens: Tensor) -> Tensor:
         """Apply the second half of the layer: layer norm, MLP and residual, token by token."""
