@@ -49,6 +49,7 @@ class RunFolderNotes(Callback):
     def _how_to_resume(self, trainer: Trainer) -> str:
         if self.argv[0] != "fit":
             return ""
+        trainer.strategy.checkpoint_io.teardown()  # the last one may still be being written
         folders = [Path(c.dirpath) for c in trainer.checkpoint_callbacks if getattr(c, "dirpath", None)]
         last = next((folder / "last.ckpt" for folder in folders if (folder / "last.ckpt").is_file()), None)
         if last is None:

@@ -13,7 +13,7 @@ from lightning.pytorch.callbacks import LearningRateMonitor, ModelCheckpoint, Pr
 
 from tc_clip_pl.cli.errors import UserError
 from tc_clip_pl.training.accumulation import GlobalBatchSize
-from tc_clip_pl.training.checkpoint_io import SafeCheckpointIO
+from tc_clip_pl.training.background_checkpoints import BackgroundCheckpointIO
 
 SWITCHES: dict[str, type[Callback]] = {
     "enable_checkpointing": ModelCheckpoint,
@@ -49,9 +49,9 @@ def check_training_length(trainer_settings: Namespace) -> None:
 
 
 def with_safe_checkpoints(plugins: Any) -> list[Any]:
-    """Add `SafeCheckpointIO` to the Trainer's plugins, unless one of them writes checkpoints itself."""
+    """Add `BackgroundCheckpointIO` to the Trainer's plugins, unless one of them writes checkpoints itself."""
     given = plugins if isinstance(plugins, list) else [plugins] if plugins else []
-    return given if any(isinstance(plugin, CheckpointIO) for plugin in given) else [*given, SafeCheckpointIO()]
+    return given if any(isinstance(plugin, CheckpointIO) for plugin in given) else [*given, BackgroundCheckpointIO()]
 
 
 def check_tested_weights(trainer: Trainer, tested_weights: str) -> None:
