@@ -100,6 +100,31 @@ def context_attention(query: Tensor, key: Tensor, value: Tensor, bias: Tensor | 
         (B, T, H, Q, d).
     """
     # The fused kernels take 4 dimensions, so every frame becomes a batch entry of its own.
-    mask = None if bias is None else bias.unsqueeze(0).to(query.dtype)
-    output = scaled_dot_product_attention(query.flatten(0, 1), key.flatten(0, 1), value.flatten(0, 1), attn_mask=mask)
-    return output.unflatten(0, query.shape[:2])
+    shape, (query, key, value) = query.shape, (states.flatten(0, 1) for states in (query, key, value))
+    if bias is None:
+        output = scaled_dot_product_attention(query, key, value)
+    elif query.device.type == "cpu" and torch.is_grad_enabled() and bias.requires_grad:
+        output = _attention_with_bias_feature(query, key, value, bias)
+    else:
+        output = scaled_dot_product_attention(query, key, value, attn_mask=bias.unsqueeze(0).to(query.dtype))
+    return output.unflatten(0, shape[:2])
+
+
+def _attention_with_bias_feature(query: Tensor, key: Tensor, value: Tensor, bias: Tensor) -> Tensor:
+    """Attend with the bias as one more feature of the keys, which every query has once.
+
+    The fused attention of a CPU has no gradient for a mask: it would write the whole matrix to memory.
+
+    Args:
+        query: (B, H, Q, d).
+        key: (B, H, K, d).
+        value: (B, H, K, d).
+        bias: (H, 1, K).
+
+    Returns:
+        (B, H, Q, d).
+    """
+    scale = query.shape[-1] ** -0.5
+    feature = (bias.transpose(-1, -2) / scale).to(key.dtype).expand(*key.shape[:-1], 1)  # the scores are scaled
+    query, key = pad(query, (0, 1), value=1.0), torch.cat((key, feature), dim=-1)
+    return scaled_dot_product_attention(query, key, pad(value, (0, 1)), scale=scale)[..., :-1]

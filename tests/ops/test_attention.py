@@ -2,6 +2,7 @@
 
 import torch
 
+from tc_clip_pl.ops import attention
 from tc_clip_pl.ops.attention import attention_weights, context_attention, gather_keys, join_keys, key_bias
 
 
@@ -42,6 +43,17 @@ def test_matches_reference_with_gradients():
     slow_gradients = torch.autograd.grad((slow * weight).sum(), inputs)
     for actual, expected in zip(fast_gradients, slow_gradients, strict=True):
         torch.testing.assert_close(actual, expected, rtol=0, atol=1e-10)
+
+
+def test_the_bias_of_a_cpu_has_its_gradient_from_the_fused_attention(monkeypatch):
+    masks, fused = [], attention.scaled_dot_product_attention
+    spy = lambda *inputs, **options: masks.append(options.get("attn_mask")) or fused(*inputs, **options)  # noqa: E731
+    monkeypatch.setattr(attention, "scaled_dot_product_attention", spy)
+    inputs = make_inputs()
+    with_gradient = fast_attention(*inputs)
+    with torch.no_grad():
+        torch.testing.assert_close(fast_attention(*inputs), with_gradient, rtol=0, atol=1e-10)
+    assert masks[0] is None and masks[1].shape == (1, 2, 1, 9)  # a mask of the keys alone is faster without a gradient
 
 
 def test_weights_give_the_same_output():
