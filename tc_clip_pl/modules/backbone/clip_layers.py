@@ -60,11 +60,11 @@ class EncoderLayer(CLIPEncoderLayer):
         is_plain = torch.is_grad_enabled() or torch.compiler.is_compiling() or tokens.device.type != "cpu"
         # Not asked for while compiling: the number of threads would cut the graph.
         at_once = 0 if is_plain else TOKENS_AT_ONCE * torch.get_num_threads()
-        if is_plain or tokens.shape[:-1].numel() <= at_once:
+        if is_plain or (num_tokens := tokens.shape[:-1].numel()) <= at_once:
             return tokens + self.mlp(self.layer_norm2(tokens))
         # New memory for the MLP of all tokens takes a CPU longer than the activation: parts use the same one again.
-        parts = [part + self.mlp(self.layer_norm2(part)) for part in tokens.flatten(0, -2).split(at_once)]
-        return torch.cat(parts).view_as(tokens)
+        parts = tokens.flatten(0, -2).chunk(-(-num_tokens // at_once))  # of equal size: products of few rows are slow
+        return torch.cat([part + self.mlp(self.layer_norm2(part)) for part in parts]).view_as(tokens)
 
 
 def call_layer(layer: EncoderLayer, *arguments: Any) -> Any:
