@@ -17,7 +17,7 @@ from torch import Tensor
 
 def append_prompts(tokens: Tensor, prompts: Tensor) -> Tensor:
     """Put (n, D) vectors behind (X, N, D) tokens: (X, N + n, D)."""
-    return torch.cat((tokens, prompts.expand(len(tokens), -1, -1)), dim=1)
+    return torch.cat((tokens, prompts.expand(tokens.shape[0], -1, -1)), dim=1)
 
 
 def replace_last(tokens: Tensor, prompts: Tensor) -> Tensor:

@@ -71,3 +71,15 @@ def test_gradient_is_that_of_the_means():
     sizes = torch.stack([torch.bincount(row, minlength=5) for row in groups])
     expected = torch.stack([(weight[b] / sizes[b][:, None])[groups[b]] for b in range(2)])
     torch.testing.assert_close(gradient, expected)
+
+
+def test_is_exported_for_any_number_of_videos():
+    class Match(torch.nn.Module):
+        def forward(self, sums):
+            return match_tokens(sums, 4, 3)
+
+    sums = torch.randn(3, 20, 8)
+    batch = {"sums": {0: torch.export.Dim("batch", min=1, max=64)}}
+    with torch.no_grad():
+        program = torch.export.export(Match(), (sums[:2],), dynamic_shapes=batch, strict=False).module()
+    assert torch.equal(program(sums), match_tokens(sums, 4, 3))

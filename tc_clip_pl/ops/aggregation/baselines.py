@@ -9,7 +9,7 @@ from tc_clip_pl.ops.aggregation.base import AGGREGATORS, Grouping, Seeds
 def no_merge(seeds: Seeds, num_context_tokens: int, merges_per_round: int) -> Grouping:
     """Keep every seed as a context token."""
     count = seeds.tokens.shape[1]
-    return Grouping(torch.arange(count, device=seeds.tokens.device).expand(len(seeds.tokens), -1), count)
+    return Grouping(torch.arange(count, device=seeds.tokens.device).expand(seeds.tokens.shape[0], -1), count)
 
 
 @AGGREGATORS.register("random", reads=("num_context_tokens",))

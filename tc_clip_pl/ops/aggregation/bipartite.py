@@ -57,7 +57,7 @@ def match_round(sums: Tensor, num_merges: int) -> tuple[Tensor, Tensor]:
     order = best.argsort(dim=-1, descending=True, stable=True)  # stable: the same on every device
 
     # Old positions: merged A tokens, then those that remain, in their new order: kept A tokens by rank, all B tokens.
-    all_b = torch.arange(1, num_tokens, 2, device=device).expand(len(sums), -1)
+    all_b = torch.arange(1, num_tokens, 2, device=device).expand(sums.shape[0], -1)  # `len` is a constant in an export
     old = torch.cat((2 * order, all_b), dim=1)
     merged, remaining = old[:, :num_merges], old[:, num_merges:]
     targets = num_kept + partner.gather(1, order[:, :num_merges])  # new positions of the partners

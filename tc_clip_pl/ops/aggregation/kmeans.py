@@ -17,7 +17,7 @@ def kmeans(seeds: Seeds, num_context_tokens: int, merges_per_round: int) -> Grou
     """
     tokens = seeds.detached
     start = torch.arange(num_context_tokens, device=tokens.device) * tokens.shape[1] // num_context_tokens
-    centers = gather_tokens(tokens, start.expand(len(tokens), -1))
+    centers = gather_tokens(tokens, start.expand(tokens.shape[0], -1))
     for _ in range(ITERATIONS):
         distances = torch.cdist(tokens, centers)  # (B, S, K)
         groups = fill_empty_groups(distances.argmin(-1), distances)
