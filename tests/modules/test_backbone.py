@@ -73,11 +73,11 @@ def test_mlp_of_clip_takes_one_pass_for_quick_gelu(monkeypatch):
 
 
 @pytest.mark.parametrize("name", ["fc1", "fc2"])
-@pytest.mark.parametrize("register", ["register_forward_hook", "register_forward_pre_hook"])
-def test_layers_of_an_mlp_call_their_hooks(name, register):
+@pytest.mark.parametrize("kind", ["forward_hook", "forward_pre_hook", "full_backward_hook", "full_backward_pre_hook"])
+def test_layers_of_an_mlp_call_their_hooks(name, kind):
     mlp, called = clip_mlp()[1], []
-    getattr(mlp.get_submodule(name), register)(lambda *_: called.append(name))
-    mlp(torch.randn(3, 8, dtype=torch.float64))
+    getattr(mlp.get_submodule(name), f"register_{kind}")(lambda *_: called.append(name))
+    mlp(torch.randn(3, 8, dtype=torch.float64, requires_grad=True)).sum().backward()
     assert called == [name]
 
 

@@ -9,6 +9,7 @@ from transformers.activations import QuickGELUActivation
 from transformers.models.clip.modeling_clip import CLIPMLP, CLIPAttention, CLIPConfig, CLIPEncoderLayer
 
 QUICK_GELU_SCALE = 1.702  # QuickGELU(x) = x sigmoid(1.702 x)
+HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
 TOKENS_AT_ONCE = 768  # for each thread of a CPU: 512 and 1024 are as fast or slower, by model
 
 
@@ -42,7 +43,7 @@ class MLP(CLIPMLP):
         if torch.compiler.is_compiling() or hidden_states.device.type != "cpu":
             return False
         are_plain = all(
-            type(layer) is nn.Linear and not (layer._forward_hooks or layer._forward_pre_hooks)
+            type(layer) is nn.Linear and not any(getattr(layer, hooks) for hooks in HOOKS)
             for layer in (self.fc1, self.fc2)
         )
         return are_plain and isinstance(self.activation_fn, QuickGELUActivation)
