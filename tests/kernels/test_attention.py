@@ -49,8 +49,9 @@ def test_output_and_gradients_are_those_of_the_plain_version(shape):
 def test_fewer_queries_than_keys_get_the_same_rows_and_gradients(queries):
     inputs = random_inputs(2, 2, 2, 130, 6, 16)
     fewer = [inputs[0][..., :queries, :], *inputs[1:]]
-    expected, output = plain(*fewer), kernel(*fewer)
-    torch.testing.assert_close(output, expected, rtol=1e-5, atol=2e-6)
+    # In float32 the plain version's own gradient of the bias is up to 1e-5 off: a sum of many that cancel.
+    expected, output = plain(*(tensor.double() for tensor in fewer)), kernel(*fewer)
+    torch.testing.assert_close(output, expected.float(), rtol=1e-5, atol=2e-6)
     pairs = (torch.autograd.grad(each.square().sum(), inputs) for each in (expected, output))
     for correct, found in zip(*pairs, strict=True):
         torch.testing.assert_close(found, correct, rtol=1e-5, atol=1e-5 * correct.abs().max().item())

@@ -5,7 +5,7 @@ import torch
 
 pytest.importorskip("triton")
 
-from tc_clip_pl.kernels import matching
+from tc_clip_pl.kernels import rounds
 from tc_clip_pl.kernels.matching import match_tokens
 from tc_clip_pl.ops.aggregation import bipartite
 from tests.devices import DEVICE
@@ -35,7 +35,7 @@ def test_ties_go_to_the_lower_index_as_in_the_plain_version():
 def test_large_tiles_give_the_groups_of_small_ones(monkeypatch):
     tokens = seeds(1, 300, 40)
     groups = [match_tokens(tokens, 250, 25)]
-    monkeypatch.setattr(matching, "ENOUGH_TILES", 1)
+    monkeypatch.setattr(rounds, "ENOUGH_TILES", 1)
     groups.append(match_tokens(tokens, 250, 25))
     assert torch.equal(*groups) and torch.equal(groups[0], bipartite.match_tokens(tokens, 250, 25))
 

@@ -1,0 +1,82 @@
+"""Rounds of bipartite matching by kernels: the similarities of every round by matrix products of its own."""
+
+from collections.abc import Mapping
+
+import torch
+import triton
+from torch import Tensor
+
+from tc_clip_pl.kernels.round_kernels import find_partners, label_seeds, merge_tokens, normalize_rows, rank_tokens
+
+# Tokens of a tile of similarities, and features per step. Large tiles read less, small ones keep more of a GPU busy.
+LARGE_TILE = {"BLOCK_A": 128, "BLOCK_B": 128, "BLOCK_D": 32, "num_warps": 8, "num_stages": 3}
+SMALL_TILE = {"BLOCK_A": 64, "BLOCK_B": 64, "BLOCK_D": 64, "num_warps": 4, "num_stages": 3}
+ENOUGH_TILES = 256  # about two for each multiprocessor: from here on, large ones
+RANKED, RIVALS, ADDED, LABELED = 8, 512, 16, 256  # tokens, those compared, merged rows and seeds per step
+LEAST = torch.iinfo(torch.int64).min
+
+
+class Rounds:
+    """The state of the rounds: the sum and the unit vector of each row, the rows left, and where merged ones went.
+
+    Args:
+        sums: (B, n, D) float32.
+        most: Merges in the largest round.
+        num_columns: Columns whose norms are kept, for `ProductRounds`.
+    """
+
+    def __init__(self, sums: Tensor, most: int, num_columns: int = 0) -> None:
+        (self.batch, self.num_rows, self.width), self.most = sums.shape, most
+        self.num_columns, self.block_width = num_columns, triton.next_power_of_2(self.width)
+        sums = sums.contiguous()
+        self.sums = torch.empty_like(sums)
+        self.high, self.low = (torch.empty_like(sums, dtype=torch.float16) for _ in range(2))
+        self.norms = torch.zeros(self.batch, num_columns, device=sums.device) if num_columns else None
+        normalize_rows[(self.batch * self.num_rows,)](
+            sums, self.sums, self.high, self.low, self.norms, self.num_rows, num_columns, self.width, self.block_width
+        )
+        order = torch.arange(self.num_rows, device=sums.device, dtype=torch.int32)
+        self.parents = order.expand(self.batch, -1).contiguous()  # every row is its own until it is merged
+        self.rows, self.next_rows = self.parents.clone(), torch.empty_like(self.parents)
+        self.best, self.next_best = torch.full((2, self.batch, self.num_rows), LEAST, device=sums.device).unbind()
+        self.merged, self.target = torch.empty(2, self.batch, most, device=sums.device, dtype=torch.int32).unbind()
+
+    def run(self, num_tokens: int, num_merges: int) -> None:
+        """Run one round."""
+        tile = LARGE_TILE if self.batch * _count_tiles(num_tokens, LARGE_TILE) >= ENOUGH_TILES else SMALL_TILE
+        find_partners[(_count_tiles(num_tokens, tile), self.batch)](
+            self.high, self.low, self.rows, self.best, num_tokens, self.num_rows, self.width, **tile
+        )
+        self._rank(num_tokens, num_merges)
+        merge_tokens[(num_merges, self.batch)](
+            self.sums, self.high, self.low, self.parents, self.merged, self.target, num_merges, self.num_rows,
+            self.most, self.width, triton.next_power_of_2(self.most), self.block_width, ADDED, num_warps=8,
+        )  # fmt: skip
+
+    def _rank(
+        self,
+        num_tokens: int,
+        num_merges: int,
+        columns: Tensor | None = None,
+        places: Tensor | None = None,
+        changed: Tensor | None = None,
+    ) -> None:
+        rank_tokens[(triton.cdiv((num_tokens + 1) // 2, RANKED), self.batch)](
+            self.best, self.next_best, self.rows, self.next_rows, self.merged, self.target, columns, places, changed,
+            num_tokens, num_merges, self.num_rows, self.num_columns, self.most, LEAST, RANKED, RIVALS,
+        )  # fmt: skip
+        self.rows, self.next_rows = self.next_rows, self.rows
+        self.best, self.next_best = self.next_best, self.best
+
+    def label(self, num_rounds: int, num_groups: int) -> Tensor:
+        """Return the (B, n) int64 place, among the rows left, of the one that each seed ended in."""
+        labels, groups = torch.empty_like(self.rows), torch.empty_like(self.rows, dtype=torch.int64)
+        label_seeds[(self.batch,)](
+            self.parents, self.rows, labels, groups, self.num_rows, num_rounds, num_groups, LABELED
+        )
+        return groups
+
+
+def _count_tiles(num_tokens: int, tile: Mapping[str, int]) -> int:
+    """Return how many tiles cover the similarities of every token of A and every token of B."""
+    return triton.cdiv((num_tokens + 1) // 2, tile["BLOCK_A"]) * triton.cdiv(num_tokens // 2, tile["BLOCK_B"])

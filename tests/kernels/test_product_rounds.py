@@ -1,0 +1,81 @@
+"""Rounds on the products of all tokens against the plain version."""
+
+import pytest
+import torch
+
+pytest.importorskip("triton")
+
+from tc_clip_pl.kernels import matching
+from tc_clip_pl.kernels.matching import match_tokens
+from tc_clip_pl.ops.aggregation import bipartite
+from tests.devices import DEVICE
+from tests.kernels.test_matching import seeds
+
+
+@pytest.fixture(autouse=True)
+def on_products(monkeypatch):
+    """Let few tokens be many."""
+    monkeypatch.setattr(matching, "ENOUGH_ROUNDS", 1)
+    monkeypatch.setattr(matching, "MANY_TOKENS", 2)
+
+
+def refuse(*_):
+    raise AssertionError("these rounds are not wanted")
+
+
+@pytest.mark.parametrize(
+    "count, num_context, per_round, width",
+    [(60, 12, 10, 24), (57, 20, 100, 40), (190, 90, 75, 20), (33, 1, 5, 16)],
+)
+def test_groups_are_those_of_the_plain_version(count, num_context, per_round, width):
+    tokens = seeds(2, count, width)
+    groups = match_tokens(tokens, num_context, per_round)
+    assert torch.equal(groups, bipartite.match_tokens(tokens, num_context, per_round))
+
+
+def test_last_rounds_multiply_the_merged_tokens(monkeypatch):
+    monkeypatch.setattr(matching, "MANY_TOKENS", 60)
+    tokens = seeds(2, 100, 24)
+    assert torch.equal(match_tokens(tokens, 10, 20), bipartite.match_tokens(tokens, 10, 20))
+
+
+def test_tokens_around_a_mean_merge_into_few():
+    tokens = 2 * seeds(1, 1, 24, seed=1) + seeds(1, 100, 24)
+    groups = match_tokens(tokens, 15, 25)
+    assert groups[0].bincount().max() > 20  # most merge into the same
+    assert torch.equal(groups, bipartite.match_tokens(tokens, 15, 25))
+
+
+def test_ties_may_go_to_another_partner_but_an_equal_one():
+    kinds = torch.arange(5, device=DEVICE).repeat(20)
+    groups = match_tokens(torch.eye(5, 8, device=DEVICE)[kinds][None], 20, 20)[0]
+    assert all(kinds[groups == group].unique().numel() == 1 for group in range(20))
+
+
+def test_groups_are_the_same_in_every_call_and_all_occur():
+    tokens = seeds(2, 40, 32)
+    first, second = (match_tokens(tokens, 11, 20) for _ in range(2))
+    assert torch.equal(first, second)
+    assert all(sorted(set(row.tolist())) == list(range(11)) for row in first)
+
+
+def test_tokens_that_are_not_numbers_still_give_groups():
+    tokens = seeds(2, 40, 16)
+    tokens[0, 3] = float("nan")
+    groups = match_tokens(tokens, 6, 20)
+    assert groups.min() == 0 and groups.max() == 5
+    assert torch.equal(groups[1], match_tokens(tokens[1:], 6, 20)[0])
+
+
+@pytest.mark.parametrize("limit, value", [("ENOUGH_ROUNDS", 6), ("MANY_TOKENS", 61), ("MOST_PRODUCTS", 2 * 60 * 109)])
+def test_few_rounds_or_too_many_products_are_not_worth_it(monkeypatch, limit, value):
+    monkeypatch.setattr(matching, limit, value)
+    monkeypatch.setattr(matching, "ProductRounds", refuse)
+    match_tokens(seeds(2, 60, 16), 12, 10)
+
+
+def test_many_rounds_within_the_limit_are_worth_it(monkeypatch):
+    monkeypatch.setattr(matching, "ENOUGH_ROUNDS", 5)
+    monkeypatch.setattr(matching, "MOST_PRODUCTS", 2 * 60 * 110)
+    monkeypatch.setattr(matching, "Rounds", refuse)
+    match_tokens(seeds(2, 60, 16), 12, 10)
