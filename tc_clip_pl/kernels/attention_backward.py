@@ -12,6 +12,7 @@ from torch import Tensor
 from tc_clip_pl.kernels.attention_forward import LOG2_E, empty_rows, frame_offset, load_rows
 
 BLOCK_QUERY, BLOCK_KEY, BLOCK_CONTEXT = 64, 64, 64
+ENOUGH_PROGRAMS = 528  # four for each multiprocessor
 OPTIONS = {"num_warps": 4, "num_stages": 3}
 
 
@@ -113,10 +114,13 @@ def key_gradients(
     BLOCK_QUERY: tl.constexpr, BLOCK_KEY: tl.constexpr, WIDTH: tl.constexpr, scale: tl.constexpr, LOG2_E: tl.constexpr,
     IS_CONTEXT: tl.constexpr,
 ):  # fmt: skip
-    """Compute dK and dV of a block of keys of one head: of one frame, or of the context, which all T frames read."""
+    """Compute dK and dV of a block of keys of one head, summed over the frames that read them.
+
+    Keys of a frame are read by it alone, those of the context by all T frames, whose sum may be found in parts.
+    """
     first, each = tl.program_id(0) * BLOCK_KEY, tl.program_id(1)
     head = each % num_heads
-    num_groups = num_frames // frames_per_key  # T for frame keys, 1 for context keys
+    num_groups = num_frames // frames_per_key  # T for frame keys, parts of the sum for context keys
     group = each // num_heads
     key += frame_offset(each, num_groups, num_heads, k_b, k_t, k_h)
     value += frame_offset(each, num_groups, num_heads, v_b, v_t, v_h)
@@ -162,6 +166,7 @@ def run_backward(
     Returns:
         The gradients of the first six arguments.
     """
+    context = (context_key, context_value)
     batch, frames, heads, queries, width = query.shape
     tokens, num_context, scale = key.shape[-2], context_key.shape[-2], width**-0.5
     products = torch.empty_like(log_sum_exp)
@@ -178,24 +183,35 @@ def run_backward(
         *context_key.stride()[:3], *context_value.stride()[:3],
         BLOCK_QUERY, BLOCK_KEY, width, scale, LOG2_E, **OPTIONS,
     )  # fmt: skip
-    shift_grad = query.new_empty(batch, heads, num_context, dtype=torch.float32)
     shared = (difference, gradient, log_sum_exp, products)
     strides = (*query.stride()[:4], *gradient.stride()[:4])
     key_grad, value_grad = empty_rows(key), empty_rows(value)
     key_gradients[(triton.cdiv(tokens, BLOCK_KEY), all_heads)](
-        query, key, value, *shared, key_grad, value_grad, shift_grad,
+        query, key, value, *shared, key_grad, value_grad, None,
         frames, heads, queries, tokens, 1,
         *strides, *key.stride()[:4], *value.stride()[:4], *key_grad.stride()[:4],
         BLOCK_QUERY, BLOCK_KEY, width, scale, LOG2_E, False, **OPTIONS,
     )  # fmt: skip
-    # All frames read the context, so one program collects what the queries of all of them contribute to its keys.
-    context_key, context_value = context_key.unsqueeze(1), context_value.unsqueeze(1)
-    context_key_grad, context_value_grad = empty_rows(context_key), empty_rows(context_value)
-    key_gradients[(triton.cdiv(num_context, BLOCK_CONTEXT), batch * heads)](
-        query, context_key, context_value, *shared, context_key_grad, context_value_grad, shift_grad,
-        frames, heads, queries, num_context, frames,
-        *strides, *context_key.stride()[:4], *context_value.stride()[:4], *context_key_grad.stride()[:4],
+    # All frames read the context. What their queries contribute to its keys is summed by parts of the frames.
+    num_blocks = triton.cdiv(num_context, BLOCK_CONTEXT)
+    num_parts = _count_parts(frames, num_blocks * batch * heads)
+    context_keys, context_values = (each.unsqueeze(1).expand(-1, num_parts, -1, -1, -1) for each in context)
+    key_parts, value_parts = (torch.empty_like(each, dtype=torch.float32) for each in (context_keys, context_values))
+    shift_grad = query.new_empty(batch, num_parts, heads, num_context, dtype=torch.float32)
+    key_gradients[(num_blocks, batch * num_parts * heads)](
+        query, context_keys, context_values, *shared, key_parts, value_parts, shift_grad,
+        frames, heads, queries, num_context, frames // num_parts,
+        *strides, *context_keys.stride()[:4], *context_values.stride()[:4], *key_parts.stride()[:4],
         BLOCK_QUERY, BLOCK_CONTEXT, width, scale, LOG2_E, True, **OPTIONS,
     )  # fmt: skip
-    difference_grad = shift_grad.sum(dim=(0, 2)).to(difference.dtype)
-    return query_grad, key_grad, value_grad, context_key_grad.squeeze(1), context_value_grad.squeeze(1), difference_grad
+    context_key_grad, context_value_grad = (
+        empty_rows(each).copy_(parts.sum(1)) for each, parts in zip(context, (key_parts, value_parts), strict=True)
+    )
+    difference_grad = shift_grad.sum(dim=(0, 1, 3)).to(difference.dtype)
+    return query_grad, key_grad, value_grad, context_key_grad, context_value_grad, difference_grad
+
+
+def _count_parts(num_frames: int, num_programs: int) -> int:
+    """Return into how many parts the sum over frames is divided: the fewest that keep a GPU busy."""
+    divisors = [parts for parts in range(1, num_frames + 1) if num_frames % parts == 0]
+    return next((parts for parts in divisors if parts * num_programs >= ENOUGH_PROGRAMS), num_frames)

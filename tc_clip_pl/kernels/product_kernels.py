@@ -101,7 +101,8 @@ def search_partners(
 def add_rows(
     sums, high, low, norms, parents, products, bounds, columns, places, merged, target, num_merges, num_rows,
     num_columns, num_blocks, num_used, max_merges, width: tl.constexpr, BLOCK_MERGES: tl.constexpr,
-    BLOCK_WIDTH: tl.constexpr, BLOCK: tl.constexpr, BLOCK_ADD: tl.constexpr, COLUMNS: tl.constexpr,
+    BLOCK_WIDTH: tl.constexpr, BLOCK_ADD: tl.constexpr, BLOCK: tl.constexpr, FEW: tl.constexpr,
+    COLUMNS: tl.constexpr,
 ):  # fmt: skip
     """Add each merged token to its partner, as `merge_tokens` does, and its row of products to that of its partner."""
     clip, mine = tl.program_id(2).to(tl.int64), tl.program_id(0)
@@ -112,32 +113,47 @@ def add_rows(
         )  # fmt: skip
         tl.store(norms + clip * num_columns + num_used * COLUMNS + mine, norm, mask=is_first)
     else:
-        _add_row(
-            products + clip * num_rows * num_columns, bounds + clip * num_rows * num_blocks, columns + clip * num_rows,
-            places + clip * num_columns, merged + clip * max_merges, target + clip * max_merges, num_merges,
-            num_columns, num_blocks, num_used, mine, tl.program_id(1) - 1, BLOCK_MERGES, BLOCK, BLOCK_ADD, COLUMNS,
-        )  # fmt: skip
+        row, others, ranks, count, rank = find_others(
+            merged + clip * max_merges, target + clip * max_merges, num_merges, mine, BLOCK_MERGES
+        )
+        own = tl.load(columns + clip * num_rows + row)
+        places += clip * num_columns
+        products += clip * num_rows * num_columns
+        bounds += (clip * num_rows + row) * num_blocks
+        # Merges with the same partner share the columns of its row: a few rows and many columns each, or the reverse.
+        num_parts = tl.num_programs(1) - 1
+        share = tl.cdiv(num_used, count * num_parts)
+        first = (rank * num_parts + tl.program_id(1) - 1) * share
+        last = tl.minimum(first + share, num_used)
+        if count <= FEW:
+            _add_blocks(
+                products, bounds, places, row, own, others, ranks, count, first, last, num_columns, BLOCK, FEW, COLUMNS
+            )
+        else:
+            for block in range(first, last):
+                _add_blocks(
+                    products, bounds, places, row, own, others, ranks, count, block, block + 1, num_columns,
+                    COLUMNS, FEW * BLOCK // COLUMNS, COLUMNS,
+                )  # fmt: skip
 
 
 @triton.jit
-def _add_row(
-    products, bounds, columns, places, merged, target, num_merges, num_columns, num_blocks, num_used, mine, part,
-    BLOCK_MERGES: tl.constexpr, BLOCK: tl.constexpr, BLOCK_ADD: tl.constexpr, COLUMNS: tl.constexpr,
+def _add_blocks(
+    products, bounds, places, row, own, others, ranks, count, first, last, num_columns,
+    BLOCK: tl.constexpr, BLOCK_ADD: tl.constexpr, COLUMNS: tl.constexpr,
 ):  # fmt: skip
-    row, others, place, count, is_first = find_others(merged, target, num_merges, mine, BLOCK_MERGES)
-    if is_first:
-        column = part * BLOCK + tl.arange(0, BLOCK)
-        is_used = column < num_used * COLUMNS
-        is_left = (tl.load(places + column, mask=is_used, other=-1) >= 0) & (column != tl.load(columns + row))
-        total = tl.load(products + row * num_columns + column, mask=is_used, other=0.0)
-        for start in range(0, count, BLOCK_ADD):
-            other, is_other = pick(others, place, count, start, BLOCK_ADD)
-            cell = products + other[:, None] * num_columns + column[None, :]
-            total += tl.sum(tl.load(cell, mask=is_other[:, None] & is_used[None, :], other=0.0), axis=0)
-        tl.store(products + row * num_columns + column, total, mask=is_used)
-        bound = tl.max(tl.reshape(tl.where(is_left, total, float("-inf")), (BLOCK // COLUMNS, COLUMNS)), axis=1)
-        block = part * (BLOCK // COLUMNS) + tl.arange(0, BLOCK // COLUMNS)
-        tl.store(bounds + row * num_blocks + block, bound, mask=block < num_used)
+    column = first * COLUMNS + tl.arange(0, BLOCK)
+    is_mine = column < last * COLUMNS
+    is_left = (tl.load(places + column, mask=is_mine, other=-1) >= 0) & (column != own)
+    total = tl.load(products + row * num_columns + column, mask=is_mine, other=0.0)
+    for start in range(0, count, BLOCK_ADD):
+        other, is_other = pick(others, ranks, count, start, BLOCK_ADD)
+        cell = products + other[:, None] * num_columns + column[None, :]
+        total += tl.sum(tl.load(cell, mask=is_other[:, None] & is_mine[None, :], other=0.0), axis=0)
+    tl.store(products + row * num_columns + column, total, mask=is_mine)
+    bound = tl.max(tl.reshape(tl.where(is_left, total, float("-inf")), (BLOCK // COLUMNS, COLUMNS)), axis=1)
+    block = first + tl.arange(0, BLOCK // COLUMNS)
+    tl.store(bounds + block, bound, mask=block < last)
 
 
 @triton.jit(do_not_specialize=["num_tokens", "num_merges", "num_used"])
@@ -193,15 +209,15 @@ def _add_to_changed(
     products, bounds, norms, columns, places, merged, target, num_merges, num_columns, num_blocks, first, mine,
     BLOCK_MERGES: tl.constexpr, BLOCK_ADD: tl.constexpr, COLUMNS: tl.constexpr,
 ):  # fmt: skip
-    row, others, place, count, is_first = find_others(merged, target, num_merges, mine, BLOCK_MERGES)
-    if is_first:
+    row, others, ranks, count, rank = find_others(merged, target, num_merges, mine, BLOCK_MERGES)
+    if rank == 0:
         new = tl.arange(0, BLOCK_MERGES)
         new_row = tl.load(target + new, mask=new < num_merges, other=0)
         new_norm = tl.load(norms + first + new)
         own = tl.load(columns + row)
         product = tl.load(products + new_row * num_columns + own, mask=new_norm > 0, other=0.0) * tl.load(norms + own)
         for start in range(0, count, BLOCK_ADD):
-            other, is_other = pick(others, place, count, start, BLOCK_ADD)
+            other, is_other = pick(others, ranks, count, start, BLOCK_ADD)
             column = tl.load(columns + other, mask=is_other, other=0)
             cell = products + new_row[None, :] * num_columns + column[:, None]
             part = tl.load(cell, mask=is_other[:, None] & (new_norm > 0)[None, :], other=0.0)

@@ -10,8 +10,8 @@ from tc_clip_pl.kernels.rounds import Rounds
 COLUMNS = 64  # in a block
 TILE = {"BLOCK": 128, "BLOCK_D": 64, "num_warps": 8, "num_stages": 3}  # tokens and features per step, both ways
 SEARCH = {"LEAST": torch.iinfo(torch.int32).min, "num_warps": 1}
-ADD_ROWS = {"BLOCK": 1024, "BLOCK_ADD": 4, "num_warps": 4}  # columns and rows per step
-ADD_COLUMNS = {"BLOCK": 32, "BLOCK_ADD": 4, "num_warps": 1}  # rows and merged columns per step
+ADD_ROWS = {"BLOCK_ADD": 8, "BLOCK": 1024, "FEW": 2, "num_warps": 4}  # tokens, columns and rows per step
+ADD_COLUMNS = {"BLOCK": 32, "BLOCK_ADD": 8, "num_warps": 1}  # rows and merged columns per step
 
 
 class ProductRounds(Rounds):

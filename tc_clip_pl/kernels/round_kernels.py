@@ -157,13 +157,14 @@ def add_tokens(
     """Do one merge of `merge_tokens`; return the norm of the sum, and whether it is the first with this partner."""
     merged += clip * max_merges
     target += clip * max_merges
-    row, others, place, count, is_first = find_others(merged, target, num_merges, mine, BLOCK_MERGES)
+    row, others, ranks, count, rank = find_others(merged, target, num_merges, mine, BLOCK_MERGES)
+    is_first = rank == 0
     tl.store(parents + clip * num_rows + tl.load(merged + mine), row)
     sums += clip * num_rows * width
     d = tl.arange(0, BLOCK_WIDTH)
     total = tl.load(sums + row * width + d, mask=d < width, other=0.0)
-    for start in range(0, count, BLOCK_ADD):
-        other, is_other = pick(others, place, count, start, BLOCK_ADD)
+    for start in range(0, tl.where(is_first, count, 0), BLOCK_ADD):
+        other, is_other = pick(others, ranks, count, start, BLOCK_ADD)
         mask = is_other[:, None] & (d < width)[None, :]
         total += tl.sum(tl.load(sums + other[:, None] * width + d[None, :], mask=mask, other=0.0), axis=0)
     tl.store(sums + row * width + d, total, mask=(d < width) & is_first)
@@ -173,29 +174,29 @@ def add_tokens(
 
 @triton.jit
 def find_others(merged, target, num_merges, mine, BLOCK_MERGES: tl.constexpr):
-    """Find the rows that merge into the same row as merge `mine` does, for the first of these merges.
+    """Find the rows that merge into the same row as that of the merge `mine`.
 
     Returns:
         row: The partner's row.
         others: (BLOCK_MERGES,) the merged rows, 0 at all other merges.
-        place: (BLOCK_MERGES,) their places among them, -1 at all other merges.
-        count: How many they are; 0 if `mine` is not the first.
-        is_first: Whether it is.
+        ranks: (BLOCK_MERGES,) their ranks among them, -1 at all other merges.
+        count: How many they are.
+        rank: That of `mine` among them.
     """
     merges = tl.arange(0, BLOCK_MERGES)
     row = tl.load(target + mine)
     joins = tl.load(target + merges, mask=merges < num_merges, other=-1) == row
     others = tl.load(merged + merges, mask=joins, other=0)
-    place = tl.where(joins, tl.cumsum(joins.to(tl.int32), axis=0) - 1, -1)
-    is_first = tl.sum((joins & (merges < mine)).to(tl.int32), axis=0) == 0
-    return row, others, place, tl.sum(joins.to(tl.int32), axis=0) * is_first.to(tl.int32), is_first
+    ranks = tl.where(joins, tl.cumsum(joins.to(tl.int32), axis=0) - 1, -1)
+    rank = tl.sum((joins & (merges < mine)).to(tl.int32), axis=0)
+    return row, others, ranks, tl.sum(joins.to(tl.int32), axis=0), rank
 
 
 @triton.jit
-def pick(others, place, count, start, BLOCK_ADD: tl.constexpr):
+def pick(others, ranks, count, start, BLOCK_ADD: tl.constexpr):
     """Return the next (BLOCK_ADD,) of the rows of `find_others`, and which of them there are."""
     wanted = start + tl.arange(0, BLOCK_ADD)
-    picked = tl.sum(tl.where(place[None, :] == wanted[:, None], others[None, :], 0), axis=1)
+    picked = tl.sum(tl.where(ranks[None, :] == wanted[:, None], others[None, :], 0), axis=1)
     return picked, wanted < count
 
 

@@ -5,6 +5,7 @@ import torch
 
 pytest.importorskip("triton")
 
+from tc_clip_pl.kernels import attention_backward
 from tc_clip_pl.kernels.attention import attend_with_context
 from tc_clip_pl.ops.attention import context_attention, join_keys, key_bias
 from tests.devices import DEVICE
@@ -55,6 +56,16 @@ def test_fewer_queries_than_keys_get_the_same_rows_and_gradients(queries):
     pairs = (torch.autograd.grad(each.square().sum(), inputs) for each in (expected, output))
     for correct, found in zip(*pairs, strict=True):
         torch.testing.assert_close(found, correct, rtol=1e-5, atol=1e-5 * correct.abs().max().item())
+
+
+@pytest.mark.parametrize("enough, parts", [(1, 1), (4, 2), (8, 4), (9, 4)])
+def test_gradients_of_the_context_are_summed_in_parts_of_the_frames(monkeypatch, enough, parts):
+    monkeypatch.setattr(attention_backward, "ENOUGH_PROGRAMS", enough)
+    assert attention_backward._count_parts(num_frames=4, num_programs=2) == parts
+    inputs = random_inputs(1, 4, 2, 9, 6, 16)
+    pairs = (torch.autograd.grad(each.square().sum(), inputs) for each in (plain(*inputs), kernel(*inputs)))
+    for correct, found in zip(*pairs, strict=True):
+        torch.testing.assert_close(found, correct, rtol=1e-5, atol=1e-5)
 
 
 def test_takes_tensors_in_any_layout():
