@@ -8,7 +8,7 @@ from tc_clip_pl.kernels.replay import Replayed
 from tc_clip_pl.kernels.rounds import Rounds
 from tc_clip_pl.ops.aggregation.bipartite import merge_schedule
 
-# Products of all tokens are found once, and pay in rounds of many tokens: B/16 has enough of those from 43 frames on.
+# Products of all tokens are found once, and pay in rounds of many tokens: B/16 has enough of those from 42 frames on.
 MANY_TOKENS, ENOUGH_ROUNDS = 1500, 10
 MOST_PRODUCTS = 2**30  # 4 GiB
 

@@ -25,14 +25,15 @@ class ProductRounds(Rounds):
 
     def __init__(self, sums: Tensor, most: int, num_rounds: int) -> None:
         device, (batch, num_rows, _) = sums.device, sums.shape
-        self.num_new, self.num_used = triton.cdiv(most, COLUMNS), triton.cdiv(num_rows, COLUMNS)  # blocks
+        self.num_used = triton.cdiv(num_rows, COLUMNS)  # blocks; each round takes more, a power of two for the kernels
+        self.num_new = triton.next_power_of_2(triton.cdiv(most, COLUMNS))
         self.num_blocks = self.num_used + num_rounds * self.num_new
         super().__init__(sums, most, self.num_blocks * COLUMNS)
         self.columns, self.changed = self.parents.clone(), torch.zeros_like(self.parents)
         self.places = torch.full((batch, self.num_columns), -1, device=device, dtype=torch.int32)
         self.places[:, :num_rows] = self.rows
         self.products = torch.empty(batch, num_rows, self.num_columns, device=device)
-        self.bounds = torch.empty(batch, num_rows, self.num_blocks, device=device)
+        self.bounds = torch.full((batch, num_rows, self.num_blocks), float("-inf"), device=device)
         num_tiles = triton.cdiv(num_rows, TILE["BLOCK"])
         multiply_all[(num_tiles * (num_tiles + 1) // 2, batch)](
             self.high, self.low, self.norms, self.products, self.bounds, self.best, num_rows, self.num_columns,
@@ -55,7 +56,7 @@ class ProductRounds(Rounds):
         self.num_used += self.num_new
 
     def _add(self, num_tokens: int, num_merges: int) -> None:
-        block_merges = triton.next_power_of_2(self.num_new * COLUMNS)
+        block_merges = self.num_new * COLUMNS
         num_parts = triton.cdiv(self.num_used * COLUMNS, ADD_ROWS["BLOCK"])
         add_rows[(num_merges, 1 + num_parts, self.batch)](
             self.sums, self.high, self.low, self.norms, self.parents, self.products, self.bounds, self.columns,

@@ -7,9 +7,13 @@ pytest.importorskip("triton")
 
 from tc_clip_pl.kernels import matching
 from tc_clip_pl.kernels.matching import match_tokens
+from tc_clip_pl.kernels.product_rounds import COLUMNS, ProductRounds
 from tc_clip_pl.ops.aggregation import bipartite
 from tests.devices import DEVICE
 from tests.kernels.test_matching import seeds
+
+# Columns that no token has hold whatever was in their memory. They are summed, too, and not read.
+pytestmark = pytest.mark.filterwarnings("ignore:invalid value encountered:RuntimeWarning")
 
 
 @pytest.fixture(autouse=True)
@@ -72,6 +76,12 @@ def test_few_rounds_or_too_many_products_are_not_worth_it(monkeypatch, limit, va
     monkeypatch.setattr(matching, limit, value)
     monkeypatch.setattr(matching, "ProductRounds", refuse)
     match_tokens(seeds(2, 60, 16), 12, 10)
+
+
+@pytest.mark.parametrize("most, blocks", [(20, 1), (64, 1), (65, 2), (129, 4)])
+def test_a_round_has_all_the_columns_that_its_kernels_write(most, blocks):
+    rounds = ProductRounds(seeds(1, 20, 4), most, num_rounds=3)
+    assert rounds.num_columns == (1 + 3 * blocks) * COLUMNS
 
 
 def test_many_rounds_within_the_limit_are_worth_it(monkeypatch):
