@@ -1,6 +1,6 @@
 # make demo    set up .venv, then train a frame-wise CLIP and TC-CLIP on generated videos, and report
 # make test    set up .venv, then lint and run the tests
-# make learn   set up .venv, then train in three minutes what shows that the method works and the world does not leak
+# make learn   set up .venv, then train in five minutes what shows that the method works and the world does not leak
 # make benchmark set up .venv, then time model, kernels and data on this machine in five minutes
 # make slow    set up .venv, then run the tests that take minutes
 # make notebooks make the demo, then run the notebooks and store their outputs in them
