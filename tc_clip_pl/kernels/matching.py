@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from tc_clip_pl.kernels.product_rounds import ProductRounds
+from tc_clip_pl.kernels.product_rounds import ProductRounds, count_columns
 from tc_clip_pl.kernels.replay import Replayed
 from tc_clip_pl.kernels.rounds import Rounds
 from tc_clip_pl.ops.aggregation.bipartite import merge_schedule
@@ -43,7 +43,8 @@ def _match_tokens(sums: Tensor, num_context_tokens: int, merges_per_round: int) 
     num_tokens = [num_seeds - sum(plan[:index]) for index in range(len(plan) + 1)]
     num_early = sum(tokens >= MANY_TOKENS for tokens in num_tokens[:-1])
     most = max(plan, default=1)
-    if num_early >= ENOUGH_ROUNDS and batch * num_seeds * (num_seeds + num_early * most) <= MOST_PRODUCTS:
+    num_products = batch * num_seeds * count_columns(num_seeds, most, num_early)
+    if num_early >= ENOUGH_ROUNDS and num_products <= MOST_PRODUCTS:
         rounds = ProductRounds(sums, most, num_early)
     else:
         rounds = Rounds(sums, most)

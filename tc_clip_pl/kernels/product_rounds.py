@@ -14,6 +14,15 @@ ADD_ROWS = {"BLOCK_ADD": 8, "BLOCK": 1024, "FEW": 2, "num_warps": 4}  # tokens, 
 ADD_COLUMNS = {"BLOCK": 32, "BLOCK_ADD": 8, "num_warps": 1}  # rows and merged columns per step
 
 
+def count_columns(num_rows: int, most: int, num_rounds: int) -> int:
+    """Return how many columns of products the rounds take; the arguments are those of `ProductRounds`."""
+    return COLUMNS * (triton.cdiv(num_rows, COLUMNS) + num_rounds * _count_new_blocks(most))
+
+
+def _count_new_blocks(most: int) -> int:
+    return triton.next_power_of_2(triton.cdiv(most, COLUMNS))  # as many as the kernels write
+
+
 class ProductRounds(Rounds):
     """Rounds that keep the products of all tokens as long as there are columns for merged ones, then `Rounds`.
 
@@ -25,10 +34,9 @@ class ProductRounds(Rounds):
 
     def __init__(self, sums: Tensor, most: int, num_rounds: int) -> None:
         device, (batch, num_rows, _) = sums.device, sums.shape
-        self.num_used = triton.cdiv(num_rows, COLUMNS)  # blocks; each round takes more, a power of two for the kernels
-        self.num_new = triton.next_power_of_2(triton.cdiv(most, COLUMNS))
-        self.num_blocks = self.num_used + num_rounds * self.num_new
-        super().__init__(sums, most, self.num_blocks * COLUMNS)
+        super().__init__(sums, most, count_columns(num_rows, most, num_rounds))
+        self.num_blocks, self.num_new = self.num_columns // COLUMNS, _count_new_blocks(most)
+        self.num_used = triton.cdiv(num_rows, COLUMNS)  # blocks
         self.columns, self.changed = self.parents.clone(), torch.zeros_like(self.parents)
         self.places = torch.full((batch, self.num_columns), -1, device=device, dtype=torch.int32)
         self.places[:, :num_rows] = self.rows

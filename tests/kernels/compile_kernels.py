@@ -30,7 +30,7 @@ if __name__ == "__main__":
     JITFunction.run = compile_only
     matching.ENOUGH_ROUNDS = 1
     matching._match_tokens(torch.randn(1, 1600, 64), 1400, 90)  # one round on products, and one without
-    rows = [torch.randn(1, 2, 2, count, 64, dtype=torch.bfloat16) for count in (33, 33, 33)]
+    rows = [torch.randn(1, 2, 2, 33, 64, dtype=torch.bfloat16) for _ in range(3)]
     context = [torch.randn(1, 2, 16, 64, dtype=torch.bfloat16) for _ in range(2)]
     difference = torch.zeros(2)
     output, sums = attention_forward.run_forward(*rows, *context, difference)

@@ -5,7 +5,7 @@ import torch
 
 pytest.importorskip("triton")
 
-from tc_clip_pl.kernels import rounds
+from tc_clip_pl.kernels import matching, rounds
 from tc_clip_pl.kernels.matching import match_tokens
 from tc_clip_pl.ops.aggregation import bipartite
 from tests.devices import DEVICE
@@ -55,6 +55,14 @@ def test_decides_a_round_like_float32():
     assert (bipartite.match_tokens(coarse, 150, 50) == plain).float().mean() < 0.99
 
 
+@pytest.fixture(params=[10, 1])
+def enough_rounds(request, monkeypatch):
+    """Rounds of their own products, and rounds on the products of all tokens."""
+    monkeypatch.setattr(matching, "ENOUGH_ROUNDS", request.param)
+    monkeypatch.setattr(matching, "MANY_TOKENS", 2)
+
+
+@pytest.mark.usefixtures("enough_rounds")
 def test_groups_are_the_same_in_every_call_and_all_occur():
     tokens = seeds(3, 60, 32)
     first, second = (match_tokens(tokens, 11, 20) for _ in range(2))
@@ -69,6 +77,8 @@ def test_leaves_the_seeds_as_they_are():
     assert torch.equal(tokens, before)
 
 
+@pytest.mark.usefixtures("enough_rounds")
+@pytest.mark.filterwarnings("ignore:invalid value encountered:RuntimeWarning")
 def test_tokens_that_are_not_numbers_still_give_groups():
     tokens = seeds(2, 40, 16)
     tokens[0, 3] = float("nan")

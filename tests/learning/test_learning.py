@@ -30,7 +30,7 @@ MODELS = {
     "frame-wise": {"reference_tokens": "none"},
     "TC": {"num_context_tokens": 32, "merges_per_round": 16, "positional_embedding": "space"},
 }
-NUM_FRAMES, BATCH_SIZE, STEPS, LEARNING_RATE = 4, 16, 600, 1e-3  # of 400 steps, one of four seeds learned nothing
+NUM_FRAMES, BATCH_SIZE, STEPS, LEARNING_RATE = 4, 16, 600, 1e-3  # in 400 steps one of four seeds learned nothing
 TRAINING_FILMS, TEST_FILMS = range(96), range(10_000, 10_096)  # of each action
 
 
