@@ -1,16 +1,20 @@
 """Bipartite matching on a GPU (Eq. 6, Appendix G.2): the rounds of `rounds.py` as one operator of PyTorch."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
 from tc_clip_pl.kernels.product_rounds import ProductRounds, count_columns
 from tc_clip_pl.kernels.replay import Replayed
 from tc_clip_pl.kernels.rounds import Rounds
+from tc_clip_pl.kernels.streams import run_on_streams
 from tc_clip_pl.ops.aggregation.bipartite import merge_schedule
 
 # Products of all tokens are found once, and pay in rounds of many tokens: B/16 has enough of those from 42 frames on.
 MANY_TOKENS, ENOUGH_ROUNDS = 1500, 10
 MOST_PRODUCTS = 2**30  # 4 GiB
+MOST_STREAMS = 8  # of clips: more are no faster
 
 
 def match_tokens(sums: Tensor, num_context_tokens: int, merges_per_round: int) -> Tensor:
@@ -48,9 +52,17 @@ def _match_tokens(sums: Tensor, num_context_tokens: int, merges_per_round: int) 
         rounds = ProductRounds(sums, most, num_early)
     else:
         rounds = Rounds(sums, most)
+    step = -(-batch // MOST_STREAMS)
+    parts = [rounds.part(slice(first, first + step)) for first in range(0, batch, step)]
+    run_on_streams(lambda part: _run(part, plan, num_tokens), parts, sums.device)
+    return rounds.groups
+
+
+def _run(rounds: Rounds, plan: Sequence[int], num_tokens: Sequence[int]) -> None:
+    rounds.start()
     for tokens, num_merges in zip(num_tokens[:-1], plan, strict=True):
         rounds.run(tokens, num_merges)
-    return rounds.label(len(plan), num_tokens[-1])
+    rounds.label(len(plan), num_tokens[-1])
 
 
 _replayed = Replayed(_match_tokens)

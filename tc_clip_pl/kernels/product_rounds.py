@@ -42,9 +42,13 @@ class ProductRounds(Rounds):
         self.places[:, :num_rows] = self.rows
         self.products = torch.empty(batch, num_rows, self.num_columns, device=device)
         self.bounds = torch.full((batch, num_rows, self.num_blocks), float("-inf"), device=device)
-        num_tiles = triton.cdiv(num_rows, TILE["BLOCK"])
-        multiply_all[(num_tiles * (num_tiles + 1) // 2, batch)](
-            self.high, self.low, self.norms, self.products, self.bounds, self.best, num_rows, self.num_columns,
+
+    def start(self) -> None:
+        """Find the unit vectors of the seeds, and the products of all."""
+        super().start()
+        num_tiles = triton.cdiv(self.num_rows, TILE["BLOCK"])
+        multiply_all[(num_tiles * (num_tiles + 1) // 2, self.batch)](
+            self.high, self.low, self.norms, self.products, self.bounds, self.best, self.num_rows, self.num_columns,
             self.num_blocks, self.width, COLUMNS=COLUMNS, **TILE,
         )  # fmt: skip
 

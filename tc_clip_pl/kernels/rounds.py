@@ -1,6 +1,8 @@
 """Rounds of bipartite matching by kernels: the similarities of every round by matrix products of its own."""
 
 from collections.abc import Mapping
+from copy import copy
+from typing import Self
 
 import torch
 import triton
@@ -23,27 +25,44 @@ class Rounds:
         sums: (B, n, D) float32.
         most: Merges in the largest round.
         num_columns: Columns whose norms are kept, for `ProductRounds`.
+
+    Attributes:
+        groups: (B, n) int64, the group of each seed, once the rounds are labeled.
     """
 
     def __init__(self, sums: Tensor, most: int, num_columns: int = 0) -> None:
         (self.batch, self.num_rows, self.width), self.most = sums.shape, most
+        self.num_clips = self.batch  # of all parts, which run at once
         self.num_columns, self.block_width = num_columns, triton.next_power_of_2(self.width)
-        sums = sums.contiguous()
-        self.sums = torch.empty_like(sums)
-        self.high, self.low = (torch.empty_like(sums, dtype=torch.float16) for _ in range(2))
+        self.seeds, self.sums = sums.contiguous(), torch.empty_like(sums, memory_format=torch.contiguous_format)
+        self.high, self.low = (torch.empty_like(self.sums, dtype=torch.float16) for _ in range(2))
         self.norms = torch.zeros(self.batch, num_columns, device=sums.device) if num_columns else None
-        normalize_rows[(self.batch * self.num_rows,)](
-            sums, self.sums, self.high, self.low, self.norms, self.num_rows, num_columns, self.width, self.block_width
-        )
         order = torch.arange(self.num_rows, device=sums.device, dtype=torch.int32)
         self.parents = order.expand(self.batch, -1).contiguous()  # every row is its own until it is merged
         self.rows, self.next_rows = self.parents.clone(), torch.empty_like(self.parents)
         self.best, self.next_best = torch.full((2, self.batch, self.num_rows), LEAST, device=sums.device).unbind()
         self.merged, self.target = torch.empty(2, self.batch, most, device=sums.device, dtype=torch.int32).unbind()
+        self.labels, self.groups = torch.empty_like(self.rows), torch.empty_like(self.rows, dtype=torch.int64)
+
+    def part(self, clips: slice) -> Self:
+        """Return the rounds of some of the clips, which write to the tensors of all."""
+        part = copy(self)
+        for name, value in vars(self).items():
+            if isinstance(value, Tensor):
+                setattr(part, name, value[clips])
+        part.batch = len(part.sums)
+        return part
+
+    def start(self) -> None:
+        """Find the unit vectors of the seeds."""
+        normalize_rows[(self.batch * self.num_rows,)](
+            self.seeds, self.sums, self.high, self.low, self.norms, self.num_rows, self.num_columns, self.width,
+            self.block_width,
+        )  # fmt: skip
 
     def run(self, num_tokens: int, num_merges: int) -> None:
         """Run one round."""
-        tile = LARGE_TILE if self.batch * _count_tiles(num_tokens, LARGE_TILE) >= ENOUGH_TILES else SMALL_TILE
+        tile = LARGE_TILE if self.num_clips * _count_tiles(num_tokens, LARGE_TILE) >= ENOUGH_TILES else SMALL_TILE
         find_partners[(_count_tiles(num_tokens, tile), self.batch)](
             self.high, self.low, self.rows, self.best, num_tokens, self.num_rows, self.width, **tile
         )
@@ -68,13 +87,11 @@ class Rounds:
         self.rows, self.next_rows = self.next_rows, self.rows
         self.best, self.next_best = self.next_best, self.best
 
-    def label(self, num_rounds: int, num_groups: int) -> Tensor:
-        """Return the (B, n) int64 place, among the rows left, of the one that each seed ended in."""
-        labels, groups = torch.empty_like(self.rows), torch.empty_like(self.rows, dtype=torch.int64)
+    def label(self, num_rounds: int, num_groups: int) -> None:
+        """Write to `groups` the place, among the rows left, of the one that each seed ended in."""
         label_seeds[(self.batch,)](
-            self.parents, self.rows, labels, groups, self.num_rows, num_rounds, num_groups, LABELED
+            self.parents, self.rows, self.labels, self.groups, self.num_rows, num_rounds, num_groups, LABELED
         )
-        return groups
 
 
 def _count_tiles(num_tokens: int, tile: Mapping[str, int]) -> int:
