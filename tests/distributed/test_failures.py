@@ -30,6 +30,7 @@ def test_clips_are_checked_once_and_before_the_other_process_starts(
     assert not any(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_sigterm_to_the_first_process_ends_both_as_ctrl_c_does(run_two, cut_clips, tmp_path):
     terminate = json.dumps({"class_path": "terminate.Terminate", "init_args": {"rank": 0}})
     done = run_two("fit", tmp_path, DDP, "--trainer.callbacks+", terminate)
@@ -37,6 +38,7 @@ def test_sigterm_to_the_first_process_ends_both_as_ctrl_c_does(run_two, cut_clip
     assert done.stderr.count("Interrupted. ") == 1 and "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 def test_sigterm_to_the_second_process_ends_the_first(run_two, cut_clips, tmp_path):
     terminate = json.dumps({"class_path": "terminate.Terminate", "init_args": {"rank": 1}})
     done = run_two("fit", tmp_path, DDP, "--trainer.callbacks+", terminate)

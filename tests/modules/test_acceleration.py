@@ -109,6 +109,7 @@ def compiled_model():
     torch._dynamo.reset()
 
 
+@pytest.mark.slow
 def test_training_has_graphs_for_three_vision_layers_a_text_layer_and_the_conditioning(compiled_model):
     model, video = compiled_model.train(), random_video(2, DEVICE)
     found = logits_and_gradients(model, video)
