@@ -17,7 +17,7 @@ def test_parts_on_the_cpu_are_called_in_turn():
 @needs_gpu
 def test_every_part_has_a_stream_of_its_own_even_beside_many_others():
     for _ in range(40):  # each takes another stream of torch's pool
-        with torch.cuda.stream(torch.cuda.Stream()) as _:
+        with torch.cuda.stream(torch.cuda.Stream()):
             streams = [torch.cuda.current_stream()]
             run_on_streams(lambda _: streams.append(torch.cuda.current_stream()), range(8), torch.device("cuda"))
             assert len({stream.cuda_stream for stream in streams}) == 9
