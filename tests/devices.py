@@ -7,10 +7,12 @@ import dataclasses
 import functools
 from importlib.util import find_spec
 
+import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
+needs_gpu = pytest.mark.skipif(DEVICE == "cpu", reason="graphs, streams and clocks are those of a GPU")
 
 
 class HostReads(TorchDispatchMode):

@@ -52,7 +52,7 @@ def _match_tokens(sums: Tensor, num_context_tokens: int, merges_per_round: int) 
         rounds = ProductRounds(sums, most, num_early)
     else:
         rounds = Rounds(sums, most)
-    step = -(-batch // MOST_STREAMS)
+    step = max(1, -(-batch // MOST_STREAMS))  # a batch without clips has no parts
     parts = [rounds.part(slice(first, first + step)) for first in range(0, batch, step)]
     run_on_streams(lambda part: _run(part, plan, num_tokens), parts, sums.device)
     return rounds.groups

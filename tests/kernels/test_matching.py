@@ -78,6 +78,11 @@ def test_more_clips_than_streams_get_the_groups_of_each_alone(monkeypatch):
     assert torch.equal(match_tokens(tokens, 12, 8), alone)
 
 
+@pytest.mark.usefixtures("enough_rounds")
+def test_a_batch_without_clips_has_no_groups():
+    assert match_tokens(seeds(0, 24, 16), 12, 8).shape == (0, 24)
+
+
 def test_leaves_the_seeds_as_they_are():
     tokens = seeds(1, 40, 16)
     before = tokens.clone()

@@ -1,11 +1,9 @@
 """Functions replayed as CUDA graphs."""
 
-import pytest
 import torch
 
 from tc_clip_pl.kernels.replay import Replayed
-
-needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="CUDA graphs need a GPU")
+from tests.devices import needs_gpu
 
 
 def test_a_function_on_the_cpu_is_called_each_time():

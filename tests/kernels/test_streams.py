@@ -1,11 +1,9 @@
 """Kernels of several videos side by side."""
 
-import pytest
 import torch
 
 from tc_clip_pl.kernels.streams import run_on_streams
-
-needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="streams need a GPU")
+from tests.devices import needs_gpu
 
 
 def test_parts_on_the_cpu_are_called_in_turn():

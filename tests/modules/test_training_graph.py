@@ -6,9 +6,7 @@ from torch import nn
 
 from tc_clip_pl.modules.outputs import ClassEncoding
 from tc_clip_pl.modules.training_graph import TrainingGraphs
-from tests.devices import DEVICE
-
-needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="CUDA graphs need a GPU")
+from tests.devices import DEVICE, needs_gpu
 
 
 class Pair:

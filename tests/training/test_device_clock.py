@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from tc_clip_pl.training.device_clock import Moment, now, take_past
+from tests.devices import needs_gpu
 
 
 @pytest.mark.parametrize("device", [None, torch.device("cpu")])
@@ -36,7 +37,7 @@ def test_what_the_gpu_has_done_is_taken_in_order_up_to_the_first_that_it_has_not
     assert not list(take_past(deque()))
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="its clock is that of a GPU")
+@needs_gpu
 def test_events_of_a_gpu_measure_what_it_did():
     device = torch.device("cuda")
     matrix = torch.randn(4096, 4096, device=device)

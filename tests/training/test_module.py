@@ -15,7 +15,7 @@ from tc_clip_pl.training.finite_loss import FiniteLoss
 from tc_clip_pl.training.logged_scalars import SpeedMonitor
 from tc_clip_pl.training.progress import LiveProgress
 from tc_clip_pl.training.training_metrics import TrainingMetrics
-from tests.devices import DEVICE, HostReads
+from tests.devices import DEVICE, HostReads, needs_gpu
 
 
 @pytest.mark.parametrize("soft", [False, True])
@@ -42,7 +42,7 @@ def test_training_loss_is_smoothed_cross_entropy(make_module, make_data, make_tr
         assert loss == pytest.approx(plain, abs=1e-4)
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="only a GPU can be waited for")
+@needs_gpu
 @pytest.mark.parametrize("strategy", ["auto", "ddp"])
 def test_a_step_never_waits_for_the_gpu(make_module, make_data, make_trainer, strategy):
     checked = []

@@ -8,7 +8,7 @@ from torchvision.transforms import v2
 from datamodules.errors import DataError
 from datamodules.transforms.augmentation import Augmentation, augment_clips, normalize
 from datamodules.transforms.seeding import seeded
-from tests.devices import DEVICE
+from tests.devices import DEVICE, needs_gpu
 
 UNCHANGED = dict(flip_probability=0.0, color_jitter_probability=0.0, grayscale_probability=0.0)
 
@@ -97,7 +97,7 @@ def test_number_of_device_operators_does_not_grow_with_the_batch():
     assert 100 < called[4] < called[16] == called[200] < 600, called
 
 
-@pytest.mark.skipif(DEVICE == "cpu", reason="the host waits for a GPU only")
+@needs_gpu
 def test_the_host_does_not_wait_for_the_gpu():
     video = torch.randint(256, (16, 2, 3, 32, 32), dtype=torch.uint8, device="cuda")
     torch.cuda.set_sync_debug_mode("error")
