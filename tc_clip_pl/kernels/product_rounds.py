@@ -4,13 +4,14 @@ import torch
 import triton
 from torch import Tensor
 
-from tc_clip_pl.kernels.product_kernels import add_columns, add_rows, multiply_all, search_partners
+from tc_clip_pl.kernels.product_kernels import multiply_all, search_partners
+from tc_clip_pl.kernels.product_merge_kernels import add_columns, add_rows
 from tc_clip_pl.kernels.rounds import Rounds
 
 COLUMNS = 64  # in a block
 TILE = {"BLOCK": 128, "BLOCK_D": 64, "num_warps": 8, "num_stages": 3}  # tokens and features per step, both ways
 SEARCH = {"LEAST": torch.iinfo(torch.int32).min, "num_warps": 1}
-ADD_ROWS = {"BLOCK_ADD": 8, "BLOCK": 1024, "FEW": 2, "num_warps": 4}  # tokens, columns and rows per step
+ADD_ROWS = {"BLOCK_ADD": 8, "BLOCK": 1024, "FEW": 2, "num_warps": 2}  # tokens, columns and rows per step
 ADD_COLUMNS = {"BLOCK": 32, "BLOCK_ADD": 8, "num_warps": 1}  # rows and merged columns per step
 
 
@@ -27,7 +28,7 @@ class ProductRounds(Rounds):
     """Rounds that keep the products of all tokens as long as there are columns for merged ones, then `Rounds`.
 
     Args:
-        sums: (B, n, D) float32.
+        sums: (B, n, D) float32, contiguous; merged ones are added to it.
         most: Merges in the largest round.
         num_rounds: Rounds on products.
     """
@@ -48,7 +49,7 @@ class ProductRounds(Rounds):
         super().start()
         num_tiles = triton.cdiv(self.num_rows, TILE["BLOCK"])
         multiply_all[(num_tiles * (num_tiles + 1) // 2, self.batch)](
-            self.high, self.low, self.norms, self.products, self.bounds, self.best, self.num_rows, self.num_columns,
+            self.high, self.low, self.norms, self.products, self.bounds, self.num_rows, self.num_columns,
             self.num_blocks, self.width, COLUMNS=COLUMNS, **TILE,
         )  # fmt: skip
 
@@ -57,12 +58,11 @@ class ProductRounds(Rounds):
         if self.num_used == self.num_blocks:
             super().run(num_tokens, num_merges)
             return
-        if num_tokens < self.num_rows:  # the partners of the first round are known
-            search_partners[((num_tokens + 1) // 2, self.batch)](
-                self.products, self.bounds, self.norms, self.columns, self.places, self.rows, self.best, num_tokens,
-                self.num_rows, self.num_columns, self.num_blocks, self.num_used,
-                BLOCKS=triton.next_power_of_2(self.num_blocks), COLUMNS=COLUMNS, **SEARCH,
-            )  # fmt: skip
+        search_partners[((num_tokens + 1) // 2, self.batch)](
+            self.products, self.bounds, self.norms, self.columns, self.places, self.rows, self.best, num_tokens,
+            self.num_rows, self.num_columns, self.num_blocks, self.num_used,
+            BLOCKS=triton.next_power_of_2(self.num_blocks), COLUMNS=COLUMNS, **SEARCH,
+        )  # fmt: skip
         self._rank(num_tokens, num_merges, self.columns, self.places, self.changed)
         self._add(num_tokens, num_merges)
         self.num_used += self.num_new
@@ -71,9 +71,10 @@ class ProductRounds(Rounds):
         block_merges = self.num_new * COLUMNS
         num_parts = triton.cdiv(self.num_used * COLUMNS, ADD_ROWS["BLOCK"])
         add_rows[(num_merges, 1 + num_parts, self.batch)](
-            self.sums, self.high, self.low, self.norms, self.parents, self.products, self.bounds, self.columns,
-            self.places, self.merged, self.target, num_merges, self.num_rows, self.num_columns, self.num_blocks,
-            self.num_used, self.most, self.width, block_merges, self.block_width, COLUMNS=COLUMNS, **ADD_ROWS,
+            self.sums, self.high, self.low, self.norms, self.parents, self.arrivals, self.products, self.bounds,
+            self.columns, self.places, self.merged, self.target, num_merges, self.num_rows, self.num_columns,
+            self.num_blocks, self.num_used, self.most, self.width, block_merges, self.block_width, COLUMNS=COLUMNS,
+            **ADD_ROWS,
         )  # fmt: skip
         num_tiles = triton.cdiv(self.num_rows, ADD_COLUMNS["BLOCK"]) * triton.cdiv(num_merges, COLUMNS)
         add_columns[(num_merges + num_tiles, self.batch)](

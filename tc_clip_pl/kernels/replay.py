@@ -22,7 +22,8 @@ class Replayed:
     """A function of a tensor and of options, replayed from its third call with equal shapes and options on.
 
     Args:
-        function: Takes a tensor and hashable options, returns a tensor, and never waits for the GPU.
+        function: Takes a tensor, contiguous and its own, so that it may write to it, and hashable options, returns a
+            tensor, and never waits for the GPU.
     """
 
     def __init__(self, function: Callable[..., Tensor]) -> None:
@@ -35,13 +36,13 @@ class Replayed:
         device = argument.device
         # On a side stream somebody else captures, or warms up for it: those kernels belong to that graph.
         if not argument.is_cuda or torch.cuda.current_stream(device) != torch.cuda.default_stream(device):
-            return self.function(argument, *options)
+            return self.function(_copy(argument), *options)
         key = (device, argument.shape, argument.dtype, *options)
         # Kernels are compiled in the first call, where a capture would fail; a shape that does not come again, such as
         # that of the last batch, is not worth the memory of a graph.
         if key not in self._graphs:
             self._graphs[key] = None
-            return self.function(argument, *options)
+            return self.function(_copy(argument), *options)
         with self._lock:  # threads share the graph's tensors
             if self._graphs[key] is None:
                 self._graphs[key] = self._capture(argument, *options)
@@ -53,7 +54,11 @@ class Replayed:
     def _capture(self, argument: Tensor, *options: Hashable) -> _Graph:
         graph = torch.cuda.CUDAGraph()
         with torch.inference_mode(False):  # a tensor of inference mode could not be written to in training
-            argument = argument.clone()
+            argument = _copy(argument)
             with torch.cuda.graph(graph, capture_error_mode="thread_local"):  # other threads may allocate meanwhile
                 result = self.function(argument, *options)
         return _Graph(graph, argument, result)
+
+
+def _copy(argument: Tensor) -> Tensor:
+    return argument.clone(memory_format=torch.contiguous_format)

@@ -9,20 +9,18 @@ import triton.language as tl
 
 
 @triton.jit
-def normalize_rows(
-    tokens, sums, high, low, norms, num_rows, num_columns, width: tl.constexpr, BLOCK_WIDTH: tl.constexpr
-):
-    """Copy every row, and write its norm and unit vector, as two float16 halves whose sum is within 3e-8 of it."""
+def normalize_rows(sums, high, low, norms, num_rows, num_columns, width: tl.constexpr, BLOCK_WIDTH: tl.constexpr):
+    """Write the norm and the unit vector of every row, as two float16 halves whose sum is within 3e-8 of it."""
     row, d = tl.program_id(0).to(tl.int64), tl.arange(0, BLOCK_WIDTH)
-    total = tl.load(tokens + row * width + d, mask=d < width, other=0.0)
-    tl.store(sums + row * width + d, total, mask=d < width)
-    norm = _store_unit(total, high + row * width, low + row * width, d, d < width)
+    total = tl.load(sums + row * width + d, mask=d < width, other=0.0)
+    norm = store_unit(total, high + row * width, low + row * width, d, d < width)
     if norms is not None:
         tl.store(norms + row // num_rows * num_columns + row % num_rows, norm)
 
 
 @triton.jit
-def _store_unit(total, high, low, d, mask):
+def store_unit(total, high, low, d, mask):
+    """Write the unit vector of a sum as two halves, and return its norm."""
     norm = tl.maximum(tl.sqrt(tl.sum(total * total, axis=0)), 1e-12)
     unit = total / norm
     rounded = unit.to(tl.float16)
@@ -135,69 +133,6 @@ def rank_tokens(
 @triton.jit
 def _replace_index(packed, index):
     return (packed & -0x100000000) | (0x7FFFFFFF - index).to(tl.int64)
-
-
-@triton.jit(do_not_specialize=["num_merges"])
-def merge_tokens(
-    sums, high, low, parents, merged, target, num_merges, num_rows, max_merges, width: tl.constexpr,
-    BLOCK_MERGES: tl.constexpr, BLOCK_WIDTH: tl.constexpr, BLOCK_ADD: tl.constexpr,
-):  # fmt: skip
-    """Add each merged token to its partner; the first of those with the same partner adds them all, in order."""
-    add_tokens(
-        sums, high, low, parents, merged, target, num_merges, num_rows, max_merges, tl.program_id(1).to(tl.int64),
-        tl.program_id(0), width, BLOCK_MERGES, BLOCK_WIDTH, BLOCK_ADD,
-    )  # fmt: skip
-
-
-@triton.jit
-def add_tokens(
-    sums, high, low, parents, merged, target, num_merges, num_rows, max_merges, clip, mine,
-    width: tl.constexpr, BLOCK_MERGES: tl.constexpr, BLOCK_WIDTH: tl.constexpr, BLOCK_ADD: tl.constexpr,
-):  # fmt: skip
-    """Do one merge of `merge_tokens`; return the norm of the sum, and whether it is the first with this partner."""
-    merged += clip * max_merges
-    target += clip * max_merges
-    row, others, ranks, count, rank = find_others(merged, target, num_merges, mine, BLOCK_MERGES)
-    is_first = rank == 0
-    tl.store(parents + clip * num_rows + tl.load(merged + mine), row)
-    sums += clip * num_rows * width
-    d = tl.arange(0, BLOCK_WIDTH)
-    total = tl.load(sums + row * width + d, mask=d < width, other=0.0)
-    for start in range(0, tl.where(is_first, count, 0), BLOCK_ADD):
-        other, is_other = pick(others, ranks, count, start, BLOCK_ADD)
-        mask = is_other[:, None] & (d < width)[None, :]
-        total += tl.sum(tl.load(sums + other[:, None] * width + d[None, :], mask=mask, other=0.0), axis=0)
-    tl.store(sums + row * width + d, total, mask=(d < width) & is_first)
-    offset = (clip * num_rows + row) * width
-    return _store_unit(total, high + offset, low + offset, d, (d < width) & is_first), is_first
-
-
-@triton.jit
-def find_others(merged, target, num_merges, mine, BLOCK_MERGES: tl.constexpr):
-    """Find the rows that merge into the same row as that of the merge `mine`.
-
-    Returns:
-        row: The partner's row.
-        others: (BLOCK_MERGES,) the merged rows, 0 at all other merges.
-        ranks: (BLOCK_MERGES,) their ranks among them, -1 at all other merges.
-        count: How many they are.
-        rank: That of `mine` among them.
-    """
-    merges = tl.arange(0, BLOCK_MERGES)
-    row = tl.load(target + mine)
-    joins = tl.load(target + merges, mask=merges < num_merges, other=-1) == row
-    others = tl.load(merged + merges, mask=joins, other=0)
-    ranks = tl.where(joins, tl.cumsum(joins.to(tl.int32), axis=0) - 1, -1)
-    rank = tl.sum((joins & (merges < mine)).to(tl.int32), axis=0)
-    return row, others, ranks, tl.sum(joins.to(tl.int32), axis=0), rank
-
-
-@triton.jit
-def pick(others, ranks, count, start, BLOCK_ADD: tl.constexpr):
-    """Return the next (BLOCK_ADD,) of the rows of `find_others`, and which of them there are."""
-    wanted = start + tl.arange(0, BLOCK_ADD)
-    picked = tl.sum(tl.where(ranks[None, :] == wanted[:, None], others[None, :], 0), axis=1)
-    return picked, wanted < count
 
 
 @triton.jit(do_not_specialize=["num_rounds", "num_groups"])

@@ -8,7 +8,8 @@ import torch
 import triton
 from torch import Tensor
 
-from tc_clip_pl.kernels.round_kernels import find_partners, label_seeds, merge_tokens, normalize_rows, rank_tokens
+from tc_clip_pl.kernels.merge_kernels import merge_tokens
+from tc_clip_pl.kernels.round_kernels import find_partners, label_seeds, normalize_rows, rank_tokens
 
 # Tokens of a tile of similarities, and features per step. Large tiles read less, small ones keep more of a GPU busy.
 LARGE_TILE = {"BLOCK_A": 128, "BLOCK_B": 128, "BLOCK_D": 32, "num_warps": 8, "num_stages": 3}
@@ -22,7 +23,7 @@ class Rounds:
     """The state of the rounds: the sum and the unit vector of each row, the rows left, and where merged ones went.
 
     Args:
-        sums: (B, n, D) float32.
+        sums: (B, n, D) float32, contiguous; merged ones are added to it.
         most: Merges in the largest round.
         num_columns: Columns whose norms are kept, for `ProductRounds`.
 
@@ -34,11 +35,12 @@ class Rounds:
         (self.batch, self.num_rows, self.width), self.most = sums.shape, most
         self.num_clips = self.batch  # of all parts, which run at once
         self.num_columns, self.block_width = num_columns, triton.next_power_of_2(self.width)
-        self.seeds, self.sums = sums.contiguous(), torch.empty_like(sums, memory_format=torch.contiguous_format)
-        self.high, self.low = (torch.empty_like(self.sums, dtype=torch.float16) for _ in range(2))
+        self.sums = sums
+        self.high, self.low = (torch.empty_like(sums, dtype=torch.float16) for _ in range(2))
         self.norms = torch.zeros(self.batch, num_columns, device=sums.device) if num_columns else None
         order = torch.arange(self.num_rows, device=sums.device, dtype=torch.int32)
         self.parents = order.expand(self.batch, -1).contiguous()  # every row is its own until it is merged
+        self.arrivals = torch.zeros_like(self.parents)  # shares of a row's sum that are done
         self.rows, self.next_rows = self.parents.clone(), torch.empty_like(self.parents)
         self.best, self.next_best = torch.full((2, self.batch, self.num_rows), LEAST, device=sums.device).unbind()
         self.merged, self.target = torch.empty(2, self.batch, most, device=sums.device, dtype=torch.int32).unbind()
@@ -56,9 +58,8 @@ class Rounds:
     def start(self) -> None:
         """Find the unit vectors of the seeds."""
         normalize_rows[(self.batch * self.num_rows,)](
-            self.seeds, self.sums, self.high, self.low, self.norms, self.num_rows, self.num_columns, self.width,
-            self.block_width,
-        )  # fmt: skip
+            self.sums, self.high, self.low, self.norms, self.num_rows, self.num_columns, self.width, self.block_width
+        )
 
     def run(self, num_tokens: int, num_merges: int) -> None:
         """Run one round."""
@@ -68,8 +69,9 @@ class Rounds:
         )
         self._rank(num_tokens, num_merges)
         merge_tokens[(num_merges, self.batch)](
-            self.sums, self.high, self.low, self.parents, self.merged, self.target, num_merges, self.num_rows,
-            self.most, self.width, triton.next_power_of_2(self.most), self.block_width, ADDED, num_warps=8,
+            self.sums, self.high, self.low, self.parents, self.arrivals, self.merged, self.target, num_merges,
+            self.num_rows, self.most, self.width, triton.next_power_of_2(self.most), self.block_width, ADDED,
+            num_warps=8,
         )  # fmt: skip
 
     def _rank(

@@ -47,6 +47,13 @@ def test_several_tokens_that_share_a_partner_all_reach_it():
     assert sorted(set(groups.tolist())) == [0, 1, 2, 3]
 
 
+def test_many_tokens_that_share_a_partner_are_added_in_shares():
+    tokens = 4 * seeds(1, 1, 40, seed=1) + seeds(1, 300, 40)
+    before, after = (match_tokens(tokens, left, 25)[0].bincount().max() for left in (225, 200))
+    assert after > before + 16  # in one round, more than a program adds at once
+    assert torch.equal(match_tokens(tokens, 40, 25), bipartite.match_tokens(tokens, 40, 25))
+
+
 def test_decides_a_round_like_float32():
     tokens = (seeds(1, 1, 768) + seeds(2, 200, 768, seed=1)).bfloat16().float()
     groups, plain = match_tokens(tokens, 150, 50), bipartite.match_tokens(tokens, 150, 50)

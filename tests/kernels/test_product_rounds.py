@@ -53,6 +53,16 @@ def test_tokens_around_a_mean_merge_into_few():
     assert torch.equal(groups, bipartite.match_tokens(tokens, 15, 25))
 
 
+def test_many_tokens_that_merge_into_each_of_many():
+    means = 4 * seeds(1, 5, 64, seed=2).repeat(1, 2, 1) + 2 * seeds(1, 10, 64, seed=3)
+    tokens = seeds(1, 260, 64, seed=1)
+    tokens[:, ::2] += means.repeat(1, 13, 1)  # tokens of A, 13 around each mean
+    tokens[:, 1:20:2] = means  # tokens of B
+    assert match_tokens(tokens, 135, 125)[0].bincount().topk(9).values.min() > 10
+    # In the second round, the means merge with each other.
+    assert torch.equal(match_tokens(tokens, 125, 125), bipartite.match_tokens(tokens, 125, 125))
+
+
 def test_ties_may_go_to_another_partner_but_an_equal_one():
     kinds = torch.arange(5, device=DEVICE).repeat(20)
     groups = match_tokens(torch.eye(5, 8, device=DEVICE)[kinds][None], 20, 20)[0]

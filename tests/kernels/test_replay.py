@@ -3,7 +3,7 @@
 import torch
 
 from tc_clip_pl.kernels.replay import Replayed
-from tests.devices import needs_gpu
+from tests.devices import DEVICE, needs_gpu
 
 
 def test_a_function_on_the_cpu_is_called_each_time():
@@ -16,6 +16,12 @@ def test_a_function_on_the_cpu_is_called_each_time():
     replayed = Replayed(double)
     assert [replayed(torch.ones(2), 2).sum().item() for _ in range(3)] == [4, 4, 4]
     assert calls == [2, 2, 2]
+
+
+def test_a_function_may_write_to_its_argument():
+    replayed, argument = Replayed(lambda tensor: tensor.add_(1)), torch.zeros(2, 3, device=DEVICE).T
+    assert all(torch.equal(replayed(argument), argument + 1) for _ in range(4))
+    assert replayed(argument).is_contiguous() and not argument.any()
 
 
 @needs_gpu
