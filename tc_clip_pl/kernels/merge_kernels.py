@@ -5,7 +5,8 @@ import triton.language as tl
 
 from tc_clip_pl.kernels.round_kernels import store_unit
 
-SHARES = tl.constexpr(8)  # merges of one partner that add up a share of the features each; of more than BLOCK_ADD
+# If more than BLOCK_ADD tokens merge into the same one, so many of their merges add up a share of the features each.
+SHARES = tl.constexpr(8)
 
 
 @triton.jit(do_not_specialize=["num_merges"])
@@ -28,9 +29,9 @@ def add_tokens(
     """Do the part of the merge `mine` in `merge_tokens`.
 
     Returns:
-        norm: That of the sum.
+        norm: That of the sum, if `ends`.
         first: The first merge with this partner.
-        ends: Whether the sum was still to write, so that the norm is right: true for one of these merges.
+        ends: Whether this merge completed the sum and wrote its unit vector, as one of those with this partner does.
     """
     merged += clip * max_merges
     target += clip * max_merges
@@ -62,6 +63,7 @@ def _add_share(
     BLOCK_MERGES: tl.constexpr, BLOCK_WIDTH: tl.constexpr, BLOCK_ADD: tl.constexpr,
 ):  # fmt: skip
     """Add up the share of the features that is this merge's, if it has one; return whether it is the last to do so."""
+    tl.static_assert(BLOCK_ADD >= SHARES, "there must be a merge for every share")
     num_shares: tl.constexpr = SHARES if BLOCK_WIDTH > SHARES else BLOCK_WIDTH
     is_last = False
     if rank < num_shares:
