@@ -10,6 +10,7 @@ from tc_clip_pl.cli import main
 from .conftest import DDP
 
 
+@pytest.mark.slow
 def test_one_process_that_fails_ends_the_other_and_names_the_clip(run_two, cut_clips, tmp_path):
     done = run_two("fit", tmp_path, DDP, "--data.on_bad_video", "raise", "--check_clips", "false")
     assert done.returncode != 0

@@ -3,6 +3,8 @@
 All in one file, so that one server is started to fork them.
 """
 
+import pytest
+
 from . import batch_kl_worker, gather_worker, pairwise_worker, pretraining_worker, sharding_worker
 
 
@@ -22,5 +24,6 @@ def test_contrastive_pretraining_matches_the_pairs_of_both_processes(in_two_proc
     in_two_processes(pretraining_worker.main)
 
 
+@pytest.mark.slow
 def test_sharded_model_equals_whole_one(in_two_processes, tiny_clip_folder):
     in_two_processes(sharding_worker.main, tiny_clip_folder)

@@ -49,7 +49,7 @@ def test_several_tokens_that_share_a_partner_all_reach_it():
 
 def test_many_tokens_that_share_a_partner_are_added_in_shares():
     tokens = 4 * seeds(1, 1, 40, seed=1) + seeds(1, 300, 40)
-    before, after = (match_tokens(tokens, left, 25)[0].bincount().max() for left in (225, 200))
+    before, after = (bipartite.match_tokens(tokens, left, 25)[0].bincount().max() for left in (225, 200))
     assert after > before + 16  # in one round, more than a program adds at once
     assert torch.equal(match_tokens(tokens, 40, 25), bipartite.match_tokens(tokens, 40, 25))
 
