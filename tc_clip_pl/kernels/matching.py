@@ -42,6 +42,7 @@ def _(sums: Tensor, num_context_tokens: int, merges_per_round: int) -> Tensor:
 
 
 def _match_tokens(sums: Tensor, num_context_tokens: int, merges_per_round: int) -> Tensor:
+    """Match contiguous seeds; merged ones are added to each other where they are."""
     batch, num_seeds, _ = sums.shape
     plan = merge_schedule(num_seeds, num_context_tokens, merges_per_round)
     num_tokens = [num_seeds - sum(plan[:index]) for index in range(len(plan) + 1)]

@@ -3,8 +3,6 @@
 All in one file, so that one server is started to fork them.
 """
 
-import pytest
-
 from . import batch_kl_worker, gather_worker, pairwise_worker, pretraining_worker, sharding_worker
 
 
@@ -24,6 +22,5 @@ def test_contrastive_pretraining_matches_the_pairs_of_both_processes(in_two_proc
     in_two_processes(pretraining_worker.main)
 
 
-@pytest.mark.slow
 def test_sharded_model_equals_whole_one(in_two_processes, tiny_clip_folder):
     in_two_processes(sharding_worker.main, tiny_clip_folder)

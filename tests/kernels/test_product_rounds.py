@@ -32,7 +32,7 @@ def refuse(*_):
 
 @pytest.mark.parametrize(
     "count, num_context, per_round, width",
-    [(60, 12, 10, 24), (57, 20, 100, 40), (140, 50, 66, 20), (33, 1, 5, 16)],
+    [(60, 12, 10, 24), (57, 20, 100, 40), (190, 90, 75, 20), (33, 1, 5, 16)],
 )
 def test_groups_are_those_of_the_plain_version(count, num_context, per_round, width):
     tokens = seeds(2, count, width)
